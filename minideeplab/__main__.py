@@ -1,0 +1,6 @@
+"""``python -m minideeplab`` is ``minideeplab``."""
+
+from minideeplab.cli import main
+
+if __name__ == "__main__":
+    main()

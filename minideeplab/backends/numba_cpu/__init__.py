@@ -1,0 +1,84 @@
+"""The fast CPU backend: the names of ``minideeplab.ops``, compiled with Numba, on all cores.
+
+Where a compiled kernel gives nothing over NumPy (matrix products, gathers, reshapes), the
+definition itself is the backend's function, imported below by name.
+"""
+
+from __future__ import annotations
+
+from minideeplab.backends.numba_cpu.activation import (
+    dropout,
+    log_softmax,
+    log_softmax_backward,
+    relu,
+    relu_backward,
+    softmax,
+    softmax_backward,
+)
+from minideeplab.backends.numba_cpu.conv_transpose import (
+    conv_transpose2d,
+    conv_transpose2d_backward,
+)
+from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
+from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward
+from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
+from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
+from minideeplab.backends.numba_cpu.norm import batch_norm, batch_norm_backward
+from minideeplab.backends.numba_cpu.pool import (
+    avg_pool2d,
+    avg_pool2d_backward,
+    max_pool2d,
+    max_pool2d_backward,
+)
+from minideeplab.backends.numba_cpu.resize import interpolate, interpolate_backward
+from minideeplab.ops import (
+    adaptive_avg_pool2d,
+    adaptive_avg_pool2d_backward,
+    dropout_backward,
+    fold,
+    fold_backward,
+    linear,
+    linear_backward,
+    pad,
+    pad_backward,
+    unfold,
+    unfold_backward,
+)
+
+__all__ = [
+    "adaptive_avg_pool2d",
+    "adaptive_avg_pool2d_backward",
+    "avg_pool2d",
+    "avg_pool2d_backward",
+    "batch_norm",
+    "batch_norm_backward",
+    "build_lattice",
+    "conv2d",
+    "conv2d_backward",
+    "conv_transpose2d",
+    "conv_transpose2d_backward",
+    "cross_entropy",
+    "cross_entropy_backward",
+    "dropout",
+    "dropout_backward",
+    "filter_lattice",
+    "fold",
+    "fold_backward",
+    "interpolate",
+    "interpolate_backward",
+    "linear",
+    "linear_backward",
+    "log_softmax",
+    "log_softmax_backward",
+    "max_pool2d",
+    "max_pool2d_backward",
+    "mean_field",
+    "pad",
+    "pad_backward",
+    "relu",
+    "relu_backward",
+    "softmax",
+    "softmax_backward",
+    "unfold",
+    "unfold_backward",
+]

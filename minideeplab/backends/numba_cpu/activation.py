@@ -1,0 +1,95 @@
+"""ReLU in one pass over memory; softmax as its definition, run on strips that fit the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from minideeplab import ops
+from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.layout import common_order
+from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, parallel_spans, spans
+
+
+def relu(x: np.ndarray) -> np.ndarray:
+    """Return max(x, 0), any shape; NaN stays NaN."""
+    (x,), back = common_order(x)
+    y, zero = np.empty_like(x), x.dtype.type(0)
+    source, target = x.reshape(-1), y.reshape(-1)
+    parallel_spans(lambda a, b: _relu(source[a:b], target[a:b], zero), x.size)
+    return back(y)
+
+
+@jit
+def _relu(x, y, zero):
+    for i in range(x.size):
+        y[i] = zero if x[i] <= zero else x[i]
+
+
+def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return dx: dy where the output is above zero (or NaN), else 0."""
+    (y, dy), back = common_order(y, dy)
+    dx, zero = np.empty_like(dy), dy.dtype.type(0)
+    cotangent, value, target = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
+    parallel_spans(
+        lambda a, b: _relu_backward(cotangent[a:b], value[a:b], target[a:b], zero), y.size
+    )
+    return back(dx)
+
+
+@jit
+def _relu_backward(dy, y, dx, zero):
+    for i in range(y.size):
+        dx[i] = zero if y[i] <= zero else dy[i]
+
+
+def dropout(x: np.ndarray, p: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return y and the mask of what was kept: the definition's mask, in the memory order of x."""
+    keep = rng.random(x.shape, np.float32) >= p
+    (x, keep), back = common_order(x, keep)
+    scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
+    return back(x * keep * scale), back(keep)
+
+
+def _in_strips(definition: Callable, axis: int, *arrays: np.ndarray) -> np.ndarray:
+    """Apply a definition that works along ``axis`` to strips of the longest other axis.
+
+    NumPy's exponential is vectorised and Numba's is not, so the definition is also the fast form,
+    once a strip lies in cache with ``axis`` first.
+    """
+    like = arrays[0]
+    lengths = [0 if a == axis % like.ndim else length for a, length in enumerate(like.shape)]
+    other = int(np.argmax(lengths))
+    if like.size <= GRAIN or lengths[other] < 2:
+        return definition(*arrays, axis)
+    result = np.empty_like(like)
+    strips = spans(lengths[other], max(1, GRAIN * lengths[other] // like.size))
+
+    def run(index: int) -> None:
+        part = (slice(None),) * other + (slice(*strips[index]),)
+        first = (np.ascontiguousarray(np.moveaxis(a[part], axis, 0)) for a in arrays)
+        np.moveaxis(result[part], axis, 0)[...] = definition(*first, 0)
+
+    parallel_for(run, len(strips))
+    return result
+
+
+def softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """Return exp(x) / sum exp(x) along ``axis``, any shape."""
+    return _in_strips(ops.softmax, axis, x)
+
+
+def softmax_backward(dy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """Return dx of ``softmax`` from its output y."""
+    return _in_strips(ops.softmax_backward, axis, dy, y)
+
+
+def log_softmax(x: np.ndarray, axis: int) -> np.ndarray:
+    """Return x - log sum exp(x) along ``axis``, any shape."""
+    return _in_strips(ops.log_softmax, axis, x)
+
+
+def log_softmax_backward(dy: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
+    """Return dx of ``log_softmax`` from its output y."""
+    return _in_strips(ops.log_softmax_backward, axis, dy, y)

@@ -1,0 +1,126 @@
+"""Convolution on the CPU, one algorithm a file, all of them on pixels (N, H, W, C).
+
+Read ``problem.py`` (the sizes), ``im2col.py`` (serves every case), ``taps.py``, ``winograd.py``
+with ``transforms.py``, ``tiles.py`` and ``polyphase.py``; ``cost.py`` decides, ``memory.py`` keeps.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minideeplab.backends.numba_cpu.convolution import filters, im2col, taps, winograd
+from minideeplab.backends.numba_cpu.convolution.cost import (
+    ALGORITHMS,
+    Choice,
+    choose,
+    explanation,
+)
+from minideeplab.backends.numba_cpu.convolution.memory import remembered
+from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.layout import maps, pixels
+from minideeplab.backends.numba_cpu.norm import row_sums
+from minideeplab.ops.window import Padding, Pair
+
+__all__ = [
+    "ALGORITHMS",
+    "bias_gradient",
+    "conv2d",
+    "conv2d_backward",
+    "input_gradient",
+    "weight_gradient",
+]
+
+
+def conv2d(
+    x: np.ndarray,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    algorithm: str = "auto",
+    exact: bool = False,
+    explain: bool = False,
+) -> np.ndarray:
+    """Convolve: x (N, C, H, W), w (K, C / groups, kh, kw), b (K,) or None -> (N, K, P, Q).
+
+    ``algorithm`` is one of ALGORITHMS or "auto"; ``exact`` keeps "auto" from Winograd's forms,
+    which round more; ``explain`` prints the work of each form and which one was taken.
+    """
+    problem = Problem.of(x.shape, w.shape, stride, padding, dilation, groups)
+    choice = choose(problem, x.dtype, algorithm, exact)
+    if explain:
+        print(explanation(problem, x.dtype, choice))
+    if choice.m:
+        n = choice.m + 2
+        u = remembered(w, n, lambda: winograd.transformed(filters.by_channel(w, 1), n))
+        y = winograd.convolve(pixels(x), u, b, problem, choice.m)
+        if y is not None:
+            return maps(y)
+    return maps(_exact(pixels(x), filters.by_channel(w, groups), b, problem, choice))
+
+
+def conv2d_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    w: np.ndarray,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    needs: tuple[bool, bool, bool] = (True, True, True),
+    *,
+    algorithm: str = "auto",
+    exact: bool = False,
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return (dx, dw, db) of ``conv2d``, None where not needed; shapes as x, w and (K,)."""
+    problem = Problem.of(x.shape, w.shape, stride, padding, dilation, groups)
+    dy, how = pixels(dy), (algorithm, exact)
+    dx = maps(input_gradient(dy, w, problem, *how)) if needs[0] else None
+    dw = weight_gradient(dy, pixels(x), problem, *how) if needs[1] else None
+    db = bias_gradient(dy) if needs[2] else None
+    return dx, dw, db
+
+
+def _exact(x, weights, b, problem: Problem, choice: Choice) -> np.ndarray:
+    """Convolve pixels x with weights (G, C / G, taps, K / G) in one of the exact forms."""
+    form = taps if choice.algorithm == "taps" else im2col
+    return form.convolve(x, weights, b, problem)
+
+
+def input_gradient(
+    dy: np.ndarray, w: np.ndarray, problem: Problem, algorithm: str = "auto", exact: bool = False
+) -> np.ndarray:
+    """Return dx (N, H, W, C): a convolution again at stride 1, a scatter otherwise."""
+    if problem.stride != (1, 1):
+        return im2col.input_gradient(dy, w, problem)
+    transposed = problem.transposed()
+    choice = choose(transposed, dy.dtype, algorithm, exact)
+    weights = filters.turned(w, problem.groups)
+    if choice.m:
+        u = winograd.transformed(weights, choice.m + 2)
+        dx = winograd.convolve(dy, u, None, transposed, choice.m)
+        if dx is not None:
+            return dx
+    return _exact(dy, weights, None, transposed, choice)
+
+
+def weight_gradient(
+    dy: np.ndarray, x: np.ndarray, problem: Problem, algorithm: str = "auto", exact: bool = False
+) -> np.ndarray:
+    """Return dw (K, C / groups, kh, kw) in the form that is best for the convolution."""
+    choice = choose(problem, x.dtype, algorithm, exact)
+    if choice.algorithm == "taps":
+        return taps.weight_gradient(dy, x, problem)
+    if choice.m:
+        dw = winograd.weight_gradient(dy, x, problem, choice.m)
+        if dw is not None:
+            return dw
+    return im2col.weight_gradient(dy, x, problem)
+
+
+def bias_gradient(dy: np.ndarray) -> np.ndarray:
+    """Return db (K,) for dy (N, P, Q, K)."""
+    return row_sums(dy.reshape(-1, dy.shape[3])).astype(dy.dtype)

@@ -1,0 +1,83 @@
+"""Which algorithm a convolution takes: a count of the work each one has, and the least of them.
+
+The unit is a multiplication and addition inside a matrix product. What is done to a number outside
+of products (unrolling, transforming, adding up) costs as much as some tens of those, because it
+waits for memory; the weights below were fitted to timings of VGG's layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from minideeplab.backends.numba_cpu.convolution import taps, winograd
+from minideeplab.backends.numba_cpu.convolution.grid import Grid
+from minideeplab.backends.numba_cpu.convolution.problem import Problem
+
+ALGORITHMS = ("taps", "im2col", "winograd", "polyphase")
+UNROLL, SHIFT, TRANSFORM, FILTERS = 16, 24, 24, 60  # products' worth of work a number
+SMALL = 1 << 24  # products below which the exact form is quick enough
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An algorithm and its work; ``m`` is the side of Winograd's tiles, 0 for the exact forms."""
+
+    algorithm: str
+    m: int
+    work: float
+
+
+def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
+    """Return every way to compute the problem, least work first."""
+    channels = problem.channels // problem.groups
+    pairs = problem.batch * problem.outputs * problem.taps
+    inside = problem.batch * taps.reached(problem)
+    unroll = 0 if problem.pointwise else UNROLL * problem.groups
+    found = [
+        Choice("im2col", 0, pairs * channels * (problem.filters + unroll)),
+        Choice("taps", 0, inside * (channels * problem.filters + SHIFT * problem.filters)),
+    ]
+    if winograd.suits(problem, dtype):
+        name = "winograd" if problem.dilation == (1, 1) else "polyphase"
+        found += [Choice(name, m, _winograd_work(problem, m)) for m in (4, 6)]
+    return sorted(found, key=lambda choice: choice.work)
+
+
+def _winograd_work(problem: Problem, m: int) -> float:
+    points, tiles = (m + 2) ** 2, Grid(problem, m).count
+    products = problem.channels * problem.filters
+    moved = tiles * (problem.channels + problem.filters)
+    return points * (tiles * products + TRANSFORM * moved + FILTERS * products)
+
+
+def choose(
+    problem: Problem, dtype: np.dtype, algorithm: str = "auto", exact: bool = False
+) -> Choice:
+    """Return the choice of that name, or of least work for "auto".
+
+    Winograd's forms round more (some 1e-5 of the largest result instead of 1e-6), so "auto" takes
+    an exact one if asked to, in float64 and for small problems. A form that does not exist for the
+    problem (Winograd's needs 3x3 kernels, stride 1) gives way to im2col.
+    """
+    found = choices(problem, dtype)
+    if algorithm != "auto":
+        named = [choice for choice in found if choice.algorithm == algorithm]
+        return (named or [c for c in found if c.algorithm == "im2col"])[0]
+    products = problem.batch * problem.outputs * problem.taps * problem.channels * problem.filters
+    if exact or products // problem.groups < SMALL:
+        found = [choice for choice in found if not choice.m]
+    return found[0]
+
+
+def explanation(problem: Problem, dtype: np.dtype, chosen: Choice) -> str:
+    """Return the table of choices as text, the chosen one marked."""
+    lines = [f"convolution of {problem.batch} x {problem.channels} x {problem.size} with "
+             f"{problem.filters} filters {problem.kernel}, stride {problem.stride}, "
+             f"dilation {problem.dilation}, {dtype}"]  # fmt: skip
+    for choice in choices(problem, dtype):
+        name = choice.algorithm + (f" F({choice.m}, 3)" if choice.m else "")
+        mark = "  <- taken" if choice == chosen else ""
+        lines.append(f"  {name:18} {choice.work / 1e9:10.3f} G products{mark}")
+    return "\n".join(lines)

@@ -1,0 +1,247 @@
+"""``mean_field`` as ``crf/meanfield.py`` defines it, in one pass over the pixels per iteration.
+
+A sweep takes a few pixels at a time from messages to probabilities and on into the next lattice,
+
+    slice:  scores = -U - sum_k mu_k Khat_k Q,      Q = softmax(scores),      splat Q,
+
+so that Q stays in the cache; it is written out only at the end. A term has two sets of vertices,
+one to read the blurred messages from and one to add up the next ones in.
+
+Every thread has a band of pixels. A vertex belongs to the band that touches it first, and as
+vertices are numbered in that order, a band's vertices are a range of numbers. What later bands have
+to add to it waits until all bands are done and is then added in the order of the pixels: all sums
+are made in the same order, and are the same bits, with any number of threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from minideeplab.backends.numba_cpu.crf import passes
+from minideeplab.backends.numba_cpu.crf.filtering import chained
+from minideeplab.backends.numba_cpu.crf.lanes import padded
+from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.threads import parallel_for, spans, thread_count
+from minideeplab.crf import meanfield as definition
+from minideeplab.crf.lattice import Lattice
+from minideeplab.crf.meanfield import Term
+
+NEVER = -1e30  # the score of the lanes that only fill up a row
+
+
+def mean_field(
+    unary: np.ndarray, terms: Sequence[Term], iterations: int, q: np.ndarray | None = None
+) -> np.ndarray:
+    """Run ``iterations`` updates from ``q`` (default softmax(-unary)); return Q (C, N).
+
+    Terms of another kind than a lattice with its self term are left to the definition.
+    """
+    plain = all(isinstance(t.kernel, Lattice) and t.diagonal is None for t in terms)
+    if iterations == 0 or not terms or not plain:
+        return definition.mean_field(unary, terms, iterations, q)
+    state = MeanField(unary, terms)
+    state.begin(q)
+    for _ in range(iterations - 1):
+        state.blur()
+        state.sweep()
+    state.blur()
+    return state.finish()
+
+
+class Tables(NamedTuple):
+    """What a sweep needs to know about a term: arrays by point, mu, and two sets of vertices."""
+
+    corners: np.ndarray  # (N, D+1)
+    weights: np.ndarray  # (N, D+1)
+    before: np.ndarray  # (N,)
+    after: np.ndarray  # (N,)
+    compat: np.ndarray  # (1, lanes), the diagonal of mu, or (C, lanes), its columns
+    source: np.ndarray  # (M+1, lanes), the last row zero
+    target: np.ndarray  # (M+1, lanes)
+
+
+class MeanField:
+    """The state of a run: ``scores`` (N, lanes), the terms' tables, and who works on what."""
+
+    def __init__(self, unary: np.ndarray, terms: Sequence[Term]):
+        self.unary = np.ascontiguousarray(unary)
+        n = unary.shape[1]
+        self.bands = spans(n, -(-n // thread_count()))
+        self.scores = np.empty((n, padded(len(unary))), unary.dtype)
+        self.tables = tuple(_tables(term, self.unary) for term in terms)
+        self.chains = [chained(term.kernel).chains for term in terms]
+        self.owned = [
+            [table.corners[:start].max(initial=-1) + 1 for table in self.tables]
+            for start, _ in self.bands
+        ]
+        self.late = [self._late_entries(k) for k in range(len(terms))]
+        self.kept = np.empty_like(self.scores)  # only pages that are written take memory
+
+    def begin(self, q: np.ndarray | None) -> None:
+        """Fill the scores and splat the first Q."""
+        nothing = np.empty((0, 0), self.unary.dtype)
+        start = nothing if q is None else np.ascontiguousarray(q, self.unary.dtype)
+        self._each_band(
+            lambda band, owned: begin_band(
+                self.unary, start, *band, self.scores, self.tables, owned, self.kept
+            )
+        )
+        self._splat_late()
+
+    def blur(self) -> None:
+        """Blur the sums of the last sweep, which become the source of the next."""
+        swapped = [t._replace(source=t.target, target=t.source) for t in self.tables]
+        self.tables = tuple(swapped)
+        for table, (chains, bounds) in zip(self.tables, self.chains, strict=True):
+            table.target.fill(0)
+            for start, stop in pairwise(bounds):
+                cuts = _cuts(chains, start, stop, len(self.bands))
+                parallel_for(
+                    lambda part, chains=chains, cuts=cuts, source=table.source: passes.blur(
+                        chains, cuts[part], cuts[part + 1], source
+                    ),
+                    len(cuts) - 1,
+                )
+
+    def sweep(self) -> None:
+        """Take all pixels from the blurred messages to the next sums."""
+        self._each_band(
+            lambda band, owned: sweep_band(self.scores, *band, self.tables, owned, self.kept)
+        )
+        self._splat_late()
+
+    def finish(self) -> np.ndarray:
+        """Return Q (C, N) from the blurred messages."""
+        result = np.empty_like(self.unary)
+        self._each_band(lambda band, owned: finish_band(self.scores, *band, self.tables, result))
+        return result
+
+    def _each_band(self, work: Callable[[tuple[int, int], np.ndarray], None]) -> None:
+        owned = [np.array(row, np.int32) for row in self.owned]
+        parallel_for(lambda b: work(self.bands[b], owned[b]), len(self.bands))
+
+    def _splat_late(self) -> None:
+        def run(part: int) -> None:
+            for table, late in zip(self.tables, self.late, strict=True):
+                passes.splat_entries(
+                    late[part],
+                    self.kept,
+                    table.corners,
+                    table.weights,
+                    table.before,
+                    table.target,
+                )
+
+        if len(self.bands) > 1:
+            parallel_for(run, len(self.bands))
+
+    def _late_entries(self, k: int) -> list[np.ndarray]:
+        """The entries, of all corners (N, D+1), that a band must leave, a share for each thread."""
+        corners, parts = self.tables[k].corners, len(self.bands)
+        entries = [
+            start * corners.shape[1] + np.flatnonzero(corners[start:stop] < owned[k])
+            for (start, stop), owned in zip(self.bands, self.owned, strict=True)
+        ]
+        entries = np.concatenate(entries)
+        share = corners.ravel()[entries] // 16 % parts  # a vertex has one thread
+        return [entries[share == part] for part in range(parts)]
+
+
+def _tables(term: Term, unary: np.ndarray) -> Tables:
+    (labels, n), dtype = unary.shape, unary.dtype
+    lattice = chained(term.kernel)
+    compat = np.zeros((labels if term.compat.ndim == 2 else 1, padded(labels)), dtype)
+    compat[:, :labels] = term.compat.T
+    ones = np.ones(n, dtype)
+    before = ones if term.before is None else term.before
+    after = (ones if term.after is None else term.after) * lattice.alpha
+    shape = (lattice.n_vertices + 1, compat.shape[1])
+    return Tables(
+        corners=lattice.corners.T,
+        weights=lattice.weights.T.astype(dtype, copy=False),
+        before=np.ascontiguousarray(before, dtype),
+        after=np.ascontiguousarray(after, dtype),
+        compat=compat,
+        source=np.zeros(shape, dtype),
+        target=np.zeros(shape, dtype),
+    )
+
+
+def _cuts(chains: np.ndarray, start: int, stop: int, parts: int) -> list[int]:
+    """Cut chains[start:stop] into ``parts`` of about the same size, between two chains."""
+    cuts = [start]
+    for part in range(1, parts):
+        cut = max(cuts[-1], start + (stop - start) * part // parts)
+        while cuts[-1] < cut < stop and chains[cut - 1] >= 0:
+            cut += 1
+        cuts.append(cut)
+    return [*cuts, stop]
+
+
+@jit
+def begin_band(unary, q, start, stop, scores, terms, owned, kept):
+    """Write the scores -U of pixels start:stop and splat q (C, N), or their softmax if empty."""
+    tile = np.zeros((passes.TILE, scores.shape[1]), scores.dtype)
+    for first in range(start, stop, passes.TILE):
+        rows = tile[: min(passes.TILE, stop - first)]
+        passes.read_points(unary, first, rows)
+        passes.negate(rows, unary.shape[0], NEVER)
+        passes.keep(rows, first, scores)
+        passes.softmax(rows)
+        if q.size > 0:
+            passes.read_points(q, first, rows)
+        spread(rows, first, terms, owned, kept)
+
+
+@jit
+def sweep_band(scores, start, stop, terms, owned, kept):
+    """Slice, softmax and splat for the pixels start:stop."""
+    tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
+    messages = np.empty_like(tile)
+    for first in range(start, stop, passes.TILE):
+        rows = tile[: min(passes.TILE, stop - first)]
+        update(scores, first, terms, messages, rows)
+        spread(rows, first, terms, owned, kept)
+
+
+@jit
+def finish_band(scores, start, stop, terms, result):
+    """Slice and softmax for the pixels start:stop, into the result (C, N)."""
+    tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
+    messages = np.empty_like(tile)
+    for first in range(start, stop, passes.TILE):
+        rows = tile[: min(passes.TILE, stop - first)]
+        update(scores, first, terms, messages, rows)
+        passes.write_points(rows, first, result)
+
+
+@jit
+def update(scores, first, terms, messages, rows):
+    """Fill rows (tile, lanes) with the probabilities that follow from the messages."""
+    base, start = scores, first
+    for k in range(len(terms)):
+        t = terms[k]
+        if len(t.compat) == 1:
+            passes.subtract_slice(
+                t.source, t.corners, t.weights, t.after, t.compat, first, base, start, rows
+            )
+        else:
+            passes.slice_(t.source, t.corners, t.weights, t.after, first, messages[: len(rows)])
+            passes.subtract_product(messages, t.compat, base, start, rows)
+        base, start = rows, 0
+    passes.softmax(rows)
+
+
+@jit
+def spread(rows, first, terms, owned, kept):
+    """Splat the rows (tile, lanes) into all terms; keep them if something of them must wait."""
+    left = 0
+    for k in range(len(terms)):
+        t = terms[k]
+        left += passes.splat(rows, t.corners, t.weights, t.before, first, owned[k], t.target)
+    if left > 0:
+        passes.keep(rows, first, kept)

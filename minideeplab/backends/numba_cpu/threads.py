@@ -1,0 +1,122 @@
+"""One pool of threads for the whole backend, and BLAS held to one thread inside it.
+
+Work is cut into tasks whose boundaries depend on shapes only, never on the number of threads, and
+each task writes its own part of the result: what comes out is the same bits on 1 thread or 64.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+
+import numba
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+GRAIN = 1 << 16  # elements below which starting another thread costs more than it saves
+
+
+def thread_count() -> int:
+    """Threads that a task list may use (the caller's included): NUMBA_NUM_THREADS or the cores."""
+    return numba.config.NUMBA_NUM_THREADS
+
+
+def parallel_for(task: Callable[[int], None], count: int) -> None:
+    """Call ``task(0) ... task(count - 1)``, in any order, on the pool and the calling thread.
+
+    ``task`` must release the interpreter's lock (compiled kernels and NumPy's matmul do) and write
+    only its own part of the result. The first exception is raised again here.
+    """
+    helpers = min(count, thread_count()) - 1
+    if helpers <= 0:
+        for index in range(count):
+            task(index)
+        return
+    ticket, lock = itertools.count(), threading.Lock()
+
+    def work() -> None:
+        while True:
+            with lock:
+                index = next(ticket)
+            if index >= count:
+                return
+            task(index)
+
+    with _one_blas_thread():
+        futures = [_pool().submit(work) for _ in range(helpers)]
+        try:
+            work()
+        finally:
+            for future in futures:
+                future.result()
+
+
+def spans(length: int, step: int) -> list[tuple[int, int]]:
+    """Cut ``range(length)`` into ``(start, stop)`` pieces of ``step``, the last one shorter."""
+    return [(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def parallel_spans(kernel: Callable[[int, int], None], length: int, work_each: int = 1) -> None:
+    """Call ``kernel(start, stop)`` on pieces of ``range(length)``, about GRAIN of work each."""
+    pieces = spans(length, max(1, GRAIN // max(1, work_each)))
+    parallel_for(lambda index: kernel(*pieces[index]), len(pieces))
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_count() - 1, thread_name_prefix="minideeplab")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
+    os.register_at_fork(after_in_child=lambda: _pool.cache_clear())
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="blas")
+
+
+class _BlasUsers:
+    """How many task lists run now; BLAS gets its threads back when the last one ends."""
+
+    lock = threading.Lock()
+    count = 0
+    limit = None
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    with _BlasUsers.lock:
+        if _BlasUsers.count == 0:
+            _BlasUsers.limit = _controller().limit(limits=1)
+        _BlasUsers.count += 1
+    try:
+        yield
+    finally:
+        with _BlasUsers.lock:
+            _BlasUsers.count -= 1
+            if _BlasUsers.count == 0:
+                _BlasUsers.limit.restore_original_limits()
+                _BlasUsers.limit = None
+
+
+_LOCAL = threading.local()
+
+
+def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return an uninitialised work array of this thread, used again at the next call by that name.
+
+    Fresh memory costs a page fault every 4 KiB, more than filling it; this memory is touched once.
+    """
+    wanted = math.prod(shape) * np.dtype(dtype).itemsize
+    held = getattr(_LOCAL, name, None)
+    if held is None or held.nbytes < wanted:
+        held = np.empty(wanted, np.uint8)
+        setattr(_LOCAL, name, held)
+    return held[:wanted].view(dtype).reshape(shape)

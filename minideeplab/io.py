@@ -1,0 +1,258 @@
+"""Reading and writing pictures, and files that are either whole or absent."""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+IMAGE_SUFFIXES = (
+    ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
+)  # fmt: skip
+WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel, more than 8 bits
+VOID_COLOUR = (224, 224, 192)  # PASCAL VOC's colour of label 255
+
+
+# ---------------------------------------------------------------- pictures in
+
+
+def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+    """Read any picture that Pillow knows as an upright RGB image.
+
+    EXIF rotation is applied, transparency is laid over white, 16-bit grey keeps its upper 8 bits,
+    palettes, CMYK and 1-bit are converted, and of an animation the first frame is taken.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a picture, or a damaged one.
+    """
+    with _opened(path) as picture:
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode in WIDE_MODES:
+            grey = _wide_to_uint8(np.asarray(picture))
+            return np.repeat(grey[:, :, None], 3, axis=2)
+        return np.array(_over_white(picture))
+
+
+def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None) -> np.ndarray:
+    """Read a label picture: palette indices or grey values as they are.
+
+    Args:
+        path: the picture.
+        palette: (K, 3) uint8; with it an RGB label picture is decoded colour by colour.
+
+    Returns:
+        (H, W) uint8, 255 for "ignored".
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is not a picture, has colours that no palette explains, or labels
+            above 255.
+    """
+    with _opened(path) as picture:
+        if picture.mode in ("P", "L", "1"):
+            return np.array(picture, dtype=np.uint8)
+        if picture.mode in WIDE_MODES:
+            return _narrow_labels(np.asarray(picture), path)
+        if palette is None:
+            raise ValueError(
+                f"{path}: labels are colours ({picture.mode}); expected class numbers in a palette "
+                "or grey picture, or the palette that explains the colours"
+            )
+        return _decode_colours(np.asarray(picture.convert("RGB")), np.asarray(palette), path)
+
+
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open and decode a picture; whatever a decoder throws at us becomes one clear ValueError."""
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path}: expected a picture, got a folder")
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    with open(path, "rb") as file:
+        try:
+            picture = Image.open(file)
+            picture.load()
+        except Image.UnidentifiedImageError:
+            raise ValueError(f"{path}: not a picture in any format known here") from None
+        except Exception as error:  # decoders of damaged files raise nearly anything
+            raise ValueError(f"{path}: cannot be decoded as a picture ({error})") from error
+        yield picture
+
+
+def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
+    """Bring 16-bit, 32-bit or float grey values to 0..255."""
+    if values.dtype.kind != "f":
+        wide = values.astype(np.int64)
+        return np.clip(wide // 257 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
+    values = np.nan_to_num(values.astype(np.float64))
+    if values.max(initial=0) <= 1:
+        values = values * 255  # a float picture in 0..1
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+
+
+def _over_white(picture: Image.Image) -> Image.Image:
+    if "A" not in picture.getbands() and "transparency" not in picture.info:
+        return picture.convert("RGB")
+    picture = picture.convert("RGBA")
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def _narrow_labels(values: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
+    low, high = values.min(), values.max()
+    if low < 0 or high > 255 or not np.array_equal(values, values.astype(np.uint8)):
+        raise ValueError(f"{path}: labels from {low} to {high}; expected whole numbers in 0..255")
+    return values.astype(np.uint8)
+
+
+def _decode_colours(
+    image: np.ndarray, palette: np.ndarray, path: str | os.PathLike[str]
+) -> np.ndarray:
+    """Map every RGB colour to its index in the palette, the void colour to 255."""
+    code = np.array([1 << 16, 1 << 8, 1])
+    labels_of = {int(np.dot(VOID_COLOUR, code)): 255}
+    labels_of |= {int(np.dot(colour, code)): index for index, colour in enumerate(palette)}
+    colours, inverse = np.unique(image.astype(np.int64) @ code, return_inverse=True)
+    unknown = [f"#{colour:06x}" for colour in colours if int(colour) not in labels_of]
+    if unknown:
+        raise ValueError(f"{path}: colours not in the palette: {', '.join(unknown[:5])}")
+    table = np.array([labels_of[int(colour)] for colour in colours], dtype=np.uint8)
+    return table[inverse].reshape(image.shape[:2])
+
+
+# ---------------------------------------------------------------- pictures out
+
+
+def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
+    """Write an (H, W, 3) uint8 picture, whole or not at all."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise ValueError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
+    _save(Image.fromarray(image), path)
+
+
+def write_labels(
+    path: str | os.PathLike[str], labels: np.ndarray, palette: np.ndarray | None = None
+) -> None:
+    """Write labels as an 8-bit palette PNG: the class numbers are the pixel values.
+
+    Args:
+        path: where; the suffix should be ``.png``.
+        labels: (H, W) integers in 0..255, 255 for "ignored".
+        palette: (K, 3) uint8 colours, PASCAL VOC's by default.
+
+    Raises:
+        ValueError: labels of another shape, or without a colour in the palette.
+    """
+    from minideeplab.data.palettes import voc_palette
+
+    colours = voc_palette() if palette is None else np.asarray(palette, dtype=np.uint8)
+    labels = np.asarray(labels)
+    if labels.ndim != 2 or labels.dtype.kind not in "iu":
+        raise ValueError(f"labels: expected (H, W) integers, got {labels.dtype} {labels.shape}")
+    bad = labels[(labels < 0) | (labels >= len(colours)) & (labels != 255)]
+    if bad.size:
+        raise ValueError(
+            f"labels: found {bad[0]}; the palette has colours for 0..{len(colours) - 1}"
+        )
+    picture = Image.fromarray(labels.astype(np.uint8))
+    picture.putpalette(full_palette(colours).tobytes())
+    _save(picture, path)
+
+
+def full_palette(palette: np.ndarray) -> np.ndarray:
+    """Return ``palette`` (K, 3) filled up to (256, 3) uint8, the void colour at 255."""
+    full = np.zeros((256, 3), dtype=np.uint8)
+    full[255] = VOID_COLOUR
+    full[: len(palette)] = palette
+    return full
+
+
+def _save(picture: Image.Image, path: str | os.PathLike[str]) -> None:
+    with atomic_write(path) as temporary:
+        picture.save(temporary)
+
+
+# ---------------------------------------------------------------- files
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes the place of ``path`` at once.
+
+    A reader sees the old file or the new one, never half of one, even after ``kill -9``. The
+    temporary name keeps the suffix, because many writers choose their format by it.
+
+    Raises:
+        ValueError: ``path`` is a folder or a device.
+        OSError: the folder does not exist or cannot be written to.
+    """
+    target = Path(os.path.realpath(path))  # through a link, not over it
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{path}: expected the name of a file, got a folder or device")
+    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def require_writable(directory: str | os.PathLike[str]) -> Path:
+    """Make ``directory`` if need be and prove that a file can be written in it.
+
+    Raises:
+        OSError: it cannot; the message names the directory and the reason.
+    """
+    directory = Path(directory)
+    probe = directory / f".probe-{secrets.token_hex(4)}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"cannot write to the folder {directory}: {error.strerror}") from error
+    return directory
+
+
+def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:
+    """Turn files, folders and globs into a list of picture paths, each once, in order.
+
+    A folder stands for the pictures right in it, sorted by name. A name that matches nothing is
+    kept, so that whoever reads it can report it and go on with the others.
+
+    Raises:
+        ValueError: a folder without pictures.
+    """
+    if isinstance(inputs, (str, os.PathLike)):
+        inputs = [inputs]
+    found: dict[Path, None] = {}
+    for item in inputs:
+        found.update(dict.fromkeys(_expand_one(Path(item))))
+    return list(found)
+
+
+def _expand_one(path: Path) -> list[Path]:
+    if path.is_dir():
+        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        if not inside:
+            raise ValueError(f"{path}: a folder without pictures ({', '.join(IMAGE_SUFFIXES)})")
+        return inside
+    if not path.exists() and glob.has_magic(str(path)):
+        matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        return [match for match in matches if match.is_file()] or [path]
+    return [path]

@@ -1,0 +1,127 @@
+"""Reverse-mode differentiation: the tape that `Tensor` writes and `Tensor.backward` plays back.
+
+Every recorded result remembers its inputs and a function that turns the cotangent dy (the gradient
+of the final loss with respect to the result) into the cotangents of the inputs. Playing back visits
+the results from last to first, so that each one's cotangent is complete before it is passed on, and
+adds up what arrives at the leaves.
+
+Ownership: a `backward` function owns the dy it gets, and the arrays it returns must not overlap
+each other. Then every cotangent has one holder, and no sum can change somebody else's array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from minideeplab.tensor import Tensor
+
+Needs = tuple[bool, ...]
+Backward = Callable[[np.ndarray, Needs], Sequence[np.ndarray | None]]
+
+_recording: ContextVar[bool] = ContextVar("recording", default=True)
+
+
+def is_recording() -> bool:
+    """Whether operations are being recorded: True outside of `no_grad`."""
+    return _recording.get()
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside the block, or inside a function decorated with ``@no_grad()``."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+class Node:
+    """How a tensor was computed: where its cotangent goes, and what becomes of it on the way."""
+
+    __slots__ = ("backward", "inputs")
+
+    def __init__(self, inputs: tuple[Tensor | None, ...], backward: Backward):
+        self.inputs = inputs  # None where no gradient is wanted
+        self.backward: Backward | None = backward  # None once it was used
+
+    def play(self, dy: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Each input that wants a gradient, with its share of dy. Frees what was remembered."""
+        inputs, backward = self.inputs, self.backward
+        self.inputs, self.backward = (), None
+        shares = backward(dy, tuple(x is not None for x in inputs))
+        return ((x, share) for x, share in zip(inputs, shares, strict=True) if x is not None)
+
+
+def play_back(last: Tensor, dy: np.ndarray) -> None:
+    """Add the gradient of sum(dy * last) to the `grad` of every leaf that `last` came from."""
+    order = topological_order(last)
+    cotangents = {id(last): dy}
+    while order:
+        tensor = order.pop()
+        dy = cotangents.pop(id(tensor))
+        if tensor.node is None:
+            tensor.grad = np.asarray(dy if tensor.grad is None else tensor.grad + dy)
+            continue
+        for x, share in tensor.node.play(dy):
+            held = cotangents.get(id(x))
+            cotangents[id(x)] = share if held is None else held + share
+
+
+def topological_order(last: Tensor) -> list[Tensor]:
+    """Every tensor that `last` was computed from, each after all of its inputs; `last` at the end.
+
+    A depth-first walk without recursion, since a network may be deeper than Python's stack. Raises
+    RuntimeError, before anything is changed, if a part of the history was played back before.
+    """
+    order, seen, stack = [], set(), [(last, False)]
+    while stack:
+        tensor, inputs_done = stack.pop()
+        if inputs_done:
+            order.append(tensor)
+        elif id(tensor) not in seen:
+            seen.add(id(tensor))
+            stack.append((tensor, True))
+            if tensor.node is not None:
+                if tensor.node.backward is None:
+                    raise RuntimeError(
+                        "backward: a part of this computation was differentiated before, and its "
+                        "history is freed; compute it again before the second backward()"
+                    )
+                stack.extend((x, False) for x in tensor.node.inputs if x is not None)
+    return order
+
+
+def seed(last: Tensor, grad: np.ndarray | None) -> np.ndarray:
+    """The cotangent to start from: a copy of grad, or 1 for a tensor with a single element.
+
+    Raises RuntimeError if grad is missing or nothing requires one, ValueError for a wrong shape.
+    """
+    if not last.requires_grad:
+        raise RuntimeError("backward: nothing that this tensor came from requires a gradient")
+    if grad is None:
+        if last.size != 1:
+            raise RuntimeError(
+                f"grad: missing for a tensor of shape {last.shape}; only a tensor with a single "
+                "element can do without"
+            )
+        return np.ones_like(last.data)
+    grad = np.array(grad, last.dtype)
+    if grad.shape != last.shape:
+        raise ValueError(f"grad: got shape {grad.shape}, expected the tensor's {last.shape}")
+    return grad
+
+
+def sum_to(x: np.ndarray, dx: np.ndarray) -> np.ndarray:
+    """dx summed over the axes along which x was repeated by broadcasting, in the type of x."""
+    if dx.shape != x.shape:
+        dx = dx.sum(axis=tuple(range(dx.ndim - x.ndim)))
+        repeated = tuple(axis for axis, size in enumerate(x.shape) if size != dx.shape[axis])
+        dx = dx.sum(axis=repeated, keepdims=True)
+    return dx.astype(x.dtype, copy=False)

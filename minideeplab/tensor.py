@@ -1,0 +1,199 @@
+"""Tensor: an ndarray that remembers how it was computed, so that `backward` can differentiate it.
+
+Operations on networks are in `minideeplab.functional`; here is what formulas need: arithmetic with
+broadcasting, sums, shapes and indexing. How differentiation works is told in `minideeplab.tape`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from minideeplab.tape import Backward, Node, is_recording, no_grad, play_back, seed, sum_to
+
+__all__ = ["Tensor", "no_grad", "record"]
+
+Axis = int | tuple[int, ...] | None
+Operand = "Tensor | np.ndarray | float"
+Share = Callable[[np.ndarray], np.ndarray]
+
+
+def record(
+    y: np.ndarray, inputs: Sequence[Tensor | np.ndarray | None], backward: Backward
+) -> Tensor:
+    """Wrap the result y of an operation, and remember its history if an input requires grad.
+
+    backward(dy, needs) returns one cotangent of the input's shape for each input, or None where
+    needs is False. It owns dy; what it returns must be writable and must not overlap each other.
+    """
+    result = Tensor(y)
+    if is_recording():
+        wanted = tuple(x if isinstance(x, Tensor) and x.requires_grad else None for x in inputs)
+        if any(x is not None for x in wanted):
+            result.requires_grad = True
+            result.node = Node(wanted, backward)
+    return result
+
+
+class Tensor:
+    """An ndarray (`data`, not copied), its gradient (`grad`, None before `backward`), its history.
+
+    Only leaves, which no recorded operation computed, keep a gradient; it accumulates until it is
+    set to None. data must hold real numbers, floats if requires_grad; else it is a TypeError.
+    """
+
+    __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
+    __array_priority__ = 1000  # ndarray + Tensor asks the Tensor
+
+    def __init__(self, data: np.ndarray, requires_grad: bool = False):
+        self.data = np.asarray(data)
+        self.requires_grad = requires_grad
+        self.grad: np.ndarray | None = None
+        self.node: Node | None = None
+        kind = self.data.dtype.kind
+        if kind not in "fiub" or (requires_grad and kind != "f"):
+            expected = "floats (requires_grad=True)" if requires_grad else "real numbers"
+            raise TypeError(f"data: got an array of {self.data.dtype}, expected {expected}")
+
+    shape = property(lambda self: self.data.shape, doc="Lengths of the axes.")
+    dtype = property(lambda self: self.data.dtype, doc="Type of the elements.")
+    ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
+    size = property(lambda self: self.data.size, doc="Number of elements.")
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.data, dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=20)
+        return f"Tensor({values}, dtype={self.dtype}, requires_grad={self.requires_grad})"
+
+    def item(self) -> float:
+        """The only element, as a Python number. ValueError if there are more, or none."""
+        return self.data.item()
+
+    def detach(self) -> Tensor:
+        """The same array without its history."""
+        return Tensor(self.data)
+
+    def backward(self, grad: np.ndarray | None = None) -> None:
+        """Add the gradient of sum(grad * self) to the `grad` of every leaf that requires one.
+
+        grad has this tensor's shape; for a single element it may be left out, and is 1. Raises
+        ValueError for a wrong shape, RuntimeError if grad is missing, if nothing requires a
+        gradient, or if the history was freed by an earlier call.
+        """
+        play_back(self, seed(self, grad))
+
+    def __add__(self, other: Operand) -> Tensor:
+        other = _operand(other, self)
+        return _broadcasting(self.data + other.data, self, other, lambda dy: dy, np.copy)
+
+    def __sub__(self, other: Operand) -> Tensor:
+        other = _operand(other, self)
+        return _broadcasting(self.data - other.data, self, other, lambda dy: dy, lambda dy: -dy)
+
+    def __mul__(self, other: Operand) -> Tensor:
+        other = _operand(other, self)
+        a, b = self.data, other.data
+        return _broadcasting(a * b, self, other, lambda dy: dy * b, lambda dy: dy * a)
+
+    def __truediv__(self, other: Operand) -> Tensor:
+        other = _operand(other, self)
+        a, b = self.data, other.data
+        return _broadcasting(a / b, self, other, lambda dy: dy / b, lambda dy: -dy * a / (b * b))
+
+    def __matmul__(self, other: Operand) -> Tensor:
+        other = _operand(other, self)
+        a, b = self.data, other.data
+        if min(a.ndim, b.ndim) < 2:
+            raise ValueError(f"@: got shapes {a.shape} and {b.shape}, expected matrices or stacks")
+        da, db = lambda dy: dy @ b.swapaxes(-1, -2), lambda dy: a.swapaxes(-1, -2) @ dy
+        return _broadcasting(a @ b, self, other, da, db)
+
+    def __pow__(self, exponent: float) -> Tensor:
+        x, exponent = self.data, float(exponent)
+        return record(x**exponent, (self,), lambda dy, _: (dy * exponent * x ** (exponent - 1),))
+
+    def __neg__(self) -> Tensor:
+        return record(-self.data, (self,), lambda dy, _: (-dy,))
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __rsub__(self, other: Operand) -> Tensor:
+        return _operand(other, self) - self
+
+    def __rtruediv__(self, other: Operand) -> Tensor:
+        return _operand(other, self) / self
+
+    def __rmatmul__(self, other: Operand) -> Tensor:
+        return _operand(other, self) @ self
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Sum over one axis, several or all."""
+        x = self.data
+        kept = x.sum(axis, keepdims=True)
+
+        def backward(dy, _):
+            return (np.broadcast_to(dy.reshape(kept.shape), x.shape).copy(),)
+
+        return record(kept if keepdims else kept.squeeze(axis), (self,), backward)
+
+    def mean(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Mean over one axis, several or all; NaN over no element."""
+        total = self.sum(axis, keepdims)
+        return total * (total.size / self.size if self.size else np.nan)
+
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        """The same elements in another shape, as `ndarray.reshape`."""
+        x = self.data
+        return record(x.reshape(*shape), (self,), lambda dy, _: (dy.reshape(x.shape),))
+
+    def transpose(self, *axes: int) -> Tensor:
+        """The axes in another order, as `ndarray.transpose(*axes)`: reversed if none are given."""
+        back = np.argsort([axis % self.ndim for axis in axes] or range(self.ndim)[::-1])
+        return record(self.data.transpose(*axes), (self,), lambda dy, _: (dy.transpose(back),))
+
+    def __getitem__(self, index) -> Tensor:
+        x, y = self.data, self.data[index]
+
+        def backward(dy, _):
+            dx = np.zeros_like(x)
+            if np.may_share_memory(x, y):  # slices: a view of x, no element twice
+                dx[index] = dy
+            else:
+                np.add.at(dx, index, dy)
+            return (dx,)
+
+        return record(y, (self,), backward)
+
+
+def _operand(value: Operand, like: Tensor) -> Tensor:
+    """The other operand as a Tensor. A plain number takes the type of the tensor it meets."""
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, int | float):
+        return Tensor(np.asarray(value, np.result_type(value, like.data)))
+    if isinstance(value, np.ndarray):
+        return Tensor(value)
+    raise TypeError(f"operand: got {type(value).__name__}, expected a Tensor, ndarray or number")
+
+
+def _broadcasting(y: np.ndarray, a: Tensor, b: Tensor, da: Share, db: Share) -> Tensor:
+    """Record y = f(a, b); da and db map dy to the cotangents of a and b, before broadcasting."""
+
+    def backward(dy, needs):
+        return (
+            sum_to(a.data, da(dy)) if needs[0] else None,
+            sum_to(b.data, db(dy)) if needs[1] else None,
+        )
+
+    return record(y, (a, b), backward)

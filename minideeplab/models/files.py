@@ -1,0 +1,69 @@
+"""Weight files of our own: the arrays of a state dict and one JSON entry, ``__meta__``, in a .npz.
+
+The JSON says what is needed to use the weights: the model's name, its classes and their palette,
+how pictures are prepared, and how the weights were trained.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from minideeplab.io import atomic_write
+
+META = "__meta__"
+
+
+def write_npz(
+    path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]
+) -> None:
+    """Write arrays and JSON-able ``meta`` to ``path``: completely, or not at all."""
+    entries = {**arrays, META: np.array(json.dumps(meta))}
+    with atomic_write(path) as temporary, open(temporary, "wb") as file:
+        np.savez(file, **entries)
+
+
+def read_npz(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what ``write_npz`` wrote: (arrays by name, meta).
+
+    Raises FileNotFoundError, or ValueError for a file that is not such a .npz or is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            largest = max((entry.file_size for entry in archive.infolist()), default=0)
+        if largest > os.path.getsize(path):  # np.savez does not compress: nothing unpacks to more
+            raise ValueError(f"an entry claims to unpack to {largest:,} bytes")
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        meta = json.loads(str(arrays.pop(META)))
+    except KeyError:
+        raise ValueError(f"{path}: has no {META} entry; not written by minideeplab") from None
+    except (ValueError, EOFError, zipfile.BadZipFile, AttributeError, MemoryError) as error:
+        raise ValueError(f"{path}: not a readable minideeplab .npz file ({error})") from error
+    if not isinstance(meta, dict):
+        raise ValueError(f"{path}: {META} is not a JSON object")
+    return arrays, meta
+
+
+def save_weights(
+    path: str | os.PathLike[str],
+    state: Mapping[str, np.ndarray],
+    meta: Mapping[str, Any],
+    dtype: np.typing.DTypeLike = np.float16,
+) -> None:
+    """Write a network's ``state`` for use, by default in half precision (half the size).
+
+    Raises ValueError when a value does not fit ``dtype``.
+    """
+    arrays = {}
+    for name, array in state.items():
+        with np.errstate(over="ignore"):
+            arrays[name] = array.astype(dtype)
+        if not np.isfinite(arrays[name]).all():
+            raise ValueError(f"{name}: has values that {np.dtype(dtype)} cannot hold")
+    write_npz(path, arrays, meta)

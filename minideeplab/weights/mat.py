@@ -1,0 +1,161 @@
+"""MatConvNet's ``.mat`` files, SimpleNN and DagNN, in MATLAB's old and HDF5-based formats.
+
+MatConvNet keeps filters as (kH, kW, in, out) and biases as (1, out), both single. Its VGG-16
+takes RGB input where Caffe's takes BGR; :mod:`minideeplab.weights.vgg` turns the first layer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from minideeplab.weights.hdf5 import NUMBERS, datasets
+from minideeplab.weights.mat5 import MAX_DEPTH, MAX_ELEMENTS, read_variables
+from minideeplab.weights.state import StateDict, unpacking_limit
+
+
+def read(path: Path) -> StateDict:
+    """Read a network: "conv1_1.weight" (out, in, kH, kW), "conv1_1.bias" (out,), ...
+
+    Batch normalisation layers give weight, bias, running_mean and running_var. A file that holds
+    no network gives its numeric variables as they are.
+
+    Raises:
+        ValueError: damaged, without numbers, or sizes that the file does not have.
+    """
+    with open(path, "rb") as file:
+        old = file.read(10) == b"MATLAB 5.0"
+    variables = read_variables(path) if old else _read_73(path)
+    net = variables.get("net", variables)
+    layers = net.get("layers") if isinstance(net, dict) else None
+    if isinstance(layers, dict):
+        layers = [layers]  # a network of one layer
+    if isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers):
+        parameters = net.get("params")
+        return _dag_nn(layers, parameters) if parameters is not None else _simple_nn(layers)
+    arrays = {name: value for name, value in variables.items() if isinstance(value, np.ndarray)}
+    if not arrays:
+        raise ValueError("holds neither a MatConvNet network nor arrays")
+    return StateDict((name, np.ascontiguousarray(value)) for name, value in arrays.items())
+
+
+# ---------------------------------------------------------------- the two kinds of network
+
+
+def _simple_nn(layers: list[dict[str, Any]]) -> StateDict:
+    """Layers with their weights: ``weights`` {filters, biases}, or once two fields."""
+    state = StateDict(origin="matconvnet")
+    for layer in layers:
+        weights = layer.get("weights")
+        if not isinstance(weights, list):
+            weights = [layer[field] for field in ("filters", "biases") if field in layer]
+        state.update(_parameters(str(layer.get("name")), str(layer.get("type")), weights))
+    return _not_empty(state)
+
+
+def _dag_nn(layers: list[dict[str, Any]], parameters: Any) -> StateDict:
+    """Layers that name their parameters, which lie apart: (name, value) structs."""
+    parameters = [parameters] if isinstance(parameters, dict) else parameters
+    values = {entry["name"]: entry["value"] for entry in parameters}
+    state = StateDict(origin="matconvnet")
+    for layer in layers:
+        names = layer.get("params")
+        weights = [values[name] for name in names] if isinstance(names, list) else []
+        state.update(_parameters(str(layer["name"]), str(layer.get("type")), weights))
+    return _not_empty(state)
+
+
+def _not_empty(state: StateDict) -> StateDict:
+    if not state:
+        raise ValueError("a MatConvNet network without weights")
+    return state
+
+
+def _parameters(name: str, kind: str, weights: list[Any]) -> dict[str, np.ndarray]:
+    arrays = [value for value in weights if isinstance(value, np.ndarray) and value.size]
+    if not arrays:
+        return {}
+    if "norm" in kind.lower() and len(arrays) >= 2:
+        return _batch_norm(name, arrays)
+    filters = arrays[0]
+    if filters.ndim > 4:
+        raise ValueError(f"layer {name}: filters of shape {filters.shape}, expected 4 axes")
+    filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops last 1s
+    found = {f"{name}.weight": np.ascontiguousarray(filters.transpose(3, 2, 0, 1))}
+    if len(arrays) > 1:
+        found[f"{name}.bias"] = arrays[1].ravel(order="F")
+    return found
+
+
+def _batch_norm(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Multipliers, biases, and (C, 2) moments: mean and standard deviation."""
+    found = {f"{name}.weight": arrays[0].ravel(), f"{name}.bias": arrays[1].ravel()}
+    if len(arrays) > 2:
+        found[f"{name}.running_mean"] = arrays[2][:, 0].copy()
+        found[f"{name}.running_var"] = arrays[2][:, 1] ** 2
+    return found
+
+
+# ---------------------------------------------------------------- version 7.3
+
+
+def _read_73(path: Path) -> dict[str, Any]:
+    """Read a version 7.3 file, which is HDF5, into the same values as ``read_variables``."""
+    with h5py.File(path, "r") as file:
+        for _ in datasets(file, unpacking_limit(path.stat().st_size)):
+            pass  # all sizes are checked before anything is read
+        reader = _Reader73(file)
+        return {name: reader.value(file[name], 0) for name in file if not name.startswith("#")}
+
+
+class _Reader73:
+    """Turns HDF5 nodes into what MATLAB means by them; counts them, as they can form loops."""
+
+    def __init__(self, file: h5py.File) -> None:
+        self.file, self.count = file, 0
+
+    def value(self, node: h5py.Group | h5py.Dataset, depth: int) -> Any:
+        """A group is a struct, references are cells; arrays have their axes reversed."""
+        self.count += 1
+        if depth > MAX_DEPTH or self.count > MAX_ELEMENTS:
+            raise ValueError("cells or structs are nested too deep, or in a loop")
+        if isinstance(node, h5py.Group):
+            return self.struct(node, depth)
+        kind = _matlab_class(node)
+        if "MATLAB_empty" in node.attrs:
+            return {b"cell": [], b"char": ""}.get(kind, np.empty((0, 0)))
+        if _holds_references(node):
+            references = node[()].ravel()  # reversed axes: row-major here is MATLAB's order
+            return [self.value(self.file[reference], depth + 1) for reference in references]
+        if kind == b"char":
+            return "".join(map(chr, node[()].ravel()))
+        return node[()].T if node.dtype.kind in NUMBERS else None
+
+    def struct(self, node: h5py.Group, depth: int) -> Any:
+        """One struct; or an array of them, whose fields are bare lists of references."""
+        fields = {name: self.value(node[name], depth + 1) for name in node}
+        if not fields or not all(_is_bare_list(node[name]) for name in node):
+            return fields
+        count = min(len(values) for values in fields.values())
+        return [{name: values[i] for name, values in fields.items()} for i in range(count)]
+
+
+def _matlab_class(node: h5py.Dataset) -> bytes:
+    """Return b"cell", b"char", b"single" ...; never an attribute of variable length (hdf5.py)."""
+    if "MATLAB_class" not in node.attrs:
+        return b""
+    attribute = node.attrs.get_id("MATLAB_class")
+    return bytes(node.attrs["MATLAB_class"]) if attribute.dtype.kind == "S" else b""
+
+
+def _is_bare_list(node: h5py.Group | h5py.Dataset) -> bool:
+    """References without a class of their own: not a cell."""
+    is_list = isinstance(node, h5py.Dataset) and _holds_references(node)
+    return is_list and "MATLAB_class" not in node.attrs
+
+
+def _holds_references(node: h5py.Dataset) -> bool:
+    return h5py.check_ref_dtype(node.dtype) is h5py.Reference

@@ -1,0 +1,140 @@
+"""PyTorch's ``.pth`` and ``.pt`` files, read without PyTorch and without running their pickle.
+
+The zip format (since PyTorch 1.6) holds ``NAME/data.pkl``, whose persistent identifiers name
+storages, and each storage's bytes as an uncompressed entry ``NAME/data/KEY``. The older format is
+a row of pickles (magic number, version, system, the object, the list of storage keys), then each
+storage as a count and its bytes. Either way a tensor is a view: storage, offset, shape, strides.
+
+The pickle is read first and gives only descriptions; the bytes follow, for the tensors of the
+state dict alone, and after every size was held against the file's.
+"""
+
+from __future__ import annotations
+
+import io
+import mmap
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minideeplab.weights.state import StateDict, checked_size, read_entry, unpacking_limit
+from minideeplab.weights.torch_tensors import Storage, call, dtype_of, find_state, materialise
+from minideeplab.weights.unpickle import Global, unpickle
+
+MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
+LEGACY_MAGIC = MAGIC_NUMBER.to_bytes(10, "little")  # pickled: within the first bytes of the file
+
+
+# ---------------------------------------------------------------- zip
+
+
+def read_zip(path: Path) -> StateDict:
+    """Read a zip-format file: names as in the checkpoint's state dict, arrays as saved.
+
+    bfloat16 becomes float32; every other dtype stays.
+
+    Raises:
+        ValueError: a damaged file, a pickle that asks for code, sizes that the file does not have.
+    """
+    with zipfile.ZipFile(path) as archive:
+        entries = {entry.filename: entry for entry in archive.infolist()}
+        folder = _folder(entries, path.stat().st_size)
+        pickle = io.BytesIO(archive.read(folder + "data.pkl"))
+        views = find_state(unpickle(pickle, call, _zip_storage))
+        order = archive.read(folder + "byteorder") if folder + "byteorder" in entries else b"little"
+
+        def read(storage: Storage) -> np.ndarray:
+            name = f"{folder}data/{storage.key}"
+            if name not in entries:
+                raise ValueError(f"tensor data {name!r} are missing from the archive")
+            return read_entry(archive, entries[name])
+
+        limit = unpacking_limit(path.stat().st_size)
+        return materialise(views, read, order.decode("ascii", "replace"), limit)
+
+
+def _folder(entries: dict[str, zipfile.ZipInfo], file_size: int) -> str:
+    """Return what stands before ``data.pkl`` in the archive, after a look at the entries."""
+    pickles = [name for name in entries if name.split("/")[-1] == "data.pkl"]
+    folder = min(pickles, key=len).removesuffix("data.pkl")
+    if folder + "constants.pkl" in entries:
+        raise ValueError("a TorchScript program; save its state_dict() with torch.save instead")
+    total = sum(entry.file_size for entry in entries.values())
+    if total > file_size:
+        raise ValueError(
+            f"its entries claim {total:,} bytes, more than the file's {file_size:,}; "
+            "PyTorch does not compress"
+        )
+    return folder
+
+
+def _zip_storage(identifier: Any) -> Storage:
+    """('storage', class, key, device, count) -> Storage."""
+    match identifier:
+        case ("storage", Global() as kind, str() as key, _, int() as count):
+            return Storage(key, kind.name, count)
+    raise ValueError("the pickle refers to something that is not a tensor's data")
+
+
+# ---------------------------------------------------------------- before PyTorch 1.6
+
+
+def read_legacy(path: Path) -> StateDict:
+    """Read a file of PyTorch before 1.6 (or ``_use_new_zipfile_serialization=False``).
+
+    As :func:`read_zip`; the data are little-endian whatever machine wrote them.
+    """
+    with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as file:
+        if unpickle(file, call) != MAGIC_NUMBER:
+            raise ValueError("not a PyTorch file (wrong magic number)")
+        unpickle(file, call)  # the format's version: 1001 in every release
+        unpickle(file, call)  # sizes of C types on the writing machine
+        kinds: dict[str, str] = {}
+        saved = unpickle(file, call, lambda identifier: _legacy_storage(identifier, kinds))
+        extents = _extents(file, unpickle(file, call), kinds)
+
+        def read(storage: Storage) -> np.ndarray:
+            begin, size = extents[storage.key]
+            raw = np.empty(size, np.uint8)
+            handle.seek(begin)
+            handle.readinto(raw)
+            return raw
+
+        limit = unpacking_limit(path.stat().st_size)
+        return materialise(find_state(saved), read, "little", limit)
+
+
+def _legacy_storage(identifier: Any, kinds: dict[str, str]) -> Storage:
+    """('storage', class, key, device, count, None or (key, start, count)) -> Storage."""
+    match identifier:
+        case ("storage", Global() as kind, str() as key, _, int() as count, view):
+            kinds[key] = kind.name
+            if view is None:
+                return Storage(key, kind.name, count)
+            _, start, count = view
+            return Storage(key, kind.name, int(count), int(start))
+        case ("module", Global() as kind, *_):
+            raise ValueError(
+                f"it holds a whole pickled module ({kind}), not a state dict; in PyTorch, save "
+                "model.state_dict() instead of the model"
+            )
+    raise ValueError("the pickle refers to something that is not a tensor's data")
+
+
+def _extents(file: mmap.mmap, keys: Any, kinds: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """Find where each storage's bytes begin, and how many: a count in 8 bytes comes first."""
+    extents = {}
+    position, size = file.tell(), len(file)
+    for key in keys if isinstance(keys, list) else ():
+        if not isinstance(key, str) or key not in kinds:
+            raise ValueError("its list of storages does not fit its pickle")
+        count = int.from_bytes(file[position : position + 8], "little", signed=True)
+        itemsize = dtype_of(kinds[key]).itemsize
+        needed = checked_size(f"storage {key}", (count,), itemsize, size - position - 8)
+        extents[key] = (position + 8, needed)
+        position += 8 + needed
+    if missing := kinds.keys() - extents.keys():
+        raise ValueError(f"the data of {len(missing)} storages are missing (truncated?)")
+    return extents

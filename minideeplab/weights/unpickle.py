@@ -1,0 +1,250 @@
+"""A pickle machine that builds data and runs nothing.
+
+A pickle is a program for a stack machine, and two of its instructions (GLOBAL and REDUCE) import
+any function and call it: ``pickle.load`` on a file from the internet runs whatever the file says.
+This machine knows the instructions that data need, keeps names as :class:`Global` values, and
+hands "call" to one function of its owner, which decides by name what the call means.
+
+Nothing here allocates more than the pickle is long: memo slots are dictionary keys, lengths are
+checked against what is there, and only plain scalars may be dictionary keys (hashing a nest of
+tuples can take forever).
+"""
+
+from __future__ import annotations
+
+import pickletools
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+#: A checkpoint of ten thousand tensors has fewer; more would keep the machine busy for long.
+MAX_INSTRUCTIONS = 500_000
+SCALARS = (str, bytes, int, float, bool, type(None))
+MARK = object()
+
+
+class Global(NamedTuple):
+    """A name that the pickle wants imported; it stays a name."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+class Inert:
+    """Stands where an object would: it remembers what it was meant to be and does nothing."""
+
+    def __init__(self, what: object) -> None:
+        self.what = what
+
+
+Call = Callable[[Any, tuple[Any, ...]], Any]
+Persistent = Callable[[Any], Any]
+
+
+def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -> Any:
+    """Read one pickle from ``file`` (at its position; left just behind the pickle).
+
+    Args:
+        file: an in-memory or mapped file, whose ``read(n)`` never allocates more than is there.
+        call: ``call(callee, arguments)`` gives the value of a REDUCE or NEWOBJ; ``callee`` is a
+            :class:`Global` or whatever an earlier call gave.
+        persistent: gives the value of a persistent identifier (in torch: a storage).
+
+    Raises:
+        ValueError: the pickle is damaged, needs an instruction that data do not need, or one of
+            the two functions refused something.
+    """
+    machine = _Machine(call, persistent)
+    for name, argument in _instructions(file):
+        try:
+            if name == "STOP":
+                return machine.stack.pop()
+            machine.step(name, argument)
+        except (IndexError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"the pickle is damaged ({name}: {type(error).__name__})") from error
+    raise ValueError("the pickle is damaged (it does not end)")
+
+
+def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+    """Yield the pickle's instructions, name and argument, up to and with STOP."""
+    try:
+        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
+            if count > MAX_INSTRUCTIONS:
+                raise ValueError(f"more than {MAX_INSTRUCTIONS:,} instructions")
+            yield opcode.name, argument
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"the pickle is damaged ({error})") from error
+
+
+# Instructions that push their argument, those that push a constant, and those that do nothing.
+LITERALS = {
+    "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
+    "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
+    "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
+}  # fmt: skip
+CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "EMPTY_SET": list,
+    "MARK": lambda: MARK,
+}
+IGNORED = {"PROTO", "FRAME"}
+
+
+class _Machine:
+    """The stack, the memo, and one method for each instruction that is more than a push."""
+
+    def __init__(self, call: Call, persistent: Persistent | None) -> None:
+        self.call, self.persistent = call, persistent
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
+
+    def step(self, name: str, argument: Any) -> None:
+        """Run one instruction."""
+        if name in LITERALS:
+            self.stack.append(argument)
+        elif name in CONSTANTS:
+            self.stack.append(CONSTANTS[name]())
+        elif name not in IGNORED:
+            method = getattr(self, "op_" + name.lower(), None)
+            if method is None:
+                raise ValueError(f"the pickle uses {name}, which data do not need")
+            method(argument)
+
+    def since_mark(self) -> list[Any]:
+        """Pop everything down to the last MARK."""
+        items = []
+        while (item := self.stack.pop()) is not MARK:
+            items.append(item)
+        return items[::-1]
+
+    # ---- memo: PUT stores the top of the stack, GET pushes it again
+
+    def op_put(self, index: int) -> None:
+        self.memo[int(index)] = self.stack[-1]
+
+    op_binput = op_long_binput = op_put
+
+    def op_memoize(self, _: None) -> None:
+        self.memo[len(self.memo)] = self.stack[-1]
+
+    def op_get(self, index: int) -> None:
+        self.stack.append(self.memo[int(index)])
+
+    op_binget = op_long_binget = op_get
+
+    # ---- stack
+
+    def op_pop(self, _: None) -> None:
+        self.stack.pop()
+
+    def op_pop_mark(self, _: None) -> None:
+        self.since_mark()
+
+    def op_dup(self, _: None) -> None:
+        self.stack.append(self.stack[-1])
+
+    # ---- containers
+
+    def op_tuple(self, _: None) -> None:
+        self.stack.append(tuple(self.since_mark()))
+
+    def _op_tuple_of(self, count: int) -> None:
+        items = [self.stack.pop() for _ in range(count)]
+        self.stack.append(tuple(items[::-1]))
+
+    def op_tuple1(self, _: None) -> None:
+        self._op_tuple_of(1)
+
+    def op_tuple2(self, _: None) -> None:
+        self._op_tuple_of(2)
+
+    def op_tuple3(self, _: None) -> None:
+        self._op_tuple_of(3)
+
+    def op_list(self, _: None) -> None:
+        self.stack.append(self.since_mark())
+
+    op_frozenset = op_list
+
+    def op_dict(self, _: None) -> None:
+        items = self.since_mark()
+        self.stack.append({})
+        self._update(items)
+
+    def op_append(self, _: None) -> None:
+        self._extend([self.stack.pop()])
+
+    def op_appends(self, _: None) -> None:
+        self._extend(self.since_mark())
+
+    op_additems = op_appends
+
+    def _extend(self, items: list[Any]) -> None:
+        if not isinstance(self.stack[-1], Inert):
+            self.stack[-1].extend(items)
+
+    def op_setitem(self, _: None) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._update([key, value])
+
+    def op_setitems(self, _: None) -> None:
+        self._update(self.since_mark())
+
+    def _update(self, items: list[Any]) -> None:
+        target = self.stack[-1]
+        if isinstance(target, Inert):
+            return
+        if len(items) % 2:
+            raise ValueError("the pickle is damaged (a key without a value)")
+        for key, value in zip(items[::2], items[1::2], strict=True):
+            if not isinstance(key, SCALARS):
+                raise ValueError(f"the pickle has a dictionary key of type {type(key).__name__}")
+            target[key] = value
+
+    # ---- names and calls, which stay names and questions to the owner
+
+    def op_global(self, argument: str) -> None:
+        self.stack.append(Global(*argument.split(" ", 1)))
+
+    def op_stack_global(self, _: None) -> None:
+        name, module = self.stack.pop(), self.stack.pop()
+        if not isinstance(name, str) or not isinstance(module, str):
+            raise ValueError("the pickle is damaged (a name that is not text)")
+        self.stack.append(Global(module, name))
+
+    def op_reduce(self, _: None) -> None:
+        arguments, callee = self.stack.pop(), self.stack.pop()
+        if not isinstance(arguments, tuple):
+            raise ValueError("the pickle is damaged (a call without an argument tuple)")
+        self.stack.append(self.call(callee, arguments))
+
+    op_newobj = op_reduce
+
+    def op_obj(self, _: None) -> None:
+        callee, *arguments = self.since_mark()
+        self.stack.append(self.call(callee, tuple(arguments)))
+
+    def op_inst(self, argument: str) -> None:
+        arguments = tuple(self.since_mark())
+        self.stack.append(self.call(Global(*argument.split(" ", 1)), arguments))
+
+    def op_newobj_ex(self, _: None) -> None:
+        self.stack.pop()  # keyword arguments: data have none that matter
+        self.op_reduce(None)
+
+    def op_build(self, _: None) -> None:
+        """Set an object's attributes: a state dict's ``_metadata`` and the like, not needed."""
+        self.stack.pop()
+
+    def op_binpersid(self, _: None) -> None:
+        identifier = self.stack.pop()
+        if self.persistent is None:
+            raise ValueError("the pickle refers to data outside of it")
+        self.stack.append(self.persistent(identifier))

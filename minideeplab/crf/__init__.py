@@ -1,0 +1,32 @@
+"""Fully connected conditional random fields: exact, on the permutohedral lattice, and learned.
+
+Read ``exact.py`` (the definition), then ``lattice.py`` (the same sum in linear time), and
+``meanfield.py`` (inference with either).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOMES = {
+    "DenseCRF": "dense",
+    "DenseCRFBatch": "batch",
+    "refine": "refinement",
+    "CRFParameters": "refinement",
+    "PARAMETERS": "refinement",
+    "unary_from_labels": "potentials",
+    "unary_from_probabilities": "potentials",
+}
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'minideeplab.crf' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"minideeplab.crf.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

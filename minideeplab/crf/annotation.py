@@ -1,0 +1,88 @@
+"""Label pictures and scribbles as a source for the dense CRF."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from minideeplab import io
+from minideeplab.crf.potentials import unary_from_labels
+from minideeplab.data.palettes import voc_palette
+
+MOST_COLOURS = 64
+UNKNOWN = 255
+BLACK = ("auto", "unknown", "label")
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """A label picture: ``numbers`` (K,) are the labels that occur, ``index`` (H, W) points there.
+
+    ``index`` is -1 where nothing is known. ``palette`` (P, 3) uint8 has the colours of the numbers.
+    """
+
+    index: np.ndarray
+    numbers: np.ndarray
+    palette: np.ndarray
+
+    def probabilities(self, certainty: float) -> np.ndarray:
+        """Return (K, H, W) float32 for labels that are right with ``certainty`` in (0, 1)."""
+        return np.exp(-unary_from_labels(self.index, len(self.numbers), certainty, unknown=-1))
+
+
+def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annotation:
+    """Read a label picture: colours are labels, or class numbers in a palette or grey picture.
+
+    Transparent pixels are unknown, and 255 in a palette or grey picture. ``black`` says whether
+    black is "unknown" or a "label"; "auto" takes it as unknown, as pydensecrf's example does, but
+    as a label in grey pictures and in palette pictures with PASCAL VOC's colours or a 255.
+
+    Raises ValueError if the file is no picture, has too many colours for labels, or no label.
+    """
+    if black not in BLACK:
+        raise ValueError(f"black must be one of {BLACK}, got {black!r}")
+    io.read_image(path)  # a file that is no picture fails here, with the reason
+    with Image.open(path) as picture:
+        mode, colours = picture.mode, picture.getpalette()
+        rgba = np.array(picture.convert("RGBA"))
+    in_colour = mode in ("RGB", "RGBA", "CMYK")
+    if in_colour:
+        labels, palette = _number_colours(np.where(rgba[:, :, 3:] == 0, 0, rgba[:, :, :3]), path)
+        black = "unknown" if black == "auto" else black
+    else:
+        labels = io.read_labels(path)
+        palette = voc_palette() if mode != "P" else np.array(colours, np.uint8).reshape(-1, 3)
+        black = _black_in_palette(labels, palette, mode) if black == "auto" else black
+    if black == "unknown":
+        labels = np.where((rgba[:, :, :3] == 0).all(axis=2), UNKNOWN, labels)
+    labels = np.where(rgba[:, :, 3] == 0, UNKNOWN, labels)
+
+    numbers = np.setdiff1d(labels, [UNKNOWN])
+    if not numbers.size:
+        raise ValueError(f"{path}: no pixel has a label")
+    index = np.where(labels == UNKNOWN, -1, np.searchsorted(numbers, labels))
+    if in_colour:  # number the colours that remain from 0
+        numbers, palette = np.arange(len(numbers)), palette[numbers]
+    return Annotation(index, numbers, palette)
+
+
+def _black_in_palette(labels: np.ndarray, palette: np.ndarray, mode: str) -> str:
+    used = int(labels[labels != UNKNOWN].max(initial=0)) + 1
+    is_voc = np.array_equal(palette[:used], voc_palette()[:used])
+    return "label" if mode != "P" or is_voc or (labels == UNKNOWN).any() else "unknown"
+
+
+def _number_colours(
+    image: np.ndarray, path: str | os.PathLike[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Number the colours of (H, W, 3): labels (H, W) and palette (K, 3), in ascending order."""
+    colours, inverse = np.unique(image.reshape(-1, 3), axis=0, return_inverse=True)
+    if len(colours) > MOST_COLOURS:
+        raise ValueError(
+            f"{path}: {len(colours)} colours; expected labels in at most {MOST_COLOURS}, without "
+            "smooth edges and not as JPEG"
+        )
+    return inverse.reshape(image.shape[:2]).astype(np.uint8), colours

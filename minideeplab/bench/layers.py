@@ -1,0 +1,121 @@
+"""The convolutions of DeepLab-LargeFOV one by one: forward and backward, ours against torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from minideeplab.backends import load
+from minideeplab.bench.timing import interleaved
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A convolution that keeps the size of its map; the map is 1 / stride of the picture."""
+
+    name: str
+    channels: int
+    filters: int
+    stride: int
+    kernel: int = 3
+    dilation: int = 1
+
+    def side(self, picture: int) -> int:
+        """Return the side of the map for a picture of 8k + 1 pixels."""
+        return (picture - 1) // self.stride + 1
+
+    def multiplications(self, picture: int, batch: int) -> int:
+        """Return the multiplications of the plain form."""
+        pixels = batch * self.side(picture) ** 2
+        return pixels * self.channels * self.filters * self.kernel**2
+
+
+LARGEFOV = (
+    Layer("conv1_1", 3, 64, 1),
+    Layer("conv1_2", 64, 64, 1),
+    Layer("conv2_1", 64, 128, 2),
+    Layer("conv2_2", 128, 128, 2),
+    Layer("conv3_1", 128, 256, 4),
+    Layer("conv3_2", 256, 256, 4),
+    Layer("conv4_1", 256, 512, 8),
+    Layer("conv4_2", 512, 512, 8),
+    Layer("conv5_1", 512, 512, 8, dilation=2),
+    Layer("fc6", 512, 1024, 8, dilation=12),
+    Layer("fc7", 1024, 1024, 8, kernel=1),
+)
+
+
+def measure(layer: Layer, picture: int, batch: int, backward: bool, rounds: int) -> dict[str, Any]:
+    """Return a row of the table: milliseconds, GFLOP/s, ratios to torch, errors against float64."""
+    rng = np.random.default_rng(0)
+    side, pad = layer.side(picture), layer.dilation * (layer.kernel // 2)
+    shape = (batch, side, side)
+    x = _pixels(np.maximum(rng.standard_normal((*shape, layer.channels), np.float32), 0))
+    dy = _pixels(rng.standard_normal((*shape, layer.filters), np.float32))
+    w = rng.standard_normal((layer.filters, layer.channels, layer.kernel, layer.kernel), np.float32)
+    w /= np.sqrt(w[0].size, dtype=np.float32)
+    options = ((1, 1), ((pad, pad), (pad, pad)), (layer.dilation,) * 2, 1)
+    numba = load("numba")
+    if backward:
+        run = {"ours": lambda: numba.conv2d_backward(dy, x, w, *options)}
+    else:
+        run = {"ours": lambda: numba.conv2d(x, w, None, *options)}
+    for name, competitor in _torch(x, w, dy, pad, layer.dilation, backward):
+        run[name] = competitor
+    timings = interleaved(run, rounds)
+    flops = 2 * layer.multiplications(picture, batch) * (2 if backward else 1)
+    row = {
+        "what": layer.name,
+        "pass": "backward" if backward else "forward",
+        "picture": picture,
+        "batch": batch,
+        "GFLOP/s": flops / timings["ours"].median / 1e9,
+    }
+    return row | compared(timings) | {"error": _error(run["ours"](), numba, x, w, dy, options)}
+
+
+def compared(timings: dict) -> dict[str, float]:
+    """Return the columns that every table has: milliseconds, and how much faster than torch."""
+    columns = {f"{name} ms": timing.median * 1e3 for name, timing in timings.items()}
+    for name, timing in timings.items():
+        if name != "ours":
+            columns[f"{name} / ours"] = timings["ours"].times_faster_than(timing)
+    return columns
+
+
+def _pixels(x: np.ndarray) -> np.ndarray:
+    """Return (N, H, W, C) in memory as an array of shape (N, C, H, W)."""
+    return x.transpose(0, 3, 1, 2)
+
+
+def _torch(x, w, dy, pad, dilation, backward) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield torch in both of its memory formats, or nothing where it is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return
+    where = ([1, 1], [pad, pad], [dilation, dilation], False, [0, 0], 1)
+    for name, layout in (("NCHW", torch.contiguous_format), ("NHWC", torch.channels_last)):
+        tx, tw, tdy = (torch.from_numpy(a).contiguous(memory_format=layout) for a in (x, w, dy))
+        if backward:
+            run = torch.ops.aten.convolution_backward
+            yield f"torch {name}", partial(run, tdy, tx, tw, [len(w)], *where, [True] * 3)
+        else:
+            run = torch.nn.functional.conv2d
+            yield f"torch {name}", partial(run, tx, tw, None, 1, pad, dilation)
+
+
+def _error(result, numba, x, w, dy, options) -> float:
+    """Return the largest error of one image's results, in units of the largest float64 result."""
+    exact = [a.astype(np.float64) for a in (x, w, dy)]
+    if isinstance(result, tuple):
+        expected = numba.conv2d_backward(exact[2], *exact[:2], *options)
+    else:
+        result, expected = (result,), (numba.conv2d(*exact[:2], None, *options),)
+    return max(
+        float(np.abs(a - b).max() / np.abs(b).max()) for a, b in zip(result, expected, strict=True)
+    )

@@ -1,0 +1,49 @@
+"""Stopwatches: competitors timed in turn, and what the machine's matrix product reaches."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of each run of one competitor, in the order of the rounds."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The middle one of the runs."""
+        return statistics.median(self.seconds)
+
+    def times_faster_than(self, other: Timing) -> float:
+        """Return the median over the rounds of the other's seconds divided by ours."""
+        return statistics.median(b / a for a, b in zip(self.seconds, other.seconds, strict=True))
+
+
+def interleaved(competitors: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
+    """Run each competitor once to warm up, then all of them in turn, ``rounds`` times."""
+    if rounds < 1:
+        raise ValueError(f"rounds: {rounds}, expected at least 1")
+    seconds: dict[str, list[float]] = {name: [] for name in competitors}
+    for run in competitors.values():
+        run()
+    for _ in range(rounds):
+        for name, run in competitors.items():
+            start = time.perf_counter()
+            run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: Timing(tuple(runs)) for name, runs in seconds.items()}
+
+
+def sgemm_limit(size: int = 1536, rounds: int = 5) -> float:
+    """Return the float32 GFLOP/s of NumPy's matrix product on all cores: what could be reached."""
+    a = np.ones((size, size), np.float32)
+    out = np.empty_like(a)
+    best = min(interleaved({"sgemm": lambda: np.matmul(a, a, out=out)}, rounds)["sgemm"].seconds)
+    return 2 * size**3 / best / 1e9

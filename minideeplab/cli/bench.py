@@ -1,0 +1,96 @@
+"""``minideeplab bench``: how fast the operations and networks are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from minideeplab.bench.report import Results
+
+
+@click.group()
+def command() -> None:
+    """Measure speed, side by side with torch and pydensecrf where they are installed.
+
+    \b
+    Example:
+      minideeplab bench cpu --markdown speed.md
+    """
+
+
+@command.command()
+@click.option("--picture", default=513, show_default=True, help="Side of the picture, 8k + 1.")
+@click.option("--train-picture", default=321, show_default=True, help="Side of training crops.")
+@click.option("--batch", default=2, show_default=True, help="Pictures of a training step.")
+@click.option("--rounds", default=5, show_default=True, help="Runs of each competitor.")
+@click.option("--network", "networks", multiple=True, help="Default: largefov and small.")
+@click.option("--layers/--no-layers", default=True, help="Also every layer of LargeFOV.")
+@click.option("--markdown", "table_path", type=click.Path(path_type=Path), help="Write the tables.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers.")
+def cpu(
+    picture: int,
+    train_picture: int,
+    batch: int,
+    rounds: int,
+    networks: tuple[str, ...],
+    layers: bool,
+    table_path: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Compare the numba backend with torch on this CPU: layers, networks, memory.
+
+    Columns "torch ... / ours" tell how many times faster we are than torch in that memory format,
+    as the median over interleaved runs. "error" is the largest error against float64, in units of
+    the largest result.
+
+    \b
+    Example:
+      minideeplab bench cpu --no-layers --network largefov --json speed.json
+    """
+    from tqdm import tqdm
+
+    from minideeplab.bench.cpu import Plan, measure
+
+    plan = Plan(picture, train_picture, batch, rounds, networks or ("largefov", "small"), layers)
+    results = measure(plan, lambda steps: tqdm(steps, leave=False))
+    _report(results, table_path, json_path)
+
+
+@command.command()
+@click.option("--rounds", default=5, show_default=True, help="Runs of each competitor.")
+@click.option("--quick", is_flag=True, help="A small picture only, and no cost curve.")
+@click.option("--markdown", "table_path", type=click.Path(path_type=Path), help="Write the tables.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers.")
+def crf(rounds: int, quick: bool, table_path: Path | None, json_path: Path | None) -> None:
+    """Compare the dense CRF with pydensecrf where it is installed: time, memory, difference.
+
+    A run builds the kernels and iterates ten times. The last table shows the cost for pictures up
+    to 2048 x 1024 and for up to 150 labels.
+
+    \b
+    Example:
+      minideeplab bench crf --quick
+    """
+    from tqdm import tqdm
+
+    from minideeplab.bench.crf import measure
+
+    _report(measure(rounds, quick, lambda steps: tqdm(steps, leave=False)), table_path, json_path)
+
+
+def _report(results: Results, table_path: Path | None, json_path: Path | None) -> None:
+    """Print the tables, and write what was asked for."""
+    import json
+
+    from minideeplab.io import atomic_write
+
+    if json_path:
+        with atomic_write(json_path) as temporary:
+            temporary.write_text(json.dumps(results.numbers, indent=1) + "\n")
+    if table_path:
+        with atomic_write(table_path) as temporary:
+            temporary.write_text(results.text)
+    click.echo(results.text, nl=False)

@@ -1,0 +1,173 @@
+"""``minideeplab check``: is this function the operation that it claims to be?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+class _OperationFirst(click.Group):
+    """A group whose default command, ``op``, starts with the name of an operation."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Read ``check conv2d ...`` as ``check op conv2d ...``."""
+        if args and args[0] not in self.commands and not args[0].startswith("-"):
+            args = ["op", *args]
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_OperationFirst, invoke_without_command=True)
+@click.option("--self-test", is_flag=True, help="Judge every known wrong implementation.")
+@click.option("--list", "list_all", is_flag=True, help="Print the operations and their rows.")
+@click.pass_context
+def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
+    """Judge a function against the table of cases, forward and backward, with a diagnosis.
+
+    \b
+    Examples:
+      minideeplab check conv2d mypackage.kernels:conv2d
+      minideeplab check conv2d kernels.py:conv2d --backward kernels.py:conv2d_backward
+      minideeplab check softmax torch.nn.functional:softmax --arrays torch
+      minideeplab check export conv2d cases/        (rows as .npy files, for any language)
+      minideeplab check judge results/
+      minideeplab check fuzz max_pool2d --count 1000
+      minideeplab check --self-test
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if self_test:
+        from minideeplab.testing.selftest import self_test as judge_the_judge
+
+        ctx.exit(0 if judge_the_judge(show=click.echo) else 1)
+    if list_all:
+        from minideeplab.testing.cases import TABLE
+
+        for op, rows in TABLE.items():
+            click.echo(f"{op}: {', '.join(row.name for row in rows)}")
+        return
+    raise click.UsageError("name an operation and a function, e.g. conv2d mypackage.kernels:conv2d")
+
+
+@command.command("op", hidden=True)
+@click.argument("op")
+@click.argument("function")
+@click.option("--backward", metavar="FUNCTION", help="backward(grad_out, *args, **options).")
+@click.option(
+    "--arrays",
+    default="numpy",
+    show_default=True,
+    help="What the function takes: numpy, torch, jax, cupy or minideeplab.",
+)
+@click.option(
+    "--dtype",
+    "dtypes",
+    multiple=True,
+    type=click.Choice(["float64", "float32"]),
+    help="One dtype only; both by default.",
+)
+@click.option(
+    "--against",
+    multiple=True,
+    type=click.Choice(["reference", "torch"]),
+    help="What to compare with; the NumPy definition by default.",
+)
+@click.option("--skip", multiple=True, metavar="TAG", help="Leave out rows: nan, empty, ...")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report.")
+@click.option(
+    "--markdown", "markdown_path", type=click.Path(path_type=Path), help="Write the report."
+)
+@click.pass_context
+def check_function(
+    ctx: click.Context, op: str, function: str, backward: str | None, arrays: str,
+    dtypes: tuple[str, ...], against: tuple[str, ...], skip: tuple[str, ...],
+    json_path: Path | None, markdown_path: Path | None,
+) -> None:  # fmt: skip
+    """Judge FUNCTION, given as package.module:function or FILE.py:function, as operation OP."""
+    from minideeplab.io import atomic_write
+    from minideeplab.testing import check_op
+    from minideeplab.testing.loading import load_function
+
+    report = check_op(
+        op, load_function(function), load_function(backward) if backward else None,
+        dtypes or ("float64", "float32"), against or ("reference",), arrays, raises=False,
+        skip=("quirk", *skip),
+    )  # fmt: skip
+    for path, text in ((json_path, report.to_json()), (markdown_path, report.to_markdown())):
+        if path:
+            with atomic_write(path) as temporary:
+                temporary.write_text(text)
+    click.echo(str(report))
+    ctx.exit(0 if report.passed else 1)
+
+
+@command.command("export")
+@click.argument("op")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--onnx", is_flag=True, help="Write ONNX node tests into the folder PATH.")
+def export_rows(op: str, path: Path, onnx: bool) -> None:
+    """Write the rows of OP to PATH, a .npz file or a new folder of .npy files.
+
+    \b
+    Examples:
+      minideeplab check export conv2d cases.npz
+      minideeplab check export conv2d node_tests --onnx
+    """
+    from minideeplab.testing.onnx_format import export_onnx
+    from minideeplab.testing.portable import export as export_arrays
+
+    export = export_onnx if onnx else export_arrays
+    click.echo(f"{export(op, path)} rows of {op} written to {path}")
+
+
+@command.command("judge")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.pass_context
+def judge_rows(ctx: click.Context, path: Path) -> None:
+    """Judge the results in PATH, a .npz file or a folder, computed from exported rows.
+
+    \b
+    Example:
+      minideeplab check judge outputs.npz
+    """
+    from minideeplab.testing.portable import judge_results
+
+    report = judge_results(path)
+    click.echo(str(report))
+    ctx.exit(0 if report.passed else 1)
+
+
+@command.command("fuzz")
+@click.argument("op")
+@click.option("--count", default=1000, show_default=True, type=click.IntRange(1))
+@click.option("--seed", type=click.IntRange(0), help="Of the random cases; drawn if not given.")
+@click.option("--backend", "backends", multiple=True, help="All that work here by default.")
+@click.pass_context
+def fuzz_operation(
+    ctx: click.Context, op: str, count: int, seed: int | None, backends: tuple[str, ...]
+) -> None:
+    """Compare random calls of OP with PyTorch's, on every backend, forward and backward.
+
+    \b
+    Example:
+      minideeplab check fuzz conv2d --count 10000 --seed 1
+    """
+    import secrets
+
+    from minideeplab.backends import available_backends
+    from minideeplab.testing.fuzz import Tally, fuzz
+
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    names = backends or tuple(available_backends())
+    click.echo(f"{op}, seed {seed}, backends {', '.join(names)}")
+    tally, found = Tally(), 0
+    for disagreement in fuzz(op, count, seed, names, tally):
+        found += 1
+        click.echo(str(disagreement))
+    click.echo(
+        f"{tally.compared} cases compared with torch, {tally.refused} refused by both, "
+        f"{found} disagreements"
+    )
+    ctx.exit(1 if found else 0)

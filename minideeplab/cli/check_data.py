@@ -1,0 +1,47 @@
+"""``minideeplab check-data``: are these pictures and masks fit for training?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("check-data")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--masks", type=click.Path(path_type=Path), help="Masks, where FOLDER has pictures.")
+@click.option("--classes", type=click.IntRange(1, 255), help="Number of classes, if known.")
+def command(folder: Path, masks: Path | None, classes: int | None) -> int:
+    """Look for what makes masks come out black; exit with status 1 if something is found.
+
+    Checked are missing partners, files that cannot be read, masks in colour or of another size,
+    wrong label values, a missing ignore value (255) and classes that hardly occur. FOLDER holds
+    train + trainannot (val, test), JPEGImages + SegmentationClass, or images + masks or labels.
+    With train + trainannot and class names in classes.txt, train takes it as --data own:FOLDER.
+
+    \b
+    Examples:
+      minideeplab check-data ../camvid --classes 12     (CamVid's 12th is void)
+      minideeplab check-data photos --masks drawn --classes 3
+    """
+    from minideeplab.data.checking import check_folders, find_pairs
+    from minideeplab.data.folders import require_folder
+
+    pairs = find_pairs(folder) if masks is None else [(folder, masks)]
+    failed = False
+    for images, truths in pairs:
+        require_folder(images, "pictures")
+        require_folder(truths, "masks")
+        report = check_folders(images, truths, classes)
+        failed |= bool(report.problems) or report.pairs == 0
+        click.echo(f"{images} + {truths}: {report.pairs} pairs")
+        for text, files in report.problems.items():
+            some = ", ".join(path.name for path in files[:3]) + (" ..." if len(files) > 3 else "")
+            click.echo(f"  PROBLEM {len(files)} x {text}: {some}")
+        for note in report.notes:
+            click.echo(f"  note    {note}")
+        total = max(1, report.pixels.sum())
+        for value in report.pixels.nonzero()[0]:
+            count = report.pixels[value]
+            click.echo(f"  label {value:3}  {count:12,} pixels  {count / total:7.3%}")
+    return int(failed)

@@ -1,0 +1,54 @@
+"""``minideeplab convert``: weight files of other frameworks into ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("src")
+@click.argument("dst", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--to",
+    type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
+    help="Make this network of a VGG-16. Without it only the file format changes.",
+)
+@click.option(
+    "--classes", default=21, show_default=True, type=click.IntRange(1), help="Classes of a DeepLab."
+)
+@click.option("--half", is_flag=True, help="Store float16: half the size.")
+def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool) -> None:
+    """Read the weights SRC and write them to DST (.npz or .safetensors).
+
+    SRC is a file (.pth, .caffemodel, .h5, .keras, .npz, .mat, .safetensors) or the name of an
+    official file, which is then downloaded, resumed where a line broke, and checked: vgg16-caffe,
+    vgg16-torchvision, vgg16_bn-torchvision, vgg16-keras, vgg16-matconvnet. Without DST, SRC is
+    only described. Nothing that a file asks for is executed.
+
+    \b
+    Example:
+      minideeplab convert vgg16-caffe largefov.npz --to largefov --classes 11
+      minideeplab convert old.pth new.safetensors --half
+      minideeplab convert checkpoint.pth
+    """
+    from minideeplab import weights
+
+    if dst is None:
+        describe(weights.load(weights.locate(src)))
+        return
+    state = weights.convert(src, dst, to=to, num_classes=classes, half=half)
+    click.echo(f"{dst}: {summary(state)}, {dst.stat().st_size / 1e6:,.1f} MB")
+
+
+def describe(state: dict) -> None:
+    """Print every array's name, shape and type."""
+    for name, array in state.items():
+        click.echo(f"{name}  {tuple(array.shape)}  {array.dtype}")
+    click.echo(summary(state))
+
+
+def summary(state: dict) -> str:
+    """Return how many arrays and numbers there are."""
+    return f"{len(state)} arrays, {sum(array.size for array in state.values()):,} numbers"

@@ -1,0 +1,191 @@
+"""``minideeplab crf``: the dense CRF by itself, on labels, scribbles or probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from minideeplab.crf.refinement import CRFParameters
+
+PICTURES = (".png", ".bmp", ".gif", ".tif", ".tiff")
+
+
+@click.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.argument("annotation", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--out",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Picture to write (.png), or a folder for NAME.png and NAME-overlay.png.",
+)
+@click.option(
+    "--parameters",
+    default="v1-largefov",
+    show_default=True,
+    help="Published settings; the paper's names below change single ones.",
+)
+@click.option("--w1", type=float, help="Weight of the bilateral kernel.")
+@click.option("--sigma-alpha", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
+@click.option(
+    "--sigma-beta", type=click.FloatRange(0, min_open=True), help="Its reach in colour, of 0..255."
+)
+@click.option("--w2", type=float, help="Weight of the smoothness kernel.")
+@click.option("--sigma-gamma", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
+@click.option(
+    "--iterations",
+    default=10,
+    show_default=True,
+    type=click.IntRange(0),
+    help="Mean-field updates.",
+)
+@click.option(
+    "--certainty",
+    default=0.7,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="How sure the labels of a label picture are.",
+)
+@click.option(
+    "--black",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "unknown", "label"]),
+    help="What black means; auto: a label in grey pictures and in PASCAL VOC's palette.",
+)
+@click.option(
+    "--steps",
+    type=click.Path(path_type=Path),
+    help="Also write all iterations: .gif an animation, .png a strip.",
+)
+@click.option("--probabilities", is_flag=True, help="Also write NAME.npy, (C, H, W) float32.")
+def command(
+    image: Path,
+    annotation: Path,
+    out: Path,
+    parameters: str,
+    iterations: int,
+    certainty: float,
+    black: str,
+    steps: Path | None,
+    probabilities: bool,
+    **changes: float | None,
+) -> None:
+    """Refine ANNOTATION with the fully connected CRF of the picture IMAGE.
+
+    ANNOTATION is a label picture of the same size, or a .npy or .npz file with probabilities
+    (C, H, W). In a colour picture each colour is a label, in a palette or grey picture each
+    number; black, transparent and 255 are unknown (see --black). The colours are kept.
+
+    \b
+    Example:
+      minideeplab crf photo.jpg scribbles.png -o labels.png --steps steps.gif
+      minideeplab crf photo.jpg scores.npy --w1 4 --sigma-alpha 49 --sigma-beta 5 -o refined/
+    """
+    import dataclasses
+
+    import numpy as np
+
+    from minideeplab import inference, io, visualize
+    from minideeplab.crf.refinement import crf_parameters
+
+    target = out if out.suffix.lower() in PICTURES else out / f"{image.stem}.png"
+    outputs = [target, *([steps] if steps else [])]
+    refuse_to_overwrite((image, annotation), outputs)
+    given = {name: value for name, value in changes.items() if value is not None}
+    settings = dataclasses.replace(crf_parameters(parameters), **given)
+    picture = io.read_image(image)
+    p, numbers, palette = read_source(annotation, certainty, black)
+    for path in outputs:
+        io.require_writable(path.parent)
+
+    q = _refine(picture, p, iterations, settings, steps, palette[numbers])
+    labels = numbers[inference.most_probable(q)]
+    io.write_labels(target, labels, palette)
+    if target is not out:
+        overlay = visualize.overlay(picture, labels, palette)
+        io.write_image(target.with_name(f"{image.stem}-overlay.png"), overlay)
+    if probabilities:
+        with io.atomic_write(target.with_suffix(".npy")) as temporary:
+            np.save(temporary, q.astype(np.float32))
+    click.echo(target)
+
+
+def _refine(
+    picture: np.ndarray,
+    probabilities: np.ndarray,
+    iterations: int,
+    settings: CRFParameters,
+    steps: Path | None,
+    colours: np.ndarray,
+) -> np.ndarray:
+    """Return refined probabilities; draw the way there if ``steps`` names a file."""
+    from minideeplab.crf.refinement import build_crf, refine
+    from minideeplab.crf.steps import label_steps, save_steps
+
+    if steps is None:
+        return refine(picture, probabilities, iterations, settings)
+    crf = build_crf(picture, probabilities, settings)
+    save_steps([colours[labels] for labels in label_steps(crf, iterations)], steps)
+    return crf.q
+
+
+def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
+    """Stop before anything is done if a result would take the place of an input."""
+    from minideeplab.crf.steps import check_steps_path
+
+    for path in outputs:
+        if path.resolve() in [given.resolve() for given in inputs]:
+            raise click.BadParameter(f"{path} would be overwritten", param_hint="--out")
+    for path in outputs[1:]:
+        check_steps_path(path)
+
+
+def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, ...]:
+    """Read probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
+
+    Raises:
+        FileNotFoundError, ValueError: no such file, or neither a label picture nor an array.
+    """
+    import numpy as np
+
+    from minideeplab.crf.annotation import read_annotation
+    from minideeplab.data.palettes import voc_palette
+
+    if path.suffix.lower() in (".npy", ".npz"):
+        array = read_array(path)
+        return array, np.arange(len(array)), voc_palette()
+    annotation = read_annotation(path, black)
+    if (annotation.index < 0).any():
+        share = (annotation.index < 0).mean()
+        click.echo(f"{len(annotation.numbers)} labels, {share:.0%} of the pixels unknown", err=True)
+    return annotation.probabilities(certainty), annotation.numbers, annotation.palette
+
+
+def read_array(path: Path) -> np.ndarray:
+    """Read probabilities (C, H, W) from a .npy file or the only array of a .npz."""
+    import numpy as np
+
+    try:
+        with open(path, "rb") as file:
+            arrays = list(_arrays(np.load(file, allow_pickle=False)))
+    except (ValueError, EOFError, KeyError) as error:
+        raise ValueError(f"{path}: not an array file ({error})") from error
+    if len(arrays) != 1 or arrays[0].ndim != 3:
+        shapes = ", ".join(str(array.shape) for array in arrays)
+        raise ValueError(f"{path}: expected one array (C, H, W), got {shapes or 'none'}")
+    return arrays[0]
+
+
+def _arrays(loaded: Any) -> Iterator[np.ndarray]:
+    if hasattr(loaded, "files"):
+        yield from (loaded[name] for name in loaded.files)
+    else:
+        yield loaded

@@ -1,0 +1,176 @@
+"""``minideeplab segment``: label pictures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+def parse_scales(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
+    """Turn "0.5,0.75,1" into numbers."""
+    try:
+        scales = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 0.5,0.75,1") from None
+    if not all(0 < scale <= 8 for scale in scales):
+        raise click.BadParameter(f"{text!r}: scales are numbers above 0, at most 8")
+    return scales
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB...")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.")
+@click.option(
+    "--weights",
+    default="camvid",
+    metavar="FILE",
+    show_default=True,
+    help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
+)
+@click.option("--crf/--no-crf", default=True, show_default=True, help="Refine with the dense CRF.")
+@click.option(
+    "--scales",
+    default="1",
+    callback=parse_scales,
+    show_default=True,
+    help="Sizes at which the network looks at a picture, e.g. 0.5,0.75,1.",
+)
+@click.option("--flip", is_flag=True, help="Look at the mirrored picture as well.")
+@click.option(
+    "--max-side",
+    default=1024,
+    show_default=True,
+    type=click.IntRange(16),
+    help="Work on larger pictures at this size, in pixels of the longer side.",
+)
+@click.option(
+    "--overlay-alpha",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Strength of the colours in the overlay.",
+)
+@click.option("--backend", metavar="NAME", help="Backend, such as numba or numpy.")
+def command(
+    inputs: tuple[str, ...],
+    out: Path,
+    weights: str,
+    overlay_alpha: float,
+    backend: str | None,
+    **options: Any,
+) -> None:
+    """Label every pixel of pictures with a trained network.
+
+    For each picture NAME it writes NAME.png, the class numbers as a palette picture of the same
+    size, and NAME-overlay.png, the colours over the picture. Any format, size and mode of picture
+    will do. A picture that cannot be read is reported, the others are still done, and the exit
+    status is 1.
+
+    \b
+    Example:
+      minideeplab segment street.jpg holiday/ 'more/*.png' --out results
+      minideeplab segment street.jpg --out results --scales 0.5,0.75,1 --no-crf
+    """
+    from minideeplab import io, models, pretrained
+    from minideeplab.backends import use_backend
+
+    paths = io.expand(inputs)
+    names = unique_names(paths)
+    refuse_to_overwrite(paths, names, out)
+    net = models.from_checkpoint(pretrained.find(weights))
+    io.require_writable(out)
+    with use_backend(backend) if backend else nullcontext():
+        failed = _segment_all(paths, names, out, net, overlay_alpha, options)
+    if failed:
+        done = len(paths) - len(failed)
+        click.echo(f"{done} of {len(paths)} pictures done; failed: {', '.join(failed)}", err=True)
+        click.get_current_context().exit(1)
+
+
+def _segment_all(
+    paths: Sequence[Path],
+    names: Sequence[str],
+    out: Path,
+    net: Any,
+    alpha: float,
+    options: dict[str, Any],
+) -> list[str]:
+    """Segment one picture after the other; return those that failed."""
+    from tqdm import tqdm
+
+    failed = []
+    with tqdm(total=len(paths), unit="picture", file=sys.stderr, disable=None) as progress:
+        for path, name in zip(paths, names, strict=True):
+            try:
+                line = _segment_one(path, out / name, net, alpha, options)
+                progress.write(line, file=sys.stdout)
+            except (ValueError, OSError, MemoryError) as error:
+                reason = str(error) or "out of memory; try a smaller --max-side"
+                progress.write(f"minideeplab: {reason}", file=sys.stderr)
+                failed.append(str(path))
+            progress.update()
+    return failed
+
+
+def _segment_one(path: Path, target: Path, net: Any, alpha: float, options: dict[str, Any]) -> str:
+    import numpy as np
+
+    from minideeplab import inference, io, visualize
+    from minideeplab.data.palettes import voc_palette
+
+    image = io.read_image(path)
+    labels, _ = inference.segment(image, net, **options)
+    palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
+    picture = visualize.overlay(image, labels, palette, alpha)
+    io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)
+    io.write_image(target.with_name(f"{target.name}-overlay.png"), picture)
+    return f"{target}.png  {summary(labels, net.meta.get('classes'))}"
+
+
+def unique_names(paths: Sequence[Path]) -> list[str]:
+    """Give every picture a name of its own: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
+
+    Case does not tell names apart, since it does not on every disk, and no name's overlay is
+    another's label picture.
+    """
+    taken: set[str] = set()
+    names = []
+    for path in paths:
+        name, count = path.stem, 1
+        while not taken.isdisjoint(_files(name.lower())):
+            count += 1
+            name = f"{path.stem}-{count}"
+        taken.update(_files(name.lower()))
+        names.append(name)
+    return names
+
+
+def _files(name: str) -> tuple[str, str]:
+    return f"{name}.png", f"{name}-overlay.png"
+
+
+def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) -> None:
+    """Stop before a result takes the place of one of the pictures."""
+    inputs = {path.resolve() for path in paths}
+    for target in (out / file for name in names for file in _files(name)):
+        if target.resolve() in inputs:
+            raise click.BadParameter(
+                f"{target} is one of the pictures and would be overwritten; choose another folder",
+                param_hint="--out",
+            )
+
+
+def summary(labels: Any, classes: Sequence[str] | None) -> str:
+    """Say what is in a picture, most frequent first: "Road 42%, Sky 30%, Tree 12% ..."."""
+    import numpy as np
+
+    counts = np.bincount(labels.ravel())
+    largest = [int(label) for label in np.argsort(-counts, kind="stable")[:4] if counts[label]]
+    names = [classes[label] if classes else f"class {label}" for label in largest]
+    parts = [round(100 * counts[label] / labels.size) for label in largest]
+    return ", ".join(f"{name} {part}%" for name, part in zip(names, parts, strict=True))

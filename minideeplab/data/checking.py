@@ -1,0 +1,132 @@
+"""Finds in pictures and masks what makes a network train on nothing and answer with black."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from minideeplab.data.folders import by_stem
+from minideeplab.io import WIDE_MODES, read_image, read_labels
+
+IGNORE_INDEX = 255
+INDEX_MODES = ("P", "L", "1", *WIDE_MODES)
+LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+RARE, DOMINANT = 0.001, 0.95  # shares of the labelled pixels that are worth a word
+#: (folder of pictures, folder of masks), below the data's own folder.
+LAYOUTS = (
+    ("train", "trainannot"), ("val", "valannot"), ("test", "testannot"),
+    ("JPEGImages", "SegmentationClass"), ("images", "masks"), ("images", "labels"),
+)  # fmt: skip
+
+
+@dataclasses.dataclass
+class Report:
+    """What was found: ``problems`` and ``notes`` by kind, each with the files they concern."""
+
+    pairs: int = 0
+    pixels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
+    problems: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
+    notes: list[str] = dataclasses.field(default_factory=list)
+
+    def problem(self, text: str, path: Path) -> None:
+        """Add a file to those that have a problem."""
+        self.problems.setdefault(text, []).append(path)
+
+
+def find_pairs(root: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
+    """Return the (pictures, masks) folders below ``root`` that one of ``LAYOUTS`` names.
+
+    Raises FileNotFoundError when there are none, saying which names are looked for.
+    """
+    folders = [(Path(root, a), Path(root, b)) for a, b in LAYOUTS]
+    found = [pair for pair in folders if pair[0].is_dir() and pair[1].is_dir()]
+    if not found:
+        known = ", ".join(f"{a} + {b}" for a, b in LAYOUTS)
+        raise FileNotFoundError(f"{root}: no folders of pictures and masks; looked for {known}")
+    return found
+
+
+def check_folders(
+    images: str | os.PathLike[str],
+    masks: str | os.PathLike[str],
+    num_classes: int | None = None,
+) -> Report:
+    """Read every picture and mask of the same name and report what training would stumble over.
+
+    A mask is a palette or grey picture whose values are class numbers from 0, 255 where nothing
+    is known. ``num_classes``: how many there should be; without it, the largest value tells.
+    """
+    report = Report()
+    pictures, truths = by_stem(Path(images)), by_stem(Path(masks))
+    alone = sorted(pictures.keys() - truths.keys())
+    if alone:
+        first = pictures[alone[0]].name
+        report.notes.append(f"pictures without a mask of the same name: {len(alone)}, as {first}")
+    for stem in sorted(truths.keys() - pictures.keys()):
+        report.problem("masks without a picture of the same name", truths[stem])
+    used: dict[int, list[Path]] = {}
+    for stem in sorted(pictures.keys() & truths.keys()):
+        report.pairs += 1
+        for value in _check_pair(report, pictures[stem], truths[stem]):
+            used.setdefault(value, []).append(truths[stem])
+    _check_values(report, used, num_classes)
+    _check_balance(report)
+    return report
+
+
+def _check_pair(report: Report, image: Path, mask: Path) -> list[int]:
+    """Check one pair; return the values of the mask."""
+    try:
+        size = read_image(image).shape[:2]
+        with Image.open(mask) as picture:
+            mode = picture.mode
+        if mode not in INDEX_MODES:
+            text = "masks in colour; expected class numbers in a palette or grey picture"
+            report.problem(text, mask)
+            return []
+        labels = read_labels(mask)
+    except (OSError, ValueError):
+        report.problem("pairs that cannot be read", mask)
+        return []
+    if mask.suffix.lower() in LOSSY_SUFFIXES:
+        report.problem("masks in a lossy format, which changes values; expected PNG", mask)
+    if labels.shape != size:
+        report.problem("masks of another size than their picture", mask)
+    counts = np.bincount(labels.ravel(), minlength=256)
+    report.pixels += counts
+    return np.flatnonzero(counts).tolist()
+
+
+def _check_values(report: Report, used: dict[int, list[Path]], num_classes: int | None) -> None:
+    classes = sorted(value for value in used if value != IGNORE_INDEX)
+    if num_classes is not None:
+        for value in classes:
+            if value >= num_classes:
+                for path in used[value]:
+                    report.problem(f"value {value}; expected 0..{num_classes - 1} or 255", path)
+    elif classes and len(classes) <= classes[-1] / 2:
+        values = ", ".join(map(str, classes[:8])) + (" ..." if len(classes) > 8 else "")
+        text = f"values {values}: grey levels, not class numbers 0, 1, 2, ..."
+        report.problems[text] = used[classes[-1]]
+    if classes == [0]:
+        rest = " and 255, which means ignored" if IGNORE_INDEX in used else ""
+        report.problems[f"masks hold only class 0{rest}; nothing can be learned"] = used[0]
+    if used and IGNORE_INDEX not in used:
+        report.notes.append("no pixel is 255 (ignored): is the void drawn as a class?")
+
+
+def _check_balance(report: Report) -> None:
+    counts = report.pixels[:IGNORE_INDEX]
+    shares = counts / max(1, counts.sum())
+    for value in np.flatnonzero(counts):
+        if shares[value] > DOMINANT:
+            report.notes.append(f"class {value} has {shares[value]:.1%} of the labelled pixels")
+        elif shares[value] < RARE:
+            report.notes.append(
+                f"class {value} has {shares[value]:.3%} of the labelled pixels: "
+                "weigh the classes (train --class-weights) or add pictures"
+            )

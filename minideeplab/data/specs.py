@@ -1,0 +1,29 @@
+"""Data sets by a short name: what ``--data`` understands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from minideeplab.data.camvid import CamVid
+from minideeplab.data.own import OwnFolder
+from minideeplab.data.synthetic import SyntheticScenes
+from minideeplab.data.voc import PascalVOC
+
+SCENES = {"train": (2000, 0), "val": (100, 1), "test": (100, 2)}  # split: (count, seed)
+FOLDERS = {"camvid": CamVid, "voc": PascalVOC, "own": OwnFolder}
+KINDS = "camvid:FOLDER, voc:FOLDER, own:FOLDER or shapes"
+
+
+def open_dataset(spec: str, split: str) -> Any:
+    """Open ``camvid:FOLDER``, ``voc:FOLDER``, ``own:FOLDER`` or ``shapes``, synthetic scenes.
+
+    ``shapes:COUNT`` makes so many scenes. Raises ValueError for another kind of name,
+    FileNotFoundError for a missing folder.
+    """
+    kind, _, where = spec.partition(":")
+    if kind in FOLDERS and where:
+        return FOLDERS[kind](where, split)
+    if kind == "shapes" and split in SCENES and (where.isdigit() or not where):
+        count, seed = SCENES[split]
+        return SyntheticScenes(int(where) if where else count, seed=seed)
+    raise ValueError(f"data: {spec!r} (split {split!r}), expected {KINDS}")

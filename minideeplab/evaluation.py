@@ -1,0 +1,168 @@
+"""How good a labelling is: confusion matrix, intersection over union, accuracy, trimaps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a confusion matrix says, every number in 0..1.
+
+    Attributes:
+        pixel_accuracy: part of the pixels that are right.
+        class_accuracy: recall, averaged over the classes that occur in the truth.
+        iou: (C,) intersection over union; NaN for a class neither in the truth nor predicted.
+        mean_iou: average of ``iou`` without the NaNs, PASCAL VOC's measure.
+        frequency_weighted_iou: average of ``iou`` weighted by how often a class occurs.
+    """
+
+    pixel_accuracy: float
+    class_accuracy: float
+    iou: np.ndarray
+    mean_iou: float
+    frequency_weighted_iou: float
+
+
+def confusion_matrix(
+    labels: np.ndarray, truth: np.ndarray, num_classes: int, ignore_index: int = 255
+) -> np.ndarray:
+    """Count how often each class of the truth was labelled as each class.
+
+    Matrices of several images add up; scores of a data set come from one matrix over all of it.
+
+    Args:
+        labels: integers of any shape, the prediction.
+        truth: integers of the same shape; ``ignore_index`` does not count.
+        num_classes: C.
+        ignore_index: the label of the truth to leave out.
+
+    Returns:
+        (C, C) int64, truth by row, prediction by column.
+
+    Raises:
+        TypeError: labels that are not integers.
+        ValueError: shapes that differ, or a label outside 0..C-1 where it counts.
+    """
+    labels, truth = np.asarray(labels), np.asarray(truth)
+    for name, array in (("labels", labels), ("truth", truth)):
+        if array.dtype.kind not in "iub":
+            raise TypeError(f"{name}: expected integers, got {array.dtype}")
+    if labels.shape != truth.shape:
+        raise ValueError(f"labels: expected the shape of truth {truth.shape}, got {labels.shape}")
+    counts = truth != ignore_index
+    rows = _class_numbers(truth[counts], "truth", num_classes)
+    columns = _class_numbers(labels[counts], "labels", num_classes)
+    cells = np.bincount(rows * num_classes + columns, minlength=num_classes**2)
+    return cells.reshape(num_classes, num_classes)
+
+
+def _class_numbers(values: np.ndarray, name: str, num_classes: int) -> np.ndarray:
+    if values.size and (values.min() < 0 or values.max() >= num_classes):
+        worst = values.max() if values.max() >= num_classes else values.min()
+        raise ValueError(f"{name}: expected classes 0..{num_classes - 1}, found {worst}")
+    return values.astype(np.int64)
+
+
+def scores(confusion: np.ndarray) -> Scores:
+    """Compute all scores of a (C, C) confusion matrix, truth by row.
+
+    What is undefined, such as any score of an empty matrix, is NaN.
+
+    Raises:
+        ValueError: not a square matrix.
+    """
+    confusion = np.asarray(confusion)
+    if confusion.ndim != 2 or confusion.shape[0] != confusion.shape[1]:
+        raise ValueError(f"confusion: expected a square matrix, got shape {confusion.shape}")
+    right = np.diag(confusion).astype(np.float64)
+    in_truth, predicted = confusion.sum(axis=1), confusion.sum(axis=0)
+    iou = _ratio(right, in_truth + predicted - right)
+    seen = in_truth > 0
+    return Scores(
+        pixel_accuracy=float(_ratio(right.sum(), in_truth.sum())),
+        class_accuracy=_mean(_ratio(right, in_truth)),
+        iou=iou,
+        mean_iou=_mean(iou),
+        frequency_weighted_iou=float(_ratio(in_truth[seen] @ iou[seen], in_truth.sum())),
+    )
+
+
+def _ratio(part: np.ndarray | float, whole: np.ndarray | float) -> np.ndarray:
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=np.asarray(whole) > 0)
+
+
+def _mean(values: np.ndarray) -> float:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if defined.size else float("nan")
+
+
+def trimap(
+    truth: np.ndarray, width: int, around: str = "ignored", ignore_index: int = 255
+) -> np.ndarray:
+    """Select the pixels near object boundaries, for accuracy where it is hard (paper, Fig. 10).
+
+    As in the authors' evaluation, the band holds what a square of side ``2 * width + 1`` reaches
+    from the ignored pixels, which on PASCAL VOC run along the objects; ignored pixels themselves
+    do not count. Where ignored regions are not boundaries, as on CamVid, the band starts from the
+    pixels whose right or lower neighbour has another label, on both sides.
+
+    Args:
+        truth: (H, W) labels.
+        width: reach of the band in pixels, 1 or more; the paper goes up to 40.
+        around: ``"ignored"`` or ``"boundaries"``.
+        ignore_index: the label that does not count.
+
+    Returns:
+        (H, W) bool.
+
+    Raises:
+        ValueError: an argument out of its range.
+    """
+    from scipy.ndimage import maximum_filter1d
+
+    truth = np.asarray(truth)
+    if truth.ndim != 2:
+        raise ValueError(f"truth: expected (H, W), got shape {truth.shape}")
+    if width < 1:
+        raise ValueError(f"width: expected 1 or more, got {width}")
+    if around not in ("ignored", "boundaries"):
+        raise ValueError(f"around: expected 'ignored' or 'boundaries', got {around!r}")
+    start = truth == ignore_index if around == "ignored" else _boundaries(truth)
+    band = start.astype(np.uint8)
+    for axis in (0, 1):
+        band = maximum_filter1d(band, 2 * width + 1, axis=axis, mode="constant")
+    return (band > 0) & (truth != ignore_index)
+
+
+def _boundaries(truth: np.ndarray) -> np.ndarray:
+    edge = np.zeros(truth.shape, dtype=bool)
+    across, down = truth[:, 1:] != truth[:, :-1], truth[1:] != truth[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    return edge
+
+
+def format_table(result: Scores, classes: Sequence[str]) -> str:
+    """Lay the scores out as text: one line per class, then the averages, in per cent."""
+    lines = [(name, value) for name, value in zip(classes, result.iou, strict=True)]
+    lines += [
+        ("mean IoU", result.mean_iou),
+        ("pixel accuracy", result.pixel_accuracy),
+        ("class accuracy", result.class_accuracy),
+        ("frequency-weighted IoU", result.frequency_weighted_iou),
+    ]
+    width = max(len(name) for name, _ in lines)
+    rule = "-" * (width + 8)
+    rows = [f"{name:<{width}}  {_percent(value)}" for name, value in lines]
+    head = [f"{'class':<{width}}   IoU %", rule]
+    return "\n".join([*head, *rows[: len(classes)], rule, *rows[len(classes) :]])
+
+
+def _percent(value: float) -> str:
+    return "     -" if np.isnan(value) else f"{100 * value:6.2f}"

@@ -1,0 +1,205 @@
+"""From a picture to its labels: scores, bilinear upsampling, softmax, dense CRF.
+
+At test time the paper upsamples the scores of stride 8 bilinearly (section 3.1), fuses several
+scales (section 4.1.2) and refines the result with a fully connected CRF (section 3.3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from minideeplab import functional as F
+from minideeplab.nn import Module
+from minideeplab.tensor import no_grad
+
+Network = Callable[[np.ndarray], Any]
+
+
+def segment(
+    image: np.ndarray,
+    net: Network,
+    crf: bool | Mapping[str, Any] = True,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    fusion: str = "mean",
+    max_side: int = 1024,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Label every pixel of a picture.
+
+    Args:
+        image: (H, W, 3) uint8 RGB, any size.
+        net: a network with ``preprocessing``: (1, 3, h, w) -> scores (1, C, h', w') on a grid
+            whose corners lie on the input's corners.
+        crf: whether to refine with the dense CRF; a mapping holds arguments of
+            ``minideeplab.crf.refine`` by name, such as ``{"iterations": 5}``. With True the
+            network's own (``net.meta["crf"]``) are used if it has some, else DeepLab's.
+        scales: sizes at which the network looks at the picture, as parts of its own; or, if the
+            picture is larger than those the network was trained on (``net.meta["image_size"]``),
+            as parts of that size, because a network knows things at the size it learned them.
+        flip: look at the mirrored picture as well.
+        fusion: ``"mean"`` of the probabilities or, as the authors, ``"max"`` of the scores.
+        max_side: a picture with a longer side is fused and refined at that size, and its
+            probabilities are interpolated back; bounds time and memory.
+
+    Returns:
+        labels (H, W), uint8 up to 256 classes, and probabilities (C, H, W) float32.
+
+    Raises:
+        ValueError: an argument out of its range, or scores that are not finite.
+    """
+    _check(image, net, scales, fusion, max_side)
+    height, width = image.shape[:2]
+    working = resize(image, min(1.0, max_side / max(height, width)))
+    known = _known_size(working, net)
+    probabilities = predict(working, net, [known * scale for scale in scales], flip, fusion)
+    if crf is not False:
+        from minideeplab.crf import refine
+
+        probabilities = refine(working, probabilities, **crf_options(crf, net))
+    if probabilities.shape[1:] != (height, width):
+        probabilities = F.interpolate(
+            probabilities[None], size=(height, width), mode="bilinear", align_corners=False
+        )[0]
+    return most_probable(probabilities), probabilities
+
+
+def _known_size(image: np.ndarray, net: Network) -> float:
+    """Return the scale, at most 1, that brings a picture to the size of the training pictures."""
+    trained = getattr(net, "meta", {}).get("image_size", image.shape[:2])
+    return min(1.0, max(trained) / max(image.shape[:2]))
+
+
+def crf_options(crf: bool | Mapping[str, Any], net: Network) -> dict[str, Any]:
+    """Return arguments for ``refine``; kernel settings may be given by name, as JSON has them."""
+    from minideeplab.crf import CRFParameters
+
+    options = dict(crf if isinstance(crf, Mapping) else getattr(net, "meta", {}).get("crf", {}))
+    if isinstance(options.get("parameters"), Mapping):
+        options["parameters"] = CRFParameters(**options["parameters"])
+    return options
+
+
+def predict(
+    image: np.ndarray,
+    net: Network,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    fusion: str = "mean",
+) -> np.ndarray:
+    """Fuse the network's views of a picture: (H, W, 3) uint8 -> probabilities (C, H, W) float32."""
+    total, count = None, 0
+    for logits in _views(image, net, scales, flip):
+        view = F.softmax(logits, 0) if fusion == "mean" else logits
+        if total is None:
+            total = view
+        elif fusion == "mean":
+            total += view
+        else:
+            np.maximum(total, view, out=total)
+        count += 1
+    return total / count if fusion == "mean" else F.softmax(total, 0)
+
+
+def _views(
+    image: np.ndarray, net: Network, scales: Sequence[float], flip: bool
+) -> Iterator[np.ndarray]:
+    """Yield the scores (C, H, W) of the picture at each scale, as it is and mirrored."""
+    for scale in scales:
+        scaled = resize(image, scale)
+        yield upsample(coarse_scores(scaled, net), scaled.shape[:2], image.shape[:2])
+        if flip:
+            mirrored = coarse_scores(scaled[:, ::-1], net)
+            logits = upsample(mirrored, scaled.shape[:2], image.shape[:2])
+            yield np.ascontiguousarray(logits[:, :, ::-1])
+
+
+def coarse_scores(image: np.ndarray, net: Network) -> np.ndarray:
+    """Run the network: (H, W, 3) uint8 -> scores (C, h, w) float32 of the padded picture.
+
+    The picture is padded at the bottom and the right to 8k+1 with the mean, which is zero after
+    preprocessing, as the authors' data layer does.
+    """
+    height, width = padded_size(image.shape[:2])
+    bottom, right = height - image.shape[0], width - image.shape[1]
+    x = np.pad(net.preprocessing(image), ((0, 0), (0, bottom), (0, right)))
+    with _evaluating(net), no_grad():
+        scores = np.asarray(net(x[None]))[0]
+    if not np.isfinite(scores).all():
+        raise ValueError("net: its scores are not finite; the weights look damaged")
+    return scores
+
+
+def upsample(
+    scores: np.ndarray, size: tuple[int, int], target: tuple[int, int] | None = None
+) -> np.ndarray:
+    """Bring scores (C, h, w) of a picture of ``size`` to one per pixel, (C, H, W).
+
+    Scores of the grid lie on the corners of the padded picture (``align_corners=True``); what
+    belongs to the padding is cut off. With ``target`` the result is resampled to that size.
+    """
+    full = F.interpolate(scores[None], size=padded_size(size), mode="bilinear", align_corners=True)
+    full = full[:, :, : size[0], : size[1]]
+    if target is not None and tuple(target) != tuple(size):
+        full = F.interpolate(full, size=tuple(target), mode="bilinear", align_corners=False)
+    return np.ascontiguousarray(full[0])
+
+
+def padded_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Round both lengths up to 8k+1, at least 9: the sizes that output stride 8 fits exactly."""
+    return tuple(8 * max(1, -(-(length - 1) // 8)) + 1 for length in size)
+
+
+def most_probable(probabilities: np.ndarray) -> np.ndarray:
+    """Return the first most probable class, (C, H, W) -> (H, W), without copying as argmax does."""
+    labels = np.zeros(probabilities.shape[1:], dtype=np.min_scalar_type(len(probabilities) - 1))
+    best = probabilities[0].copy()
+    for index, plane in enumerate(probabilities[1:], start=1):
+        labels[plane > best] = index
+        np.maximum(best, plane, out=best)
+    return labels
+
+
+def resize(image: np.ndarray, scale: float) -> np.ndarray:
+    """Scale an (H, W, 3) uint8 picture, smoothed when it shrinks; at least one pixel remains."""
+    if scale == 1:
+        return image
+    height, width = (max(1, round(length * scale)) for length in image.shape[:2])
+    picture = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(picture)
+
+
+@contextmanager
+def _evaluating(net: Network) -> Iterator[None]:
+    """Put every module of a network in evaluation mode, and back as it was."""
+    modules = list(net.modules()) if isinstance(net, Module) else []
+    before = [module.training for module in modules]
+    for module in modules:
+        module.training = False
+    try:
+        yield
+    finally:
+        for module, training in zip(modules, before, strict=True):
+            module.training = training
+
+
+def _check(
+    image: np.ndarray, net: Network, scales: Sequence[float], fusion: str, max_side: int
+) -> None:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
+        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image)
+        raise ValueError(f"image: expected uint8 (H, W, 3), got {kind}")
+    if image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"image: expected (H, W, 3) with pixels, got {image.shape}")
+    if not hasattr(net, "preprocessing"):
+        raise TypeError(f"net: expected a network with preprocessing, got {type(net).__name__}")
+    if len(scales) == 0 or not all(0 < scale <= 8 for scale in scales):
+        raise ValueError(f"scales: expected numbers in (0, 8], got {scales}")
+    if fusion not in ("mean", "max"):
+        raise ValueError(f"fusion: expected 'mean' or 'max', got {fusion!r}")
+    if max_side < 16:
+        raise ValueError(f"max_side: expected 16 or more, got {max_side}")

@@ -1,0 +1,75 @@
+"""Training batches: batch i depends on (seed, i) only, and is made while batch i - 1 trains."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+
+from minideeplab.data import augment
+from minideeplab.models import Preprocessing
+from minideeplab.training.config import Config
+
+Batch = TypeVar("Batch")
+SAMPLING, AUGMENTATION, DROPOUT = 1, 2, 3  # independent streams of one seed
+
+
+def stream(seed: int, purpose: int, index: int) -> np.random.Generator:
+    """Return the random numbers for one purpose at one point of the run."""
+    return np.random.default_rng([seed, purpose, index])
+
+
+class Batches:
+    """``batches(i) -> (images (N, 3, H, W) float32, labels (N, H, W) int64)``.
+
+    Epochs are permutations of the data set, one after the other; batches may straddle them.
+    """
+
+    def __init__(self, dataset: Any, preprocessing: Preprocessing, config: Config) -> None:
+        if len(dataset) == 0:
+            raise ValueError("dataset: is empty")
+        self.dataset, self.preprocessing, self.config = dataset, preprocessing, config
+
+    def index(self, position: int) -> int:
+        """Return which picture is the ``position``-th of the run."""
+        epoch, place = divmod(position, len(self.dataset))
+        order = stream(self.config.seed, SAMPLING, epoch).permutation(len(self.dataset))
+        return int(order[place])
+
+    def __call__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return batch ``i``: augmented, preprocessed pictures and their labels."""
+        config, rng = self.config, stream(self.config.seed, AUGMENTATION, i)
+        fill = tuple(round(channel) for channel in self.preprocessing.fill)
+        images, labels = [], []
+        for position in range(i * config.batch_size, (i + 1) * config.batch_size):
+            image, truth = augment(
+                *self.dataset[self.index(position)],
+                rng,
+                crop=config.crop,
+                scales=config.scales,
+                mirror=config.mirror,
+                jitter=config.jitter,
+                fill=fill,
+            )
+            images.append(self.preprocessing(image))
+            labels.append(truth)
+        return np.stack(images), np.stack(labels).astype(np.int64)
+
+
+def prefetch(
+    make: Callable[[int], Batch], start: int, stop: int, ahead: int = 2
+) -> Iterator[Batch]:
+    """Yield make(start), ..., make(stop - 1), the next ``ahead`` being made in a thread."""
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        waiting = deque(pool.submit(make, i) for i in range(start, min(start + ahead, stop)))
+        try:
+            for i in range(start + ahead, stop + ahead):
+                batch = waiting.popleft().result()
+                if i < stop:
+                    waiting.append(pool.submit(make, i))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)

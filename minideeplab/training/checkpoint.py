@@ -1,0 +1,42 @@
+"""Checkpoints: all that the rest of a run depends on, in one .npz that is whole or absent."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minideeplab.models.files import read_npz, write_npz
+
+Arrays = Mapping[str, np.ndarray]
+
+
+def save(
+    path: str | os.PathLike[str], parts: Mapping[str, Arrays], meta: Mapping[str, Any]
+) -> None:
+    """Write named groups of arrays ("model", "optimizer", ...) and JSON-able ``meta``.
+
+    A process killed at any moment leaves the previous file or this one, never a torn one.
+    """
+    arrays = {f"{part}/{name}": a for part, group in parts.items() for name, a in group.items()}
+    write_npz(path, arrays, meta)
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
+    """Read (parts, meta) as given to ``save``. Raises FileNotFoundError or ValueError."""
+    arrays, meta = read_npz(path)
+    parts: dict[str, dict[str, np.ndarray]] = {}
+    for key, array in arrays.items():
+        part, _, name = key.partition("/")
+        parts.setdefault(part, {})[name] = array
+    return parts, meta
+
+
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
+    """Delete unfinished temporary files that killed runs left beside ``path``."""
+    path = Path(path)
+    for leftover in path.parent.glob(f".{path.stem}-*{path.suffix}"):
+        leftover.unlink()

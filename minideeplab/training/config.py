@@ -1,0 +1,92 @@
+"""Every setting of a training run in one value that a checkpoint can hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+
+def setting(default: Any, text: str, choices: tuple[str, ...] = (), least: int = 0) -> Any:
+    """Declare a setting: its default for the small net, what it means, and what it may be."""
+    return dataclasses.field(
+        default=default, metadata={"text": text, "choices": choices, "least": least}
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """Settings of a run; ``for_model`` gives each network's own defaults.
+
+    Raises ValueError for a value that is out of its range.
+    """
+
+    iterations: int = setting(6000, "Updates of the weights in all.", least=1)
+    batch_size: int = setting(8, "Pictures in one forward pass.", least=1)
+    iter_size: int = setting(
+        1, "Forward passes whose gradients are averaged into one update, to save memory.", least=1
+    )
+    crop: tuple[int, int] = setting((241, 321), "Height and width of the views, 8k+1 each.")
+    scales: tuple[float, ...] = setting((0.5, 1.75), "Range of random scaling.")
+    mirror: bool = setting(True, "Flip left and right at random.")
+    jitter: float = setting(0.3, "Strength of random colour changes, 0 to 1.")
+    optimizer: str = setting("adamw", "SGD is Caffe's.", choices=("sgd", "adamw"))
+    lr: float = setting(2e-3, "Base learning rate.")
+    momentum: float = setting(0.9, "Momentum of SGD.")
+    weight_decay: float = setting(2e-2, "Within the gradient (SGD) or beside it (AdamW).")
+    schedule: str = setting("poly", "Learning rate over time.", ("poly", "step", "constant"))
+    power: float = setting(0.9, "Exponent of the poly schedule.")
+    step_every: int = setting(2000, "Iterations between drops of the step schedule.", least=1)
+    step_factor: float = setting(0.1, "What the step schedule multiplies the rate by.")
+    warm_up: int = setting(100, "Iterations of linear rise at the start.")
+    class_weights: str = setting("log", "How rare classes are favoured.", ("none", "log", "median"))
+    loss_at: str = setting(
+        "full",
+        "Upsample the scores to the labels, or subsample the labels to the scores' stride.",
+        ("full", "stride"),
+    )
+    average: float = setting(0.998, "Decay of the moving average of the weights; 0 for none.")
+    seed: int = setting(0, "Of initial weights, sampling, augmentation and dropout.")
+    validate_every: int = setting(0, "Iterations between validations; 0 for none.")
+    checkpoint_every: int = setting(100, "Iterations between checkpoints.", least=1)
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value, choices = getattr(self, field.name), field.metadata["choices"]
+            if isinstance(value, list):  # from JSON
+                object.__setattr__(self, field.name, tuple(value))
+            elif isinstance(value, str) and value not in choices:
+                raise ValueError(f"{field.name}: {value!r}, expected one of {', '.join(choices)}")
+            elif isinstance(value, (int, float)) and not value >= field.metadata["least"]:
+                least = field.metadata["least"]
+                raise ValueError(f"{field.name}: {value}, expected {least} or more")
+        if self.loss_at == "stride" and any(length % 8 != 1 for length in self.crop):
+            raise ValueError(f"crop: {self.crop}, expected 8k+1 each with loss_at='stride'")
+
+    @classmethod
+    def for_model(cls, name: str, **settings: Any) -> Config:
+        """Return the defaults for a network ("small", "largefov", ...), with ``settings`` changed.
+
+        The VGG nets have the authors' solver (version 2 of the paper): SGD of 0.001 with poly,
+        batches of 10 crops of 321x321, plain cross-entropy on the grid of the scores. ResNet-101
+        differs in its rate, in scale augmentation, and in taking the 10 crops one by one.
+        """
+        if name == "small":
+            return cls(**settings)
+        return cls(**(AUTHORS | (RESNET if name.startswith("resnet101") else {}) | settings))
+
+
+AUTHORS: dict[str, Any] = {
+    "iterations": 20000,
+    "batch_size": 10,
+    "crop": (321, 321),
+    "scales": (1.0, 1.0),
+    "jitter": 0.0,
+    "optimizer": "sgd",
+    "lr": 1e-3,
+    "weight_decay": 5e-4,
+    "warm_up": 0,
+    "class_weights": "none",
+    "loss_at": "stride",
+    "average": 0.0,
+}
+RESNET: dict[str, Any] = {"batch_size": 1, "iter_size": 10, "lr": 2.5e-4, "scales": (0.5, 1.5)}

@@ -1,0 +1,215 @@
+"""The training loop: batches in, checkpoints, a log, a curve and weights out."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from minideeplab import evaluation
+from minideeplab import functional as F
+from minideeplab.io import require_writable
+from minideeplab.models import save_weights
+from minideeplab.nn import Module
+from minideeplab.training import checkpoint
+from minideeplab.training.average import WeightAverage
+from minideeplab.training.batches import DROPOUT, Batches, prefetch, stream
+from minideeplab.training.config import Config
+from minideeplab.training.loss import class_weights, segmentation_loss
+from minideeplab.training.optim import make_optimizer
+from minideeplab.training.records import Log, draw_curve
+from minideeplab.training.schedule import make_schedule
+from minideeplab.training.validation import evaluate
+
+
+class Diverged(ValueError):
+    """The loss or the weights are no longer numbers."""
+
+
+class Trainer:
+    """One run: ``Trainer(net, dataset, config, out).run()``.
+
+    Into the folder ``out`` go checkpoint.npz (all state), log.csv, curve.png, weights.npz (for
+    use, float16, averaged) and, with a ``validation`` data set, best.npz. A run that was killed
+    goes on bit for bit after ``resume()``: batch, augmentation and dropout of an iteration
+    depend on (seed, iteration) only.
+
+    ``origin`` is any JSON-able description of where the data came from; it is kept.
+    """
+
+    def __init__(
+        self,
+        net: Module,
+        dataset: Any,
+        config: Config,
+        out: str | os.PathLike[str],
+        validation: Any = None,
+        origin: dict[str, Any] | None = None,
+    ) -> None:
+        self.out = require_writable(out)
+        self.net, self.dataset, self.config = net, dataset, config
+        self.validation, self.origin = validation, origin or {}
+        self.batches = Batches(dataset, net.preprocessing, config)
+        self.optimizer = make_optimizer(
+            config.optimizer,
+            net.named_parameters(),
+            config.lr,
+            config.weight_decay,
+            config.momentum,
+        )
+        self.schedule = make_schedule(
+            config.schedule,
+            config.iterations,
+            config.power,
+            config.step_every,
+            config.step_factor,
+            config.warm_up,
+        )
+        self.average = WeightAverage(net, config.average)
+        self.class_weights: np.ndarray | None = None
+        self.iteration, self.seconds, self.best = 0, 0.0, -1.0
+        self.checkpoint_path = self.out / "checkpoint.npz"
+
+    # ------------------------------------------------------------ state
+
+    def save(self) -> None:
+        """Write checkpoint.npz; refuses weights that are not finite (the old file stays)."""
+        for name, array in self.net.state_dict().items():
+            if not np.isfinite(array).all():
+                raise Diverged(self._diverged(f"{name} is not finite"))
+        parts = {
+            "model": self.net.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average.state_dict(),
+        }
+        if self.class_weights is not None:
+            parts["loss"] = {"class_weights": self.class_weights}
+        checkpoint.save(self.checkpoint_path, parts, self.describe())
+
+    def resume(self) -> None:
+        """Go on from checkpoint.npz in ``out``; raises FileNotFoundError or ValueError."""
+        checkpoint.remove_leftovers(self.checkpoint_path)
+        parts, meta = checkpoint.load(self.checkpoint_path)
+        self.net.load_state_dict(parts["model"])
+        self.optimizer.load_state_dict(parts["optimizer"])
+        self.average.load_state_dict(parts["average"])
+        self.class_weights = parts.get("loss", {}).get("class_weights")
+        progress = meta["training"]
+        self.iteration, self.seconds = progress["iteration"], progress["seconds"]
+        self.best = progress["best_mean_iou"]
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a weight file says about itself."""
+        return {
+            "model": self.net.name,
+            "num_classes": self.net.num_classes,
+            "classes": list(self.dataset.classes),
+            "palette": np.asarray(self.dataset.palette).tolist(),
+            "preprocessing": dataclasses.asdict(self.net.preprocessing),
+            "image_size": list(self.dataset[0][1].shape),  # at which it knows things
+            "training": {
+                **self.origin,
+                "iteration": self.iteration,
+                "seconds": round(self.seconds, 1),
+                "best_mean_iou": self.best,
+                "config": dataclasses.asdict(self.config),
+            },
+        }
+
+    # ------------------------------------------------------------ work
+
+    def run(self) -> None:
+        """Train up to ``config.iterations``, then write the weights and the curve.
+
+        Raises Diverged when the loss is not finite; the last good checkpoint stays.
+        """
+        config = self.config
+        if self.class_weights is None:
+            self.class_weights = class_weights(
+                config.class_weights, self.dataset, self.net.num_classes
+            )
+        if not self.checkpoint_path.exists():
+            self.save()  # from now on the run can be resumed
+        log = Log(self.out / "log.csv", self.iteration)
+        self.net.train()
+        batches = prefetch(
+            self.batches, self.iteration * config.iter_size, config.iterations * config.iter_size
+        )
+        pictures = config.batch_size * config.iter_size
+        progress = tqdm(
+            total=config.iterations * pictures, initial=self.iteration * pictures, unit="img"
+        )
+        with progress:
+            while self.iteration < config.iterations:
+                started = time.perf_counter()
+                loss = self.step([next(batches) for _ in range(config.iter_size)])
+                self.seconds += time.perf_counter() - started
+                row = [self.iteration, repr(loss), self.optimizer.lr, round(self.seconds, 2)]
+                self.iteration += 1
+                mean_iou = self.validate() if self._due(config.validate_every) else ""
+                log.add(*row, mean_iou)
+                if self._due(config.checkpoint_every):
+                    self.save()
+                progress.update(pictures)
+                progress.set_postfix(
+                    iteration=self.iteration, loss=f"{loss:.4f}", lr=f"{self.optimizer.lr:.2g}"
+                )
+        self.finish()
+
+    def step(self, batches: list[tuple[np.ndarray, np.ndarray]]) -> float:
+        """Average the gradients of ``batches``, update the weights once; return the loss."""
+        self.net.zero_grad()
+        total = 0.0
+        for k, (images, labels) in enumerate(batches):
+            position = self.iteration * self.config.iter_size + k
+            with F.dropout_rng(stream(self.config.seed, DROPOUT, position)):
+                scores = self.net(images)
+            loss = segmentation_loss(scores, labels, self.class_weights, self.config.loss_at)
+            loss = loss * (1 / len(batches))
+            total += loss.item()
+            if not np.isfinite(total):
+                raise Diverged(self._diverged(f"the loss became {total}"))
+            loss.backward()
+        self.optimizer.lr = self.config.lr * self.schedule(self.iteration)
+        self.optimizer.step()
+        self.average.update()
+        return total
+
+    def validate(self) -> float:
+        """Return the averaged weights' mean IoU on ``validation``; keep the best as best.npz."""
+        if self.validation is None:
+            raise ValueError("validate_every: needs a validation data set")
+        with self.average.applied() as net:
+            confusion = evaluate(net, self.validation)
+        mean_iou = evaluation.scores(confusion).mean_iou
+        line = f"iteration {self.iteration}: validation mean IoU {100 * mean_iou:.2f}"
+        tqdm.write(line, file=sys.stderr)
+        if mean_iou > self.best:
+            self.best = mean_iou
+            save_weights(self.out / "best.npz", self.average.state, self.describe())
+        return mean_iou
+
+    def finish(self) -> None:
+        """Write the last checkpoint, weights.npz and curve.png."""
+        self.save()
+        save_weights(self.out / "weights.npz", self.average.state, self.describe())
+        draw_curve(self.out / "log.csv", self.out / "curve.png")
+
+    def _due(self, every: int) -> bool:
+        return every > 0 and (
+            self.iteration % every == 0 or self.iteration == self.config.iterations
+        )
+
+    def _diverged(self, what: str) -> str:
+        kept = "no checkpoint was written yet"
+        if self.checkpoint_path.exists():
+            kept = f"the last good checkpoint is {self.checkpoint_path}"
+        return (
+            f"training diverged at iteration {self.iteration}: {what}; {kept}. "
+            "Try a lower learning rate or a longer warm-up."
+        )

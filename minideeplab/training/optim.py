@@ -1,0 +1,186 @@
+"""Optimisers: stochastic gradient descent exactly as Caffe does it, and AdamW."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+import numpy as np
+
+from minideeplab.tensor import Tensor
+
+Multipliers = Callable[[str, Tensor], tuple[float, float]]
+
+
+def caffe_multipliers(name: str, parameter: Tensor) -> tuple[float, float]:
+    """Return the authors' (lr_mult, decay_mult) for a parameter, told by its name.
+
+    Biases learn twice as fast and do not decay; the new classifier, fc8 or ResNet's fc1, ten
+    times faster.
+    """
+    scale = 10.0 if re.match(r"(fc8(_\d+)?|fc1(_c\d)?)\.", name) else 1.0
+    return (2.0 * scale, 0.0) if name.endswith(".bias") else (scale, 1.0)
+
+
+def plain_multipliers(name: str, parameter: Tensor) -> tuple[float, float]:
+    """Return (1, 1), but (1, 0) for biases and batch norm: vectors do not decay."""
+    return 1.0, 1.0 if parameter.ndim > 1 else 0.0
+
+
+class Optimizer:
+    """Parameters by name, with their multipliers, and state arrays of the same shapes.
+
+    Subclasses name their state in ``slots`` and change parameters in ``update``. Parameters
+    whose ``requires_grad`` is off, and those without a gradient, are left alone.
+    """
+
+    slots: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        named_parameters: Iterable[tuple[str, Tensor]],
+        lr: float,
+        weight_decay: float,
+        multipliers: Multipliers,
+    ) -> None:
+        if not lr > 0:
+            raise ValueError(f"lr: {lr}, expected a positive learning rate")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay: {weight_decay}, expected zero or more")
+        self.lr, self.weight_decay = lr, weight_decay
+        self.iteration = 0
+        self.parameters = {name: p for name, p in named_parameters if p.requires_grad}
+        self.multipliers = {name: multipliers(name, p) for name, p in self.parameters.items()}
+        self.state = {
+            slot: {name: np.zeros_like(p.data) for name, p in self.parameters.items()}
+            for slot in self.slots
+        }
+
+    def step(self) -> None:
+        """Change every parameter by its gradient."""
+        self.iteration += 1
+        for name, parameter in self.parameters.items():
+            if parameter.grad is not None:
+                lr_mult, decay_mult = self.multipliers[name]
+                state = (self.state[slot][name] for slot in self.slots)
+                self.update(
+                    parameter.data,
+                    parameter.grad,
+                    self.lr * lr_mult,
+                    self.weight_decay * decay_mult,
+                    *state,
+                )
+
+    def update(
+        self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, *state: np.ndarray
+    ) -> None:
+        """Change one parameter ``w`` and its state in place."""
+        raise NotImplementedError(f"{type(self).__name__} does not define update")
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Return everything that the next step depends on, besides the parameters."""
+        state = {"iteration": np.array(self.iteration)}
+        for slot, arrays in self.state.items():
+            state |= {f"{slot}/{name}": array for name, array in arrays.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take over a ``state_dict``; raises ValueError when names or shapes differ."""
+        own = self.state_dict()
+        wrong = [
+            k for k in own.keys() | state.keys() if np.shape(state.get(k)) != np.shape(own.get(k))
+        ]
+        wrong = wrong or sorted(own.keys() ^ state.keys())
+        if wrong:
+            raise ValueError(f"optimiser state does not fit: {', '.join(sorted(wrong)[:5])} ...")
+        self.iteration = int(state["iteration"])
+        for key, array in own.items():
+            if key != "iteration":
+                array[...] = state[key]
+
+
+class SGD(Optimizer):
+    """Caffe's gradient descent with momentum: the learning rate is inside the velocity.
+
+        v <- momentum v + lr (g + decay w);    w <- w - v
+
+    With a constant rate this is torch's rule; when the rate falls, torch's old velocity shrinks
+    with it and Caffe's does not (sgd_solver.cpp).
+    """
+
+    slots = ("velocity",)
+
+    def __init__(
+        self,
+        named_parameters: Iterable[tuple[str, Tensor]],
+        lr: float = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 5e-4,
+        multipliers: Multipliers = caffe_multipliers,
+    ) -> None:
+        super().__init__(named_parameters, lr, weight_decay, multipliers)
+        self.momentum = momentum
+
+    def update(
+        self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray
+    ) -> None:
+        """v <- momentum v + lr (g + decay w);    w <- w - v."""
+        velocity *= self.momentum
+        velocity += lr * (g + decay * w if decay else g)
+        w -= velocity
+
+
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (arXiv 1711.05101, algorithm 2).
+
+        m <- b1 m + (1 - b1) g;    s <- b2 s + (1 - b2) g^2
+        w <- w - lr decay w - lr m' / (sqrt(s') + eps)
+
+    where m' = m / (1 - b1^t) and s' = s / (1 - b2^t) undo the bias towards zero.
+    """
+
+    slots = ("mean", "square")
+
+    def __init__(
+        self,
+        named_parameters: Iterable[tuple[str, Tensor]],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        multipliers: Multipliers = plain_multipliers,
+    ) -> None:
+        super().__init__(named_parameters, lr, weight_decay, multipliers)
+        self.betas, self.eps = betas, eps
+
+    def update(
+        self,
+        w: np.ndarray,
+        g: np.ndarray,
+        lr: float,
+        decay: float,
+        mean: np.ndarray,
+        square: np.ndarray,
+    ) -> None:
+        """One step of algorithm 2, at ``self.iteration`` counted from 1."""
+        b1, b2 = self.betas
+        mean += (1 - b1) * (g - mean)
+        square += (1 - b2) * (g * g - square)
+        unbias1, unbias2 = 1 - b1**self.iteration, 1 - b2**self.iteration
+        w *= 1 - lr * decay
+        w -= (lr / unbias1) * mean / (np.sqrt(square / unbias2) + self.eps)
+
+
+def make_optimizer(
+    name: str,
+    named_parameters: Iterable[tuple[str, Tensor]],
+    lr: float,
+    weight_decay: float,
+    momentum: float = 0.9,
+) -> Optimizer:
+    """Build the optimiser called ``name``: "sgd" (as Caffe) or "adamw"."""
+    if name == "sgd":
+        return SGD(named_parameters, lr, momentum, weight_decay)
+    if name == "adamw":
+        return AdamW(named_parameters, lr, weight_decay=weight_decay)
+    raise ValueError(f"optimizer: {name!r}, expected 'sgd' or 'adamw'")

@@ -1,0 +1,75 @@
+"""What a run leaves to look at: log.csv, a row an iteration, and its picture, curve.png."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+from minideeplab.io import atomic_write
+
+COLUMNS = ("iteration", "loss", "lr", "seconds", "val_mean_iou")
+
+
+class Log:
+    """Rows appended to a CSV file, one an iteration.
+
+    Rows from ``iteration`` on, which a killed run wrote after its last checkpoint, are dropped.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], iteration: int = 0) -> None:
+        self.path = Path(path)
+        rows = [row for row in read_log(path) if int(row["iteration"]) < iteration]
+        with atomic_write(self.path) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def add(self, *values: float | str) -> None:
+        """Append one row, in the order of ``COLUMNS``."""
+        with open(self.path, "a", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerow(values)
+
+
+def read_log(path: str | os.PathLike[str]) -> list[dict[str, str]]:
+    """Read the rows of a log; none if there is no file. A torn last row is left out."""
+    if not os.path.exists(path):
+        return []
+    with open(path, newline="") as file:
+        return [row for row in csv.DictReader(file) if row["val_mean_iou"] is not None]
+
+
+def draw_curve(log: str | os.PathLike[str], picture: str | os.PathLike[str]) -> None:
+    """Draw the loss (as it was, and smoothed) and the validations of a log into ``picture``."""
+    from matplotlib.figure import Figure
+
+    rows = read_log(log)
+    iterations = np.array([int(row["iteration"]) for row in rows])
+    losses = np.array([float(row["loss"]) for row in rows])
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.add_subplot(xlabel="iteration", ylabel="loss")
+    axes.plot(iterations, losses, color="0.8", linewidth=0.8, label="loss")
+    axes.plot(iterations, smooth(losses), color="tab:blue", label="loss, smoothed")
+    validations = [
+        (int(r["iteration"]), float(r["val_mean_iou"])) for r in rows if r["val_mean_iou"]
+    ]
+    if validations:
+        right = axes.twinx()
+        right.set_ylabel("validation mean IoU, %", color="tab:orange")
+        where, scores = np.array(validations).T
+        right.plot(where, 100 * scores, "o-", color="tab:orange", markersize=4)
+    axes.legend(loc="upper center")
+    with atomic_write(picture) as temporary:
+        figure.savefig(temporary, dpi=120)
+
+
+def smooth(values: np.ndarray, memory: float = 0.98) -> np.ndarray:
+    """Average exponentially over the past, without the start's bias towards zero: (T,) -> (T,)."""
+    smoothed, total, weight = np.empty(len(values)), 0.0, 0.0
+    for i, value in enumerate(values):
+        total = memory * total + (1 - memory) * value
+        weight = memory * weight + (1 - memory)
+        smoothed[i] = total / weight
+    return smoothed

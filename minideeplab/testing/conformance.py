@@ -1,0 +1,125 @@
+"""``check_op``: is this function the operation that it claims to be, forward and backward?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from minideeplab.testing import frameworks
+from minideeplab.testing.cases import Case, cases
+from minideeplab.testing.compare import Mismatch
+from minideeplab.testing.diagnose import diagnose
+from minideeplab.testing.properties import Property, check_property, properties
+from minideeplab.testing.report import Finding, Report, RowResult
+from minideeplab.testing.runner import DTYPES, framework_reference, judge, reference
+from minideeplab.testing.subject import Subject
+
+
+def check_op(
+    op: str,
+    fn: Callable[..., Any],
+    backward: Callable[..., Any] | None = None,
+    dtypes: Sequence[Any] = DTYPES,
+    against: Sequence[str] = ("reference",),
+    arrays: str = "numpy",
+    raises: bool = True,
+    skip: Sequence[str] = ("quirk",),
+    rtol: float = 0.0,
+) -> Report:
+    """Judge ``fn`` on every row of operation ``op``'s table and by its properties.
+
+    Args:
+        op: the operation's name, e.g. "conv2d".
+        fn: called like ``torch.nn.functional.<op>``: arrays by position, options by keyword.
+        backward: ``backward(grad_out, *args, **options)`` returning the gradients of the array
+            arguments in order (None where there is none). torch and JAX functions are
+            differentiated by their framework without it; others are then judged forward only.
+        dtypes: "float64", "float32" or both.
+        against: "reference", the NumPy definition; "torch", if installed; or both.
+        arrays: what ``fn`` takes and returns: "numpy", "torch", "jax", "cupy" or "minideeplab".
+        raises: raise AssertionError, with the report as text, if the function is wrong.
+        skip: tags ("nan", "empty", "unbatched", ...) of rows to leave out; by default "quirk",
+            where torch's result follows from its way of computing and other right ones may differ.
+        rtol: accept errors up to this share of the largest result, beyond the derived tolerance:
+            for approximations, such as a lattice for "gaussian_filter".
+
+    Returns:
+        The report: ``passed``, ``failures``, ``diagnosis``, ``to_json()``, ``to_markdown()``.
+
+    Raises:
+        AssertionError: something is wrong, and ``raises``.
+        ValueError: an unknown operation, dtype, reference or kind of arrays.
+        ImportError: the array library, or a framework to compare with, is not installed.
+    """
+    names = _validate(dtypes, against)
+    subject = Subject(op, fn, backward, frameworks.library(arrays))
+    rows = [
+        _row(subject, case, names, against, rtol) for case in cases(op) if not case.tags & set(skip)
+    ]
+    rows += [
+        _property(subject, prop, names, rtol)
+        for prop in properties(op)
+        if subject.differentiates or not prop.needs_gradient
+    ]
+    report = Report(op, subject.name, rows)
+    if report.failures:
+        report = Report(op, subject.name, rows, diagnose(subject, report.failures))
+    if raises and not report.passed:
+        raise AssertionError(str(report))
+    return report
+
+
+def _validate(dtypes: Sequence[Any], against: Sequence[str]) -> list[str]:
+    """Return the names of the dtypes; what is unknown or not installed is an error."""
+    names = [str(dtype) if isinstance(dtype, str) else np.dtype(dtype).name for dtype in dtypes]
+    for argument, values, known in (
+        ("dtypes", names, DTYPES),
+        ("against", list(against), ("reference", "torch")),
+    ):
+        if not values or not set(values) <= set(known):
+            raise ValueError(f"{argument} must be a sequence out of {known}; got {values!r}")
+    for name in against:
+        if name != "reference":
+            frameworks.library(name)
+    return names
+
+
+def _row(
+    subject: Subject, case: Case, dtypes: Sequence[str], against: Sequence[str], rtol: float
+) -> RowResult:
+    """Judge one row of the table, in every dtype and against every reference."""
+    case = subject.fitted(case)
+    lacking = subject.lacks(case)
+    if lacking:
+        return RowResult(case.id, "skip", reason=lacking)
+    findings: list[Finding] = []
+    for dtype in dtypes:
+        outcome = subject.attempt(case, dtype)
+        if isinstance(outcome, Mismatch):
+            if outcome.kind == "not implemented":
+                return RowResult(case.id, "skip", reason=outcome.message)
+            findings.append(Finding(dtype, "reference", outcome))
+            continue
+        for name in against:
+            expected = (
+                reference(case, dtype)
+                if name == "reference"
+                else framework_reference(case, dtype, name)
+            )
+            findings += [
+                Finding(dtype, name, mismatch)
+                for mismatch in judge(case, case.arguments(dtype), outcome, expected, rtol)
+            ]
+    return RowResult(case.id, "fail" if findings else "pass", tuple(findings), note=case.note)
+
+
+def _property(subject: Subject, prop: Property, dtypes: Sequence[str], rtol: float) -> RowResult:
+    """Judge one equation in every dtype."""
+    found = [(dtype, check_property(prop, subject, dtype, rtol)) for dtype in dtypes]
+    findings = tuple(Finding(dtype, "identity", wrong) for dtype, wrong in found if wrong)
+    name = f"{subject.op}/property-{prop.name}"
+    if findings and findings[0].mismatch.kind == "not implemented":
+        return RowResult(name, "skip", reason=findings[0].mismatch.message)
+    return RowResult(name, "fail" if findings else "pass", findings, note=prop.note)

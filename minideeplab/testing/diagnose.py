@@ -1,0 +1,187 @@
+"""Which known mistake is this? The failing function is compared with every wrong implementation.
+
+A function and a mutant that are wrong on the same rows in the same way make the same mistake. If
+none fits, conventions are tried (would it be right on NHWC arrays?), then simple relations of the
+wrong results to the right ones (a factor, a sign, a flip), then what the failing rows share.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from minideeplab.testing.cases import Case, cases
+from minideeplab.testing.compare import Mismatch, compare, tolerance
+from minideeplab.testing.conventions import convention
+from minideeplab.testing.library import Outcome
+from minideeplab.testing.mutants import Mutant, mutants
+from minideeplab.testing.mutants.base import right
+from minideeplab.testing.properties import check_property, properties
+from minideeplab.testing.remarks import remark
+from minideeplab.testing.report import RowResult
+from minideeplab.testing.runner import judge, reference
+from minideeplab.testing.subject import Subject
+
+ENOUGH = 0.3
+"""The share of the failing rows on which a mutant must make the same mistake to be named."""
+
+ENOUGH_RAISED = 0.7
+"""The same where both only raise, which says less than equal wrong results."""
+
+MOST = 3
+"""How many mistakes one function is believed to make."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A failing row: its first wrong dtype, what came out there, and all that is wrong with it."""
+
+    case: Case
+    dtype: str
+    outcome: Outcome | Mismatch
+    mismatches: tuple[Mismatch, ...]
+
+
+def diagnose(subject: Subject, failures: Sequence[RowResult]) -> str:
+    """Return in words which known mistake the failing rows show, "" if none is recognised."""
+    evidence = collect(subject, failures)
+    forward = [e for e in evidence if any(not _is_gradient(m) for m in e.mismatches)]
+    backward = [e for e in evidence if e not in forward]
+    parts = []
+    for rows, gradients in ((forward, False), (backward, True)):
+        if rows:
+            parts.append(_explain(subject, rows, gradients))
+    if not evidence:
+        parts.append(_violated(subject, {row.row for row in failures}))
+    return "; ".join(part for part in parts if part)
+
+
+def collect(subject: Subject, failures: Sequence[RowResult]) -> list[Evidence]:
+    """Run the failing rows of the table once more and keep what came out."""
+    by_id = {case.id: subject.fitted(case) for case in cases(subject.op)}
+    evidence = []
+    for row in failures:
+        if row.row in by_id:
+            case, dtype = by_id[row.row], row.findings[0].dtype
+            wrong = tuple(f.mismatch for f in row.findings if f.dtype == dtype)
+            evidence.append(Evidence(case, dtype, subject.attempt(case, dtype), wrong))
+    return evidence
+
+
+def _is_gradient(mismatch: Mismatch) -> bool:
+    return mismatch.what.startswith("grad_")
+
+
+def _explain(subject: Subject, rows: list[Evidence], gradients: bool) -> str:
+    """Return the best explanation of rows that are wrong in their outputs, or gradients."""
+    wrong = [row for row in rows if not isinstance(row.outcome, Mismatch)]
+    known, rest = _known_mistakes(subject.op, wrong or rows, rows, gradients)
+    if not known and not gradients:
+        found = convention(subject, [(e.case, e.dtype) for e in rows])
+        if found:
+            return found
+    parts = known or [remark(wrong or rows, cases(subject.op))]
+    if known and rest:
+        parts.append(f"{len(rest)} more rows, such as {rest[0].case.id}, are wrong in another way")
+    raised = [row for row in rows if isinstance(row.outcome, Mismatch)]
+    if raised and (rest or not known or wrong):
+        parts.append(f"{len(raised)} rows raise, {raised[0].case.id} {raised[0].outcome.message}")
+    return "; ".join(part for part in parts if part)
+
+
+def _known_mistakes(
+    op: str, rows: list[Evidence], failing: list[Evidence], gradients: bool
+) -> tuple[list[str], list[Evidence]]:
+    """Return the mutants that together explain ``rows``, best first, and the rows left over."""
+    parts: list[str] = []
+    candidates = [m for m in mutants(op) if (m.backward is not None) == gradients]
+    while rows and len(parts) < MOST:
+        ranked = [(*_score(mutant, rows, failing), mutant) for mutant in candidates]
+        score, matched, best = max(ranked, key=lambda entry: entry[0], default=(0.0, [], None))
+        if best is None or score < ENOUGH or (parts and len(matched) < 2):
+            break
+        parts.append(
+            f"{best.diagnosis} [{best.name}: the same on {len(matched)} of "
+            f"{len(rows)} failing rows]"
+        )
+        rows = [row for row in rows if row not in matched]
+    return parts, rows
+
+
+def _score(
+    mutant: Mutant, rows: list[Evidence], failing: list[Evidence]
+) -> tuple[float, list[Evidence]]:
+    """Return how well the mutant predicts the verdicts, in [0, 1], and the rows it matches.
+
+    Rows that fail with the mutant but not with the function count against it.
+    """
+    matched = [row for row in rows if _same(mutant, row)]
+    only_raised = all(isinstance(row.outcome, Mismatch) for row in rows)
+    if len(matched) < (ENOUGH_RAISED if only_raised else ENOUGH) * len(rows):
+        return 0.0, matched
+    ids = {evidence.case.id for evidence in failing}
+    excess = sum(
+        bool(result(mutant, case, "float64")[1]) for case in cases(mutant.op) if case.id not in ids
+    )
+    return len(matched) / (len(rows) + excess), matched
+
+
+@functools.lru_cache(maxsize=65536)
+def result(
+    mutant: Mutant, case: Case, dtype: str
+) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
+    """Return what a mutant gives on a row, and what is wrong with that."""
+    fn = mutant.forward or right(mutant.op)
+    outcome = Subject(mutant.op, fn, mutant.backward).attempt(case, dtype)
+    if isinstance(outcome, Mismatch):
+        return outcome, (outcome,)
+    return outcome, tuple(judge(case, case.arguments(dtype), outcome, reference(case, dtype)))
+
+
+def _same(mutant: Mutant, evidence: Evidence) -> bool:
+    """Return whether the mutant makes all of the row's mistakes of its kind, with equal results."""
+    outcome, wrong = result(mutant, evidence.case, evidence.dtype)
+    relevant = _relevant(evidence, mutant.backward is not None)
+    known = {(m.what, m.kind) for m in wrong}
+    if not relevant or not {(m.what, m.kind) for m in relevant} <= known:
+        return False
+    random = "random" in evidence.case.tags  # the same mistake with other dice
+    if random or isinstance(outcome, Mismatch) or isinstance(evidence.outcome, Mismatch):
+        return True
+    return all(_equal(m, outcome, evidence) for m in relevant if m.kind in _SEEN)
+
+
+def _relevant(evidence: Evidence, gradients: bool) -> list[Mismatch]:
+    """Return the mismatches to explain: gradients, or the output before what follows from it."""
+    found = [m for m in evidence.mismatches if _is_gradient(m) == gradients]
+    return [m for m in found if m.what == "output"] or found
+
+
+_SEEN = ("value", "nan", "shape", "dtype")
+"""Kinds of mismatch where the wrong results themselves must agree, too."""
+
+
+def _equal(mismatch: Mismatch, outcome: Outcome, evidence: Evidence) -> bool:
+    case, what = evidence.case, mismatch.what
+    expected = reference(case, evidence.dtype)
+    tol = 2.0 * tolerance(case, what, case.arguments(evidence.dtype), expected)
+    theirs = np.asarray(outcome[what])
+    return compare(what, evidence.outcome[what], theirs, tol, theirs.dtype) is None
+
+
+def _violated(subject: Subject, failing: set[str]) -> str:
+    """Explain rows that are no rows of the table: properties, such as buffers used twice."""
+    for mutant in mutants(subject.op):
+        if mutant.property_only:
+            judged = Subject(mutant.op, mutant.forward)
+            broken = {
+                f"{mutant.op}/property-{prop.name}"
+                for prop in properties(mutant.op)
+                if not prop.needs_gradient and check_property(prop, judged, "float64")
+            }
+            if broken == failing:
+                return f"{mutant.diagnosis} [{mutant.name}]"
+    return ""

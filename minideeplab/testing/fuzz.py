@@ -1,0 +1,82 @@
+"""Random calls of every operation, ours against PyTorch's, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from minideeplab.testing import frameworks
+from minideeplab.testing.cases import Case
+from minideeplab.testing.compare import Mismatch
+from minideeplab.testing.frameworks import Minideeplab, operation
+from minideeplab.testing.library import Library
+from minideeplab.testing.random_cases import random_case
+from minideeplab.testing.runner import attempt, judge, widened
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A random case in which two implementations differ."""
+
+    case: Case
+    dtype: str
+    backend: str
+    mismatch: Mismatch
+
+    def __str__(self) -> str:
+        arrays = {name: a.shape for name, a in self.case.arrays.items() if a is not None}
+        return (
+            f"{self.case.id} [{self.dtype}, {self.backend}] {self.mismatch}\n"
+            f"    arrays {arrays}, options {dict(self.case.options)}"
+        )
+
+
+@dataclass
+class Tally:
+    """How many cases were compared, and how many both sides refused."""
+
+    compared: int = 0
+    refused: int = 0
+
+
+def fuzz(
+    op: str,
+    count: int,
+    seed: int,
+    backends: tuple[str, ...],
+    tally: Tally,
+    against: Library | None = None,
+) -> Iterator[Disagreement]:
+    """Yield the disagreements with torch in ``count`` random cases of ``op``.
+
+    float64 and float32 alternate. A case that torch refuses must be refused by all backends.
+    """
+    oracle = against or frameworks.library("torch")
+    for number in range(count):
+        case = random_case(op, seed, number)
+        dtype = ("float64", "float32")[number % 2]
+        arguments = case.arguments(dtype)
+        wide = widened(arguments)
+        try:
+            expected = oracle.run(operation(oracle.name, op), case, wide)
+        except (RuntimeError, ValueError, IndexError) as error:
+            expected = str(error)
+        tally.refused += isinstance(expected, str)
+        tally.compared += not isinstance(expected, str)
+        for backend in backends:
+            for mismatch in _compare(case, dtype, backend, arguments, expected):
+                yield Disagreement(case, dtype, backend, mismatch)
+
+
+def _compare(
+    case: Case, dtype: str, backend: str, arguments: dict[str, Any], expected: dict[str, Any] | str
+) -> list[Mismatch]:
+    ours = attempt(operation("minideeplab", case.op), case, dtype, Minideeplab(backend=backend))
+    if isinstance(expected, str):
+        if isinstance(ours, Mismatch):
+            return []
+        return [Mismatch("call", "accepted", f"accepted, but torch says: {expected[:200]}")]
+    if isinstance(ours, Mismatch):
+        return [ours]
+    return judge(case, arguments, ours, expected)

@@ -1,0 +1,110 @@
+"""A pytest plugin: ``pytest --minideeplab-op conv2d=mypackage.kernels:conv2d``.
+
+Every row of the operation's table becomes a test of its own. A backward is given after a comma:
+``--minideeplab-op relu=student.py:relu,student.py:relu_backward``. The option may be repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's options."""
+    group = parser.getgroup("minideeplab", "judging operations with minideeplab")
+    group.addoption(
+        "--minideeplab-op",
+        action="append",
+        default=[],
+        metavar="OP=MODULE:FUNCTION",
+        help="judge a function as operation OP, a test for each row of its table",
+    )
+    group.addoption(
+        "--minideeplab-arrays",
+        default="numpy",
+        metavar="LIBRARY",
+        help="what the functions take: numpy, torch, jax, cupy or minideeplab",
+    )
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Look at the options before anything is collected, so that a mistake is a usage error."""
+    for request in session.config.getoption("--minideeplab-op"):
+        op, equals, functions = request.partition("=")
+        if not op or not equals or not functions:
+            raise pytest.UsageError(
+                f"--minideeplab-op: got {request!r}, expected OP=MODULE:FUNCTION"
+            )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(
+    session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Add the rows of the operations asked for to the tests."""
+    for request in config.getoption("--minideeplab-op"):
+        op, _, functions = request.partition("=")
+        arrays = config.getoption("--minideeplab-arrays")
+        try:
+            collector = Operation.from_parent(
+                session, name=f"minideeplab/{op}", op=op, functions=functions, arrays=arrays
+            )
+            items.extend(collector.collect())
+        except (ValueError, ImportError, OSError) as error:
+            raise pytest.UsageError(f"--minideeplab-op {request}: {error}") from error
+
+
+class Operation(pytest.Collector):
+    """The rows of one operation, judged once, when the first of them runs."""
+
+    def __init__(self, *, op: str, functions: str, arrays: str, **rest: Any):
+        super().__init__(**rest)
+        from minideeplab.testing.frameworks import library
+        from minideeplab.testing.loading import load_function
+
+        self.op, self.arrays = op, arrays
+        library(arrays)
+        self.functions = [load_function(name) for name in functions.split(",")[:2]]
+        self.results: dict[str, Any] = {}
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Yield a test for each row of the table, and one for the properties together."""
+        from minideeplab.testing.cases import cases
+
+        for case in cases(self.op):
+            if "quirk" not in case.tags:
+                yield Row.from_parent(self, name=case.name)
+        yield Row.from_parent(self, name="properties")
+
+    def judged(self) -> dict[str, Any]:
+        """Return the rows' results by the name of their test."""
+        if not self.results:
+            from minideeplab.testing import check_op
+
+            report = check_op(self.op, *self.functions, arrays=self.arrays, raises=False)
+            for result in report.rows:
+                name = result.row.split("/")[1]
+                name = "properties" if name.startswith("property-") else name
+                self.results.setdefault(name, []).append(result)
+            self.results["diagnosis"] = report.diagnosis
+        return self.results
+
+
+class Row(pytest.Item):
+    """One row of the table as a test."""
+
+    def runtest(self) -> None:
+        """Fail with the finding, or skip what the function does not implement."""
+        results = self.parent.judged()
+        for result in results[self.name]:
+            if result.status == "fail":
+                pytest.fail(f"{result}\n{results['diagnosis']}", pytrace=False)
+        if all(result.status == "skip" for result in results[self.name]):
+            pytest.skip(results[self.name][0].reason)
+
+    def reportinfo(self) -> tuple[str, None, str]:
+        """Return what pytest shows for the test."""
+        return f"minideeplab {self.parent.op}", None, f"{self.parent.op}/{self.name}"

@@ -1,0 +1,191 @@
+"""The table for other languages: arrays out as .npy files, results back in and judged.
+
+``export`` writes every row as plain little-endian C-order arrays, in one .npz file or, with a
+folder for a path, as single .npy files, which take a dozen lines to read in any language:
+
+    rows.txt                              the rows, one a line: conv2d/stride/float64
+    conv2d/stride/float64/input.npy       an argument
+    conv2d/stride/float64/grad_out.npy    the gradient of the output
+    conv2d/stride/float64/stride.npy      an option: whole numbers int64, texts as bytes
+
+Every option is there, defaults included; int-or-pair options are pairs, the padding of conv2d is
+four numbers (top, bottom, left, right). ``judge_results`` reads what was computed, the same way:
+``conv2d/stride/float64/output.npy`` and, if wanted, ``grad_input.npy`` and so on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import zipfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minideeplab.io import atomic_write
+from minideeplab.testing.cases import TABLE, Case, cases
+from minideeplab.testing.compare import Mismatch
+from minideeplab.testing.frameworks import operation
+from minideeplab.testing.library import Outcome
+from minideeplab.testing.report import Finding, Report, RowResult
+from minideeplab.testing.runner import DTYPES, judge, reference
+
+PAIRS = (
+    "kernel_size",
+    "stride",
+    "dilation",
+    "output_padding",
+    "output_size",
+    "size",
+    "scale_factor",
+    "padding",
+)
+
+
+def full_options(case: Case) -> dict[str, Any]:
+    """Return the row's options, defaults included, without those that are None."""
+    parameters = inspect.signature(operation("minideeplab", case.op)).parameters
+    defaults = {
+        name: p.default
+        for name, p in parameters.items()
+        if p.default is not p.empty and name not in case.arrays
+    }
+    options = {**defaults, **case.options}
+    if "kernel_size" in options and options.get("stride") is None:
+        options["stride"] = options["kernel_size"]
+    if case.op == "conv2d":
+        options["padding"] = _four_sides(case, options)
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _four_sides(case: Case, options: dict[str, Any]) -> tuple[int, ...]:
+    """Return conv2d's padding as (top, bottom, left, right)."""
+    padding = options["padding"]
+    if padding == "valid":
+        return (0, 0, 0, 0)
+    if padding == "same":
+        kernel = case.arrays["weight"].shape[2:]
+        spans = [
+            (k - 1) * int(d)
+            for k, d in zip(kernel, np.broadcast_to(options["dilation"], 2), strict=True)
+        ]
+        return tuple(v for span in spans for v in (span // 2, span - span // 2))
+    rows, columns = (int(p) for p in np.broadcast_to(padding, 2))
+    return (rows, rows, columns, columns)
+
+
+def as_array(name: str, value: Any) -> np.ndarray:
+    """Return an option as an array: whole numbers int64, others float64, texts as bytes."""
+    if isinstance(value, str):
+        return np.array(value.encode())
+    if isinstance(value, tuple) and None in value:  # adaptive pooling: -1 keeps the axis
+        value = tuple(-1 if v is None else v for v in value)
+    array = np.asarray(value)
+    array = array.astype(np.int64 if array.dtype.kind in "biu" else np.float64)
+    return np.broadcast_to(array, 2) if name in PAIRS and array.ndim == 0 else array
+
+
+def entries(op: str, dtypes: Sequence[str] = DTYPES) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the path and the array of everything that ``export`` writes."""
+    for case in cases(op):
+        if "random" in case.tags:
+            continue
+        for dtype in dtypes:
+            where = f"{case.id}/{dtype}"
+            arguments = case.arguments(dtype)
+            for name, array in arguments.items():
+                if array is not None:
+                    yield f"{where}/{name}", array
+            shape = np.shape(reference(case, dtype)["output"])
+            yield f"{where}/grad_out", case.cotangent(shape, dtype)
+            for name, value in full_options(case).items():
+                yield f"{where}/{name}", as_array(name, value)
+
+
+def export(op: str, path: str | Path, dtypes: Sequence[str] = DTYPES) -> int:
+    """Write the rows of ``op`` to ``path``, a .npz file or a new folder, and return their number.
+
+    Raises:
+        ValueError: an unknown operation.
+        FileExistsError: the folder is there and not empty.
+    """
+    path, contents = Path(path), {}
+    for name, array in entries(op, dtypes):
+        contents[name] = np.array(array, order="C")
+    rows = sorted({name.rpartition("/")[0] for name in contents})
+    if path.suffix == ".npz":
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, rows=np.array([row.encode() for row in rows]), **contents)
+        return len(rows)
+    if path.is_dir() and any(path.iterdir()):
+        raise FileExistsError(17, "the folder is not empty", str(path))
+    for name, array in contents.items():
+        target = path / f"{name}.npy"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        np.save(target, array)
+    (path / "rows.txt").write_text("\n".join(rows) + "\n")
+    return len(rows)
+
+
+def read_results(path: str | Path) -> dict[str, np.ndarray]:
+    """Return the arrays of a .npz file or a folder of .npy files, by path without suffix.
+
+    Raises:
+        FileNotFoundError: there is no such file or folder.
+        ValueError: it is not a .npz file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return {
+            file.relative_to(path).with_suffix("").as_posix(): np.load(file)
+            for file in sorted(path.rglob("*.npy"))
+        }
+    try:
+        with np.load(path) as file:
+            return {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, ValueError, EOFError) as error:
+        raise ValueError(f"{path}: not a .npz file: {error}") from error
+
+
+def judge_results(path: str | Path) -> Report:
+    """Judge results computed elsewhere from exported rows.
+
+    Raises:
+        ValueError: there are no results, or of more than one operation.
+    """
+    results = read_results(path)
+    ops = sorted({name.split("/")[0] for name in results} & set(TABLE))
+    if len(ops) != 1:
+        found = " and ".join(ops) or "none"
+        raise ValueError(
+            f"{path}: expected results OP/ROW/DTYPE/output of one operation; got {found}"
+        )
+    dtypes = [d for d in DTYPES if any(f"/{d}/" in name for name in results)]
+    rows = [
+        _judge_row(case, dtypes, results)
+        for case in cases(ops[0])
+        if not case.tags & {"random", "quirk"}
+    ]
+    return Report(ops[0], str(path), rows)
+
+
+def _judge_row(case: Case, dtypes: Sequence[str], results: dict[str, np.ndarray]) -> RowResult:
+    findings: list[Finding] = []
+    for dtype in dtypes:
+        where = f"{case.id}/{dtype}/"
+        outcome: Outcome = {
+            name[len(where) :]: array for name, array in results.items() if name.startswith(where)
+        }
+        if "output" not in outcome:
+            return RowResult(case.id, "skip", reason=f"no {where}output")
+        arguments = case.arguments(dtype)
+        expected = reference(case, dtype)
+        found = judge(case, arguments, outcome | {"inputs": arguments}, expected)
+        findings += [Finding(dtype, "reference", m) for m in found if not _absent(m, case)]
+    return RowResult(case.id, "fail" if findings else "pass", tuple(findings), note=case.note)
+
+
+def _absent(mismatch: Mismatch, case: Case) -> bool:
+    """Return whether the mismatch says no more than that optional results were not written."""
+    return mismatch.kind == "missing" and mismatch.what != "output"

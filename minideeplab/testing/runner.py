@@ -1,0 +1,141 @@
+"""One runner for every backend, framework and outside function: a row in, what is wrong out."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from minideeplab.testing import frameworks
+from minideeplab.testing.cases import Case
+from minideeplab.testing.compare import Mismatch, compare, largest, tolerance
+from minideeplab.testing.frameworks import Minideeplab, operation
+from minideeplab.testing.library import Library, Outcome
+
+DTYPES = ("float64", "float32")
+
+_REFERENCE = Minideeplab(backend="numpy")
+
+
+def widened(arguments: dict[str, np.ndarray | None]) -> dict[str, np.ndarray | None]:
+    """Return the same values as contiguous float64 arrays (labels stay whole numbers)."""
+    return {
+        name: array if array is None or array.dtype.kind != "f" else array.astype(np.float64, "C")
+        for name, array in arguments.items()
+    }
+
+
+@functools.lru_cache(maxsize=4096)
+def reference(case: Case, dtype: str) -> Outcome:
+    """Return what the NumPy definition gives, in float64, for the row's arguments in ``dtype``."""
+    arguments = widened(case.arguments(dtype))
+    return _REFERENCE.run(operation("minideeplab", case.op), case, arguments)
+
+
+@functools.lru_cache(maxsize=4096)
+def framework_reference(case: Case, dtype: str, name: str) -> Outcome:
+    """Return what another framework gives, in float64, for the row's arguments in ``dtype``."""
+    arguments = widened(case.arguments(dtype))
+    return frameworks.library(name).run(operation(name, case.op), case, arguments)
+
+
+def attempt(
+    fn: Callable[..., Any],
+    case: Case,
+    dtype: str,
+    library: Library,
+    backward: Callable[..., Any] | None = None,
+) -> Outcome | Mismatch:
+    """Run ``fn`` on the row in fresh arrays; what it raises becomes a mismatch."""
+    try:
+        return library.run(fn, case, case.arguments(dtype), backward)
+    except NotImplementedError as error:
+        return Mismatch("call", "not implemented", str(error) or "NotImplementedError")
+    except (Exception, SystemExit) as error:  # whatever an outside function does is its verdict
+        return Mismatch("call", "raised", f"{type(error).__name__}: {error}")
+
+
+def check_row(
+    fn: Callable[..., Any],
+    case: Case,
+    dtype: str = "float64",
+    library: Library | None = None,
+    backward: Callable[..., Any] | None = None,
+    expected: Outcome | None = None,
+) -> list[Mismatch]:
+    """Return everything that is wrong with ``fn`` on one row: an empty list if nothing is.
+
+    Args:
+        fn: called like the operation, with the arrays of ``library``.
+        case: the row.
+        dtype: "float64" or "float32".
+        library: whose arrays ``fn`` takes; NumPy's by default.
+        backward: ``backward(grad_out, *args, **options)``, if the library does not differentiate.
+        expected: what to compare with; the NumPy definition's results by default.
+    """
+    outcome = attempt(fn, case, dtype, library or Library(), backward)
+    if isinstance(outcome, Mismatch):
+        return [outcome]
+    return judge(case, case.arguments(dtype), outcome, expected or reference(case, dtype))
+
+
+def judge(
+    case: Case,
+    arguments: dict[str, np.ndarray | None],
+    outcome: Outcome,
+    expected: Outcome,
+    rtol: float = 0.0,
+) -> list[Mismatch]:
+    """Return what differs between ``outcome`` and ``expected``, and inputs that were written to.
+
+    ``rtol`` widens the derived tolerance by this share of the largest entry expected.
+    """
+    found: list[Mismatch | None] = []
+    if "random" in case.tags:
+        expected, wrong = _given_mask(case, arguments, outcome, expected)
+        found.append(wrong)
+    dtype = arguments["input"].dtype
+    for what, value in expected.items():
+        optional = what.startswith(("grad", "running"))
+        if what != "inputs" and (what in outcome or not optional):
+            kind = np.dtype(np.int64) if what == "indices" else dtype
+            tol = tolerance(case, what, arguments, expected) + rtol * largest(value)
+            found.append(compare(what, outcome.get(what), value, tol, kind))
+    return [mismatch for mismatch in found if mismatch] + list(_written(case, outcome))
+
+
+def _written(case: Case, outcome: Outcome) -> Iterable[Mismatch]:
+    """Yield the arguments that the function changed and should not have."""
+    dtype = outcome["inputs"]["input"].dtype
+    original = case.arguments(dtype)
+    if "grad_out" in outcome["inputs"]:
+        original["grad_out"] = case.cotangent(np.shape(outcome["output"]), dtype)
+    for name, before in original.items():
+        after = outcome["inputs"][name]
+        if before is None or name in case.updated:  # by definition, or not given
+            continue
+        if not np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
+            yield Mismatch(name, "written", "this input was changed by the call")
+
+
+def _given_mask(
+    case: Case, arguments: dict[str, np.ndarray | None], outcome: Outcome, expected: Outcome
+) -> tuple[Outcome, Mismatch | None]:
+    """Return what dropout should give for the entries that it chose to keep, and a wrong share.
+
+    The kept share of n entries is within 5 standard deviations of 1 - p, sqrt(p (1 - p) / n).
+    """
+    x, y = arguments["input"].astype(np.float64), outcome["output"]
+    if np.shape(y) != x.shape:
+        return expected, None
+    p = case.options.get("p", 0.5)
+    factor = np.where(np.asarray(y) != 0, 1.0 / (1.0 - p), 0.0)
+    cotangent = case.cotangent(x.shape, arguments["input"].dtype)
+    given = expected | {"output": x * factor, "grad_input": cotangent * factor}
+    share, spread = float(np.mean(factor != 0)), np.sqrt(p * (1 - p) / x.size)
+    if abs(share - (1 - p)) > 5 * spread:
+        message = f"{share:.1%} of the entries were kept, expected {1 - p:.1%}"
+        return given, Mismatch("output", "value", message)
+    return given, None

@@ -1,0 +1,104 @@
+"""The function under judgement, with everything needed to call it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from minideeplab.testing.cases import TABLE, Array, Case
+from minideeplab.testing.compare import Mismatch
+from minideeplab.testing.library import Library, Outcome
+from minideeplab.testing.runner import attempt
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A function that claims to be operation ``op``, and its hand-written backward if any."""
+
+    op: str
+    fn: Callable[..., Any]
+    backward: Callable[..., Any] | None = None
+    library: Library = field(default_factory=Library)
+
+    @property
+    def name(self) -> str:
+        """Return "module.function" where the function has such a name."""
+        name = getattr(self.fn, "__qualname__", None) or repr(self.fn)
+        module = getattr(self.fn, "__module__", None)
+        return f"{module}.{name}" if module else name
+
+    @property
+    def differentiates(self) -> bool:
+        """Return whether gradients can be judged."""
+        return self.backward is not None or self.library.differentiates
+
+    def fitted(self, case: Case) -> Case:
+        """Return the row without asking for indices if the function cannot return them."""
+        return _without_indices(case) if "return_indices" in self.lacks(case) else case
+
+    def attempt(self, case: Case, dtype: str) -> Outcome | Mismatch:
+        """Return the outcome of the row, or what was raised.
+
+        A backward of its own is not asked on random rows: it cannot know which mask was drawn.
+        """
+        backward = None if "random" in case.tags else self.backward
+        return attempt(self.fn, case, dtype, self.library, backward)
+
+    def lacks(self, case: Case) -> str:
+        """Return what the row needs and the function's signature does not offer, "" if nothing."""
+        try:
+            parameters = inspect.signature(self.fn).parameters.values()
+        except (TypeError, ValueError):  # built-in functions do not tell
+            return ""
+        kinds = [p.kind for p in parameters]
+        named = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        if inspect.Parameter.VAR_POSITIONAL not in kinds and len(named) < len(case.arrays):
+            return f"takes {len(named)} positional arguments, not {', '.join(case.arrays)}"
+        if inspect.Parameter.VAR_KEYWORD in kinds:
+            return ""
+        missing = [name for name in case.options if name not in {p.name for p in parameters}]
+        return f"has no parameter {', '.join(missing)}" if missing else ""
+
+    def __call__(self, *arrays: np.ndarray | None, **options: Any) -> np.ndarray:
+        """Return the output for given arrays, as a NumPy array that may share its memory."""
+        case = self._given(arrays, options)
+        library = replace(self.library, differentiates=False)
+        dtype = str(arrays[0].dtype)
+        return library.run(self.fn, case, case.arguments(dtype))["output"]
+
+    def gradient(
+        self, *arrays: np.ndarray | None, **options: Any
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the output, a random cotangent of it, and the gradient of the first array."""
+        case = self._given(arrays, options)
+        dtype = str(arrays[0].dtype)
+        outcome = self.library.run(self.fn, case, case.arguments(dtype), self.backward)
+        cotangent = case.cotangent(np.shape(outcome["output"]), dtype)
+        return outcome["output"], cotangent, outcome["grad_input"]
+
+    def _given(self, arrays: tuple[np.ndarray | None, ...], options: dict[str, Any]) -> Case:
+        """Return a row made of arrays instead of recipes; NotImplementedError if it is lacking."""
+        names = max((case.arrays for case in TABLE[self.op]), key=len)
+        recipes = {
+            name: None if array is None else Array(np.shape(array), _copying(array))
+            for name, array in zip(names, arrays, strict=False)
+        }
+        case = Case(self.op, "given", recipes, options, ("input",))
+        if self.lacks(case):
+            raise NotImplementedError(self.lacks(case))
+        return case
+
+
+@functools.cache
+def _without_indices(case: Case) -> Case:
+    options = {name: value for name, value in case.options.items() if name != "return_indices"}
+    return replace(case, options=options)
+
+
+def _copying(array: np.ndarray) -> Callable[..., np.ndarray]:
+    return lambda rng, shape: np.array(array)

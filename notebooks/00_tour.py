@@ -1,0 +1,197 @@
+# %% [markdown]
+# # From image to sharp mask in one sitting
+#
+# DeepLab ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915)) labels every pixel of a picture
+# in four steps: a network with *atrous* convolutions, several fields of view at once (*ASPP*),
+# bilinear upsampling, and a fully connected *CRF*. We take one picture through all four.
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+
+import minideeplab as mdl
+import minideeplab.functional as F
+from minideeplab import inference
+from minideeplab.crf.refinement import build_crf, crf_parameters
+
+plt.style.use("lecture.mplstyle")
+print(mdl.doctor())
+
+# %% [markdown]
+# ## The picture and the question
+#
+# A synthetic scene: five kinds of objects in front of a background, in any size, colour and
+# texture. Only the shape tells what an object is. The true labels are known; the thin band along
+# the edges (white) is not counted.
+
+# %%
+scenes = mdl.data.SyntheticScenes(40, size=(121, 161), seed=5)
+image, truth = scenes[12]
+net = mdl.models.from_checkpoint(mdl.pretrained.find("shapes"))
+colours = scenes.palette.copy()
+colours[0] = 225  # the background in light grey
+
+
+def paint(labels):
+    return np.where((labels == 255)[..., None], 255, mdl.visualize.colourise(labels, colours))
+
+
+def show(axes, picture, title, **options):
+    axes.imshow(picture, **options)
+    axes.set_title(title)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+
+
+def add_legend(figure):
+    dots = [plt.Line2D([], [], marker="s", ls="", ms=11, color=c / 255) for c in colours]
+    figure.legend(dots, scenes.classes, loc="outside lower center", ncols=6, columnspacing=1.2)
+
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.1))
+show(left, image, "picture, 121 × 161")
+show(right, paint(truth), "truth")
+add_legend(figure)
+
+# %% [markdown]
+# ## Step 1: see far without shrinking
+#
+# A classifier halves its picture five times and ends with one answer for 32 × 32 pixels. That is
+# too coarse for masks. DeepLab stops halving early and spreads the taps of its filters apart
+# instead: an atrous convolution of rate $r$ reads
+#
+# $$ y[p] = \sum_k w[k]\; x[p + r\,k]. $$
+#
+# Nine weights stay nine weights, yet they span $2r+1$ positions. Our network uses four rates side
+# by side, on features that lie 8 pixels apart. So one output position gets its evidence from here:
+
+# %%
+rates = (2, 4, 8, 12)
+pixels = 8  # between neighbouring features
+row, column = 7, 10  # the position that we look at, in features
+
+figure, panels = plt.subplots(1, 4, figsize=(9, 2.5))
+for axes, rate in zip(panels, rates, strict=True):
+    show(axes, image, f"rate {rate}", alpha=0.55)
+    down, across = np.meshgrid([-rate, 0, rate], [-rate, 0, rate], indexing="ij")
+    ys, xs = pixels * (row + down), pixels * (column + across)
+    inside = (ys >= 0) & (ys < image.shape[0]) & (xs >= 0) & (xs < image.shape[1])
+    axes.plot(xs[inside], ys[inside], "o", ms=8, mfc="#D55E00", mec="white", mew=1.5)
+    axes.set_xlabel(f"spans {2 * rate * pixels + 1} px, {inside.sum()} of 9 inside", fontsize=10.5)
+
+branches = [branch.conv.weight.shape for _, branch in net.aspp.branches.named_children()]
+print("weights of the four branches:", *branches, sep="\n  ")
+assert len(set(branches)) == 1, "a larger rate costs no weights"
+
+# %% [markdown]
+# Small rates look at parts, large rates at the surroundings. Where a large filter sticks out of the
+# picture it reads zeros, which is why one large rate alone would not do. The branches are computed
+# side by side and joined: *atrous spatial pyramid pooling*.
+#
+# ## Step 2: one score for each class, on a coarse grid
+#
+# The network returns a score for each class on a grid of stride 4 (after ASPP it mixes finer
+# features back in, for thin objects). Softmax turns scores into probabilities:
+
+# %%
+scores = inference.coarse_scores(image, net)  # (6, 31, 41), 4 pixels apart
+coarse = F.softmax(scores, 0)
+assert scores.shape[1:] == ((121 - 1) // 4 + 1, (161 - 1) // 4 + 1)
+
+figure, panels = plt.subplots(2, 3, figsize=(9, 5))
+for axes, name, plane in zip(panels.flat, scenes.classes, coarse, strict=True):
+    show(axes, plane, name, cmap="viridis", vmin=0, vmax=1)
+figure.colorbar(axes.images[0], ax=panels, shrink=0.7, label="probability")
+plt.show()
+
+# %% [markdown]
+# ## Step 3: bilinear upsampling
+#
+# Score $(i, j)$ belongs to pixel $(4i, 4j)$. In between we interpolate linearly, with the corners
+# of both grids on top of each other (`align_corners=True`). This costs nothing and needs no
+# weights, but it cannot invent an edge: borders come out smooth and in the wrong place by a few
+# pixels.
+
+# %%
+full = inference.upsample(scores, image.shape[:2])  # (6, 121, 161)
+assert np.allclose(full[:, ::4, ::4], scores, atol=1e-4), "every score is kept at its own pixel"
+probabilities = F.softmax(full, 0)
+window = (slice(51, 121), slice(76, 161))  # a closer look
+
+figure, panels = plt.subplots(1, 3, figsize=(9, 2.9))
+blocks = paint(coarse.argmax(0)).repeat(4, 0).repeat(4, 1)[2:-1, 2:-1]  # centred on their pixels
+show(panels[0], image[window], "picture, closer")
+show(panels[1], blocks[window], "coarse labels")
+show(panels[2], paint(probabilities.argmax(0))[window], "upsampled")
+
+# %% [markdown]
+# ## Step 4: the fully connected CRF
+#
+# The picture itself knows where the edges are. The CRF links *every* pixel to every other,
+# strongly if the two are near each other and alike in colour, and asks linked pixels to agree:
+#
+# $$ k_{ij} = w_1 \exp\Bigl(-\tfrac{|p_i-p_j|^2}{2\sigma_\alpha^2}
+#    -\tfrac{|c_i-c_j|^2}{2\sigma_\beta^2}\Bigr)
+#    + w_2 \exp\Bigl(-\tfrac{|p_i-p_j|^2}{2\sigma_\gamma^2}\Bigr). $$
+#
+# Mean field repeats one update: filter the probabilities with $k$, add the result to the network's
+# scores, normalise.
+
+# %%
+settings = inference.crf_options(True, net)["parameters"]
+print(crf_parameters(settings))
+crf = build_crf(image, probabilities, settings)
+
+
+def mean_iou(q, truth=truth):
+    confusion = mdl.evaluation.confusion_matrix(q.argmax(0), truth, len(scenes.classes))
+    return mdl.evaluation.scores(confusion).mean_iou
+
+
+states = [crf.start()] + [crf.step() for _ in range(10)]
+ious = [mean_iou(q) for q in states]
+
+figure = plt.figure(figsize=(9, 6.3))
+panels = figure.subplot_mosaic("AB\nCD")
+for key, step in zip("ABC", (0, 1, 10), strict=True):
+    title = "network alone" if step == 0 else f"CRF, iteration {step}"
+    show(panels[key], paint(states[step].argmax(0)), f"{title}: {ious[step]:.1%}")
+panels["D"].plot(range(11), 100 * np.array(ious), "o-")
+panels["D"].set(xlabel="iteration", ylabel="mean IoU, %", xticks=range(0, 11, 2))
+panels["D"].set_title("agreement with the truth")
+add_legend(figure)
+
+# %% [markdown]
+# ## All of it in one call, and not on one picture only
+#
+# `mdl.segment` does these four steps. Look closely at the last mask: the box has become whole, but
+# the small red star on the red box is gone. The CRF goes by colour, and those two are alike.
+# Likewise, where the network believes in the wrong class, the CRF spreads the mistake up to the
+# next edge. One picture proves little, so here are the first 20 scenes:
+
+# %%
+labels, _ = mdl.segment(image, net)
+assert np.array_equal(labels, states[-1].argmax(0)), "the same, step by step and at once"
+
+pairs = []
+for picture, answer in (scenes[index] for index in range(20)):
+    q = [mdl.segment(picture, net, crf=crf)[1] for crf in (False, True)]
+    pairs.append([100 * mean_iou(one, answer) for one in q])
+before, after = np.array(pairs).T
+print(f"mean IoU of the 20 scenes, averaged: {before.mean():.1f} % -> {after.mean():.1f} %")
+print(f"the CRF improves {np.sum(after > before)} of them and worsens {np.sum(after < before)}")
+assert after.mean() > before.mean()
+
+figure, axes = plt.subplots(figsize=(7.5, 4.6))
+axes.plot([40, 100], [40, 100], color="0.6", lw=1.2)
+better = after >= before
+axes.plot(before[better], after[better], "o", ms=8, label="better with the CRF")
+axes.plot(before[~better], after[~better], "s", ms=8, label="worse")
+axes.set(xlabel="network alone, mean IoU, %", ylabel="with the CRF, %", aspect="equal")
+axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+plt.show()
+
+# %% [markdown]
+# Try it on a photograph of your own: `minideeplab segment street.jpg`. The other notebooks take the
+# steps apart.

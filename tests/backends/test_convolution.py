@@ -1,0 +1,148 @@
+"""Every algorithm of the fast convolution: the table's rows, real layers, and the corners."""
+
+import numpy as np
+import pytest
+
+from minideeplab import functional as F
+from minideeplab import ops
+from minideeplab.backends.numba_cpu import (
+    ALGORITHMS,
+    conv2d,
+    conv2d_backward,
+    convolution,
+    threads,
+)
+from minideeplab.backends.numba_cpu.convolution import cost, im2col, winograd
+from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.testing.cases import cases
+from minideeplab.testing.frameworks import Minideeplab
+from minideeplab.testing.runner import check_row
+
+
+def problem(x, w, padding, dilation):
+    sides = ((padding, padding), (padding, padding))
+    return Problem.of(x.shape, w.shape, (1, 1), sides, (dilation, dilation), 1)
+
+
+def layer(channels, filters, size, dilation, seed=0):
+    """A 3x3 layer (N, C, H, W), w, b, dy in float32, as (arrays, options of ops.conv2d)."""
+    rng = np.random.default_rng(seed)
+    x = np.maximum(rng.standard_normal((2, channels, *size), np.float32), 0)
+    w = rng.standard_normal((filters, channels, 3, 3), np.float32) / np.sqrt(9 * channels)
+    dy = rng.standard_normal((2, filters, *size), np.float32)
+    sides = ((dilation, dilation), (dilation, dilation))
+    return (x, w.astype(np.float32), dy), ((1, 1), sides, (dilation, dilation), 1)
+
+
+def worst(result, expected):
+    return np.abs(result - expected).max() / np.abs(expected).max()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_every_algorithm_on_the_table(algorithm, dtype):
+    judged = Minideeplab(backend="numba")
+
+    def fn(*args, **options):
+        return F.conv2d(*args, **options, algorithm=algorithm)
+
+    wrong = [
+        f"{case.id}: {mismatch}"
+        for case in cases("conv2d")
+        for mismatch in check_row(fn, case, dtype, judged)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("m", [4, 6])
+@pytest.mark.parametrize(("size", "dilation"), [((21, 34), 1), ((17, 23), 2), ((13, 9), 5)])
+def test_winograd_rounds_little(monkeypatch, m, size, dilation):
+    (x, w, dy), options = layer(48, 80, size, dilation)
+    tiles = cost.Choice("winograd", m, 0.0)
+    monkeypatch.setattr(convolution, "choose", lambda *_: tiles)
+    monkeypatch.setattr(im2col, "convolve", None)  # nothing may fall back to it
+    monkeypatch.setattr(im2col, "weight_gradient", None)
+    y = conv2d(x, w, None, *options)
+    dx, dw, db = conv2d_backward(dy, x, w, *options)
+    exact = [a.astype(np.float64) for a in (x, w, dy)]
+    assert worst(y, ops.conv2d(*exact[:2], None, *options)) < 3e-5
+    gradients = ops.conv2d_backward(exact[2], *exact[:2], *options)
+    for ours, theirs in zip((dx, dw, db), gradients, strict=True):
+        assert worst(ours, theirs) < 3e-5
+
+
+def test_streamed_and_blocked_schedules_agree(monkeypatch):
+    (x, w, dy), _ = layer(32, 48, (40, 40), 1)
+    results = []
+    for limit in (0, 1 << 30):
+        monkeypatch.setattr(winograd, "L2_BYTES", limit)
+        monkeypatch.setattr(winograd, "CHUNK_BYTES", 1 << 20)
+        y = F.conv2d(x, w, padding=1, algorithm="winograd")
+        results.append(
+            (
+                y,
+                winograd.weight_gradient(
+                    *(np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (dy, x)),
+                    problem(x, w, 1, 1),
+                    4,
+                ),
+            )
+        )
+    assert worst(results[0][0], results[1][0]) < 1e-6
+    assert worst(results[0][1], results[1][1]) < 1e-5
+
+
+def test_a_nan_stays_where_the_definition_puts_it():
+    (x, w, _), options = layer(32, 32, (48, 48), 1)
+    x[0, 3, 20, 20], x[1, 5, 7, 9] = np.nan, np.inf
+    y = F.conv2d(x, w, padding=1, algorithm="winograd")
+    expected = ops.conv2d(x, w, None, *options)
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
+    np.testing.assert_array_equal(np.isinf(y), np.isinf(expected))
+
+
+@pytest.mark.parametrize("dilation", [1, 2])
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, dilation):
+    (x, w, dy), options = layer(64, 64, (41, 37), dilation)
+
+    def run():
+        return conv2d(x, w, None, *options), *conv2d_backward(dy, x, w, *options)
+
+    expected = run()
+    monkeypatch.setattr(threads, "thread_count", lambda: 1)
+    for one, several in zip(run(), expected, strict=True):
+        np.testing.assert_array_equal(one, several)
+
+
+def test_exact_and_float64_and_small_problems_avoid_winograd():
+    (x, w, _), _ = layer(64, 64, (64, 64), 1)
+    large = problem(x, w, 1, 1)
+    assert cost.choose(large, np.dtype(np.float32)).m
+    assert not cost.choose(large, np.dtype(np.float32), exact=True).m
+    assert not cost.choose(large, np.dtype(np.float64)).m
+    small = problem(x[:1, :, :8, :8], w, 1, 1)
+    assert not cost.choose(small, np.dtype(np.float32)).m
+
+
+def test_far_taps_are_left_out():
+    x, w = np.zeros((1, 512, 41, 41), np.float32), np.zeros((1024, 512, 3, 3), np.float32)
+    assert cost.choose(problem(x, w, 24, 24), x.dtype).algorithm == "taps"
+
+
+def test_explain_prints_the_choice(capsys):
+    (x, w, _), _ = layer(64, 64, (64, 64), 2)
+    F.conv2d(x, w, padding=2, dilation=2, explain=True)
+    text = capsys.readouterr().out
+    assert "polyphase" in text and "im2col" in text and text.count("<- taken") == 1
+
+
+def test_unknown_algorithm_is_named():
+    (x, w, _), _ = layer(16, 16, (8, 8), 1)
+    with pytest.raises(ValueError, match=r"algorithm: .*'fft'.*winograd"):
+        F.conv2d(x, w, algorithm="fft")
+
+
+def test_results_stay_channels_last():
+    (x, w, _), _ = layer(16, 32, (9, 8), 1)
+    y = F.max_pool2d(F.relu(F.conv2d(x, w)), 2)
+    assert y.transpose(0, 2, 3, 1).flags.c_contiguous

@@ -1,0 +1,23 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from minideeplab.bench import memory
+
+pytestmark = pytest.mark.skipif(not memory.known(), reason="only Linux tells")
+
+
+def test_peak_sees_what_is_gone_again():
+    memory.start_over()
+    before = memory.resident(memory.NOW)
+    np.ones(10_000_000).sum()  # 80 MB, freed at once
+    assert memory.resident(memory.PEAK) - before > 70e6
+
+
+def test_peak_is_not_inherited_from_the_parent():
+    ballast = np.ones(40_000_000)  # 320 MB
+    code = "from minideeplab.bench import memory; print(memory.resident(memory.PEAK))"
+    child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(child.stdout) < 200e6 < ballast.nbytes

@@ -1,0 +1,102 @@
+"""The command line's frame: lazy commands, exit statuses, one clear line on an error."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from minideeplab import cli
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Replace every command by one that runs what the test wants."""
+
+    def install(action):
+        @click.command()
+        @click.option("--size", type=int)
+        def stand_in(size):
+            return action()
+
+        monkeypatch.setattr(cli.CommandFolder, "get_command", lambda *_: stand_in)
+
+    return install
+
+
+def fail(error):
+    def action():
+        raise error
+
+    return action
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (ValueError("size: expected 3,\n got 4"), "minideeplab: error: size: expected 3, got 4"),
+        (FileNotFoundError(2, "No such file", "a.png"), "error: a.png: No such file"),
+        (MemoryError(), "error: out of memory"),
+        (KeyError("x"), "error: KeyError: 'x' (minideeplab --debug"),
+        (FloatingPointError("loss is NaN"), "FloatingPointError: loss is NaN"),
+    ],
+)
+def test_errors_are_one_line_and_status_1(command, capsys, error, line):
+    command(fail(error))
+    assert cli.run(["segment"]) == 1
+    out, err = capsys.readouterr()
+    assert line in err and err.count("\n") == 1 and out == ""
+
+
+def test_debug_shows_the_traceback(command):
+    command(fail(ValueError("x")))
+    with pytest.raises(ValueError, match="x"):
+        cli.run(["--debug", "segment"])
+
+
+def test_interrupt_is_130(command, capsys):
+    command(fail(KeyboardInterrupt()))
+    assert cli.run(["segment"]) == 130
+    assert "interrupted" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["segment", "--size", "x"]])
+def test_wrong_usage_is_2(command, capsys, arguments):
+    command(lambda: None)
+    assert cli.run(arguments) == 2
+    assert "Usage:" in capsys.readouterr().err
+
+
+def test_success_is_0_and_a_command_may_choose_its_status(command):
+    command(lambda: None)
+    assert cli.run(["segment"]) == 0
+    command(lambda: click.get_current_context().exit(1))
+    assert cli.run(["segment"]) == 1
+
+
+def test_unknown_command_is_2(capsys):
+    assert cli.run(["nonsense"]) == 2
+    assert "No such command 'nonsense'" in capsys.readouterr().err
+
+
+def test_every_command_has_help_with_an_example():
+    group = cli.cli
+    context = click.Context(group)
+    names = group.list_commands(context)
+    assert {"segment", "demo"} <= set(names)
+    for name in names:
+        text = group.get_command(context, name).get_help(click.Context(group, info_name=name))
+        assert "Example" in text and f"minideeplab {name}" in text, name
+
+
+def test_help_loads_nothing_heavy():
+    code = (
+        "import sys\nfrom minideeplab import cli\ncli.run(['--help'])\n"
+        "heavy = {'numba', 'scipy', 'matplotlib', 'h5py'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "segment" in done.stdout

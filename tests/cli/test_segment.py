@@ -1,0 +1,132 @@
+"""minideeplab segment: names, bad files, exit statuses and what it writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minideeplab import cli, io, models
+from minideeplab.cli.segment import summary, unique_names
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "net.npz"
+    net = models.deeplab_small(num_classes=3, seed=1)
+    meta = {
+        "model": "small",
+        "num_classes": 3,
+        "classes": ["sky", "road", "car"],
+        "palette": [[0, 0, 0], [10, 200, 30], [250, 0, 0]],
+    }
+    models.save_weights(path, net.state_dict(), meta)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "in" / "photo.jpg"
+    path.parent.mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (30, 44, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(path)
+    return path
+
+
+def run(*arguments):
+    return cli.run(["segment", *map(str, arguments)])
+
+
+def test_writes_labels_and_overlay_of_the_pictures_size(weights, photo, tmp_path, capsys):
+    out = tmp_path / "out" / "deep"
+    assert run(photo, "--out", out, "--weights", weights, "--scales", "0.5,1", "--flip") == 0
+    assert sorted(p.name for p in out.iterdir()) == ["photo-overlay.png", "photo.png"]
+    labels = Image.open(out / "photo.png")
+    assert labels.mode == "P" and labels.size == (44, 30)
+    assert labels.getpalette()[3:6] == [10, 200, 30] and np.asarray(labels).max() < 3
+    assert Image.open(out / "photo-overlay.png").size == (44, 30)
+    assert str(out / "photo.png") in capsys.readouterr().out
+
+
+def test_without_crf_the_labels_are_the_networks(weights, photo, tmp_path):
+    from minideeplab.inference import segment
+
+    assert run(photo, "--out", tmp_path, "--weights", weights, "--no-crf") == 0
+    labels, _ = segment(io.read_image(photo), models.from_checkpoint(weights), crf=False)
+    np.testing.assert_array_equal(io.read_labels(tmp_path / "photo.png"), labels)
+
+
+def test_goes_on_after_a_bad_file_and_says_so(weights, photo, tmp_path, capsys):
+    bad = photo.with_name("bad.jpg")
+    bad.write_text("<html>")
+    out = tmp_path / "out"
+    arguments = [bad, photo, tmp_path / "none.png", "--out", out, "--weights", weights, "--no-crf"]
+    assert run(*arguments) == 1
+    err = capsys.readouterr().err
+    assert "bad.jpg: not a picture" in err and "none.png: no such file" in err
+    assert "1 of 3 pictures done; failed:" in err
+    assert sorted(p.name for p in out.iterdir()) == ["photo-overlay.png", "photo.png"]
+
+
+def test_every_mode_of_picture(weights, tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    base = Image.fromarray(np.random.default_rng(0).integers(0, 255, (17, 23, 3)).astype(np.uint8))
+    for mode in ("1", "L", "P", "RGBA", "LA", "CMYK"):
+        suffix = "tif" if mode == "CMYK" else "png"
+        base.convert(mode).save(folder / f"{mode}.{suffix}")
+    Image.fromarray(np.full((17, 23), 40000, np.uint16)).save(folder / "wide.png")
+    base.save(folder / "g.gif")
+    out = tmp_path / "out"
+    assert run(folder, "--out", out, "--weights", weights, "--no-crf") == 0
+    pictures = list(out.iterdir())
+    assert len(pictures) == 16 and all(Image.open(p).size == (23, 17) for p in pictures)
+
+
+def test_refuses_to_overwrite_a_picture(weights, photo, capsys):
+    png = photo.with_suffix(".png")
+    Image.open(photo).save(png)
+    before = png.read_bytes()
+    assert run(png, "--out", photo.parent, "--weights", weights) == 2
+    assert "would be overwritten" in capsys.readouterr().err and png.read_bytes() == before
+
+
+def test_unwritable_output_is_found_before_the_work(weights, photo, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    assert run(photo, "--out", tmp_path / "file", "--weights", weights) == 1
+    assert "cannot write to the folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["a.png"],
+        ["a.png", "--out", "o", "--scales", "1,x"],
+        ["a.png", "--out", "o", "--scales", "0"],
+    ],
+)
+def test_wrong_usage_is_2(arguments):
+    assert run(*arguments) == 2
+
+
+def test_unknown_weights_and_backend(weights, photo, tmp_path, capsys):
+    assert run(photo, "--out", tmp_path, "--weights", "nonsense") == 1
+    assert "nonsense: no such weight file" in capsys.readouterr().err
+    assert run(photo, "--out", tmp_path, "--weights", weights, "--backend", "abacus") != 0
+    assert "abacus" in capsys.readouterr().err
+
+
+def test_names_collide_with_nothing():
+    paths = [Path(p) for p in ("a.jpg", "b/A.png", "a-overlay.gif", "a-2.png", "c.png")]
+    names = unique_names(paths)
+    files = [f"{name}{end}".lower() for name in names for end in (".png", "-overlay.png")]
+    assert len(set(files)) == 10 and names[0] == "a" and names[-1] == "c"
+
+
+def test_summary_names_the_largest_classes_first():
+    labels = np.array([[0, 2, 2, 2]])
+    assert summary(labels, ["sky", "road", "car"]) == "car 75%, sky 25%"
+    assert summary(labels, None) == "class 2 75%, class 0 25%"

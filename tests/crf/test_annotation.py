@@ -1,0 +1,131 @@
+"""Label pictures for the crf command: colours, palettes, unknown pixels; steps; output names."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minideeplab import cli, io
+from minideeplab.crf.annotation import read_annotation
+from minideeplab.crf.steps import save_steps
+from minideeplab.data.palettes import voc_palette
+
+RED, BLUE, BLACK = (255, 0, 0), (0, 0, 250), (0, 0, 0)
+
+
+@pytest.fixture
+def photo(tmp_path):
+    image = np.full((24, 32, 3), 40, np.uint8)
+    image[:, 16:] = 200
+    io.write_image(tmp_path / "photo.png", image)
+    return tmp_path / "photo.png"
+
+
+def strokes():
+    picture = np.zeros((24, 32, 3), np.uint8)
+    picture[10:14, 3:8], picture[4:8, 22:29] = RED, BLUE
+    return picture
+
+
+def palette_picture(path, labels, colours):
+    picture = Image.fromarray(labels.astype(np.uint8))
+    picture.putpalette(np.ravel(colours).tolist())
+    picture.save(path)
+    return path
+
+
+def run(*arguments):
+    return cli.run(["crf", *map(str, arguments)])
+
+
+def test_colours_are_labels_and_black_is_unknown(tmp_path):
+    Image.fromarray(strokes()).save(tmp_path / "a.png")
+    found = read_annotation(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.palette[found.numbers], [BLUE, RED])
+    assert found.index[0, 0] == -1 and found.index[11, 4] == 1 and found.index[5, 25] == 0
+    p = found.probabilities(0.9)
+    np.testing.assert_allclose(p[:, 11, 4], [0.1, 0.9], rtol=1e-5)
+    np.testing.assert_allclose(p[:, 0, 0], 0.5, rtol=1e-5)
+    kept = read_annotation(tmp_path / "a.png", black="label")
+    assert len(kept.numbers) == 3 and kept.index.min() == 0
+
+
+@pytest.mark.parametrize(
+    ("colours", "labels", "black_is"),
+    [
+        ([BLACK, RED, BLUE], [[0, 1, 2]], "unknown"),  # scribbles saved with a palette
+        (voc_palette()[:3], [[0, 1, 2]], "label"),  # PASCAL VOC's background
+        (np.vstack([[BLACK, RED, BLUE], np.full((253, 3), 9)]), [[0, 1, 255]], "label"),
+    ],
+)
+def test_black_in_a_palette(tmp_path, colours, labels, black_is):
+    path = palette_picture(tmp_path / "a.png", np.array(labels), colours)
+    assert (0 in read_annotation(path).numbers) == (black_is == "label")
+    assert 0 not in read_annotation(path, black="unknown").numbers
+    assert 0 in read_annotation(path, black="label").numbers
+
+
+def test_labels_that_do_not_occur_are_left_out(tmp_path):
+    Image.fromarray(np.array([[3, 7, 255]], np.uint8)).save(tmp_path / "a.png")
+    found = read_annotation(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.numbers, [3, 7])
+    np.testing.assert_array_equal(found.index, [[0, 1, -1]])
+
+
+def test_writes_the_named_picture_in_the_same_colours(photo, tmp_path, capsys):
+    Image.fromarray(strokes()).save(tmp_path / "a.png")
+    assert run(photo, tmp_path / "a.png", "--certainty", 0.95, "-o", tmp_path / "b.png") == 0
+    result = io.read_image(tmp_path / "b.png")
+    assert np.all(result[:, :16] == RED) and np.all(result[:, 16:] == BLUE)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "b.png", "photo.png"]
+    streams = capsys.readouterr()
+    assert streams.out.strip() == str(tmp_path / "b.png") and "2 labels" in streams.err
+
+
+def test_steps_as_animation_and_strip(photo, tmp_path):
+    Image.fromarray(strokes()).save(tmp_path / "a.png")
+    options = ["--iterations", 3, "--certainty", 0.95, "-o", tmp_path / "b.png"]
+    for name in ("steps.gif", "steps.png"):
+        assert run(photo, tmp_path / "a.png", *options, "--steps", tmp_path / name) == 0
+    with Image.open(tmp_path / "steps.gif") as animation:
+        assert animation.n_frames > 1 and animation.size == (32, 24)
+        animation.seek(animation.n_frames - 1)
+        last = np.array(animation.convert("RGB"))
+    np.testing.assert_array_equal(last, io.read_image(tmp_path / "b.png"))
+    strip = io.read_image(tmp_path / "steps.png")
+    assert strip.shape == (24, 4 * 32, 3)
+    np.testing.assert_array_equal(strip[:, -32:], last)
+
+
+def test_tall_strips_shrink_and_other_formats_are_refused(tmp_path):
+    save_steps([np.zeros((600, 300, 3), np.uint8)] * 2, tmp_path / "s.png")
+    assert io.read_image(tmp_path / "s.png").shape == (240, 240, 3)
+    with pytest.raises(ValueError, match=r"\.gif for an animation"):
+        save_steps([np.zeros((4, 4, 3), np.uint8)], tmp_path / "s.jpg")
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["-o", "a.png"], 2, "would be overwritten"),
+        (["-o", "b.png", "--steps", "photo.png"], 2, "would be overwritten"),
+        (["-o", "b.png", "--steps", "s.mp4"], 1, "for an animation"),
+        (["-o", "b.png", "--black", "white"], 2, "black"),
+        ([], 2, "Missing option"),
+        (["-o", "photo.png/x/b.png"], 1, "cannot write"),
+    ],
+)
+def test_wrong_use(photo, tmp_path, monkeypatch, capsys, options, status, message):
+    monkeypatch.chdir(tmp_path)
+    Image.fromarray(strokes()).save(tmp_path / "a.png")
+    assert run(photo, "a.png", *options) == status
+    assert message in capsys.readouterr().err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.png", "photo.png"]
+
+
+def test_an_annotation_of_another_size(photo, tmp_path, capsys):
+    Image.fromarray(strokes().transpose(1, 0, 2)).save(tmp_path / "a.png")
+    assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png") == 1
+    assert "same height and width" in capsys.readouterr().err
+    assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png", "--steps", "s.gif") == 1

@@ -1,0 +1,205 @@
+"""segment(): alignment, scales, limits and the dense CRF, with networks whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minideeplab import inference
+from minideeplab.models import Preprocessing
+from minideeplab.nn import Dropout, Sequential
+
+
+class Sampler:
+    """A network of stride 8 whose scores are its input at the grid points."""
+
+    preprocessing = Preprocessing("rgb", mean=(100, 100, 100), std=(50, 50, 50))
+
+    def __init__(self):
+        self.seen = []
+
+    def __call__(self, x):
+        self.seen.append(x.shape)
+        return x[:, :, ::8, ::8]
+
+
+class Ruler:
+    """A network whose scores tell the row and column of each grid point."""
+
+    preprocessing = Preprocessing()
+
+    def __call__(self, x):
+        rows, columns = (np.arange(0, length, 8.0, dtype=np.float32) for length in x.shape[2:])
+        return np.stack(np.meshgrid(rows, columns, indexing="ij"))[None]
+
+
+def picture(height, width, seed=0):
+    """Two flat halves, red and blue, with noise."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:, : width // 2, 0] = 180
+    image[:, width // 2 :, 2] = 180
+    return image + np.random.default_rng(seed).integers(0, 30, image.shape).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (9, 17), (16, 16), (30, 43), (8, 65)])
+def test_scores_land_on_their_pixels(size):
+    image = np.zeros((*size, 3), np.uint8)
+    full = inference.upsample(inference.coarse_scores(image, Ruler()), size)
+    np.testing.assert_allclose(full, np.indices(size), atol=1e-4)
+
+
+def test_padding_is_the_mean():
+    image = np.full((5, 12, 3), 200, np.uint8)
+    scores = inference.coarse_scores(image, Sampler())
+    np.testing.assert_allclose(
+        scores,
+        np.where(np.indices((2, 3))[0] == 0, 2.0, 0.0)[None] * [[[1, 1, 0]]] * np.ones((3, 1, 1)),
+    )
+
+
+def test_scales_and_flip_agree_on_a_symmetric_question():
+    """A position seen at any scale is the same position, up to half a pixel."""
+    image = np.zeros((81, 121, 3), np.uint8)
+    for scale in (0.5, 0.75, 1.5):
+        scaled = inference.resize(image, scale)
+        full = inference.upsample(
+            inference.coarse_scores(scaled, Ruler()), scaled.shape[:2], image.shape[:2]
+        )
+        inner = np.s_[:, 8:-8, 8:-8]
+        expected = (np.indices((81, 121)) + 0.5) * scale - 0.5
+        np.testing.assert_allclose(full[inner], expected[inner], atol=0.75)
+
+
+def test_flip_averages_the_mirrored_view():
+    image = picture(33, 49)
+    net = Sampler()
+    both = inference.predict(image, net, flip=True)
+    one = inference.predict(image, net)
+    other = inference.predict(image[:, ::-1], net)[:, :, ::-1]
+    np.testing.assert_allclose(both, (one + other) / 2, atol=1e-6)
+
+
+def test_fusions():
+    image = picture(33, 49)
+    net = Sampler()
+    views = list(inference._views(image, net, (0.5, 1.0), False))
+    softmax = [np.exp(v) / np.exp(v).sum(axis=0) for v in views]
+    mean = inference.predict(image, net, (0.5, 1.0))
+    np.testing.assert_allclose(mean, np.mean(softmax, axis=0), atol=1e-6)
+    highest = np.exp(np.maximum(*views))
+    fused = inference.predict(image, net, (0.5, 1.0), fusion="max")
+    np.testing.assert_allclose(fused, highest / highest.sum(axis=0), atol=1e-6)
+
+
+def test_labels_are_the_most_probable_and_probabilities_sum_to_one():
+    image = picture(40, 50)
+    labels, probabilities = inference.segment(image, Sampler(), crf=False)
+    assert labels.shape == (40, 50) and labels.dtype == np.uint8
+    assert probabilities.shape == (3, 40, 50) and probabilities.dtype == np.float32
+    np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-5)
+    np.testing.assert_array_equal(labels, probabilities.argmax(axis=0))
+    assert (labels[:, :18] == 0).all() and (labels[:, -18:] == 2).all()
+
+
+def test_the_crf_sharpens_what_the_network_blurs():
+    image = picture(40, 50)
+    truth = np.where(np.arange(50) < 25, 0, 2) * np.ones((40, 1), int)
+    wrong = []
+    for crf in (
+        False,
+        True,
+        {"iterations": 5, "parameters": {"w1": 4, "sigma_alpha": 40, "sigma_beta": 15}},
+    ):
+        labels, probabilities = inference.segment(image, Sampler(), crf=crf)
+        np.testing.assert_allclose(probabilities.sum(axis=0), 1, atol=1e-4)
+        wrong.append((labels != truth).sum())
+    assert wrong[0] > 40 and wrong[1] <= wrong[0] and wrong[2] < wrong[0] / 4
+
+
+def test_the_networks_own_crf_settings_are_used(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "minideeplab.crf.refine", lambda image, p, **options: (seen.append(options), p)[1]
+    )
+    net = Sampler()
+    inference.segment(picture(20, 20), net)
+    net.meta = {"crf": {"iterations": 3}}
+    inference.segment(picture(20, 20), net)
+    inference.segment(picture(20, 20), net, crf={"iterations": 7})
+    inference.segment(picture(20, 20), net, crf=False)
+    assert seen == [{}, {"iterations": 3}, {"iterations": 7}]
+
+
+def test_a_large_picture_is_worked_on_at_max_side():
+    net = Sampler()
+    image = picture(60, 300)
+    labels, probabilities = inference.segment(image, net, crf=False, max_side=100)
+    assert net.seen == [(1, 3, 25, 105)]
+    assert labels.shape == (60, 300) and probabilities.shape == (3, 60, 300)
+    assert (labels[:, :130] == 0).all() and (labels[:, 170:] == 2).all()
+
+
+def test_a_network_looks_at_pictures_no_larger_than_those_it_was_trained_on():
+    net = Sampler()
+    net.meta = {"image_size": [60, 80]}
+    labels, _ = inference.segment(picture(120, 160), net, crf=False, scales=(0.5, 1.0))
+    inference.segment(picture(30, 40), net, crf=False)
+    assert net.seen == [(1, 3, 33, 41), (1, 3, 65, 81), (1, 3, 33, 41)]
+    assert labels.shape == (120, 160)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 500), (7, 3)])
+def test_tiny_and_thin_pictures(size):
+    labels, _ = inference.segment(picture(*size), Sampler(), scales=(0.5, 1.0), max_side=64)
+    assert labels.shape == size
+
+
+def test_evaluation_mode_inside_and_the_old_mode_after():
+    class Net(Sequential):
+        preprocessing = Preprocessing()
+
+        def forward(self, x):
+            self.inside = [module.training for module in self.modules()]
+            return x[:, :, ::8, ::8]
+
+    net = Net(Dropout(0.5), Dropout(0.5))
+    next(iter(net.modules())).training = True
+    list(net.modules())[2].training = False
+    before = [module.training for module in net.modules()]
+    inference.segment(picture(9, 9), net, crf=False)
+    assert net.inside == [False] * 3
+    assert [module.training for module in net.modules()] == before == [True, True, False]
+
+
+def test_most_probable_is_argmax_with_ties_to_the_first():
+    p = np.random.default_rng(0).integers(0, 3, (5, 20, 20)).astype(np.float32)
+    np.testing.assert_array_equal(inference.most_probable(p), p.argmax(axis=0))
+
+
+def test_damaged_weights_are_said_to_be():
+    class Broken(Sampler):
+        def __call__(self, x):
+            return x[:, :, ::8, ::8] * np.float32("nan")
+
+    with pytest.raises(ValueError, match="not finite"):
+        inference.segment(picture(9, 9), Broken(), crf=False)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"image": np.zeros((4, 4), np.uint8)}, ValueError, "image: expected uint8"),
+        ({"image": np.zeros((4, 4, 3))}, ValueError, "image: expected uint8"),
+        ({"image": np.zeros((0, 4, 3), np.uint8)}, ValueError, "with pixels"),
+        ({"image": "a.png"}, ValueError, "image: expected uint8"),
+        ({"net": lambda x: x}, TypeError, "preprocessing"),
+        ({"scales": ()}, ValueError, "scales: expected"),
+        ({"scales": (0.0,)}, ValueError, "scales: expected"),
+        ({"fusion": "sum"}, ValueError, "fusion: expected"),
+        ({"max_side": 3}, ValueError, "max_side: expected"),
+    ],
+)
+def test_bad_arguments_are_named(changes, error, message):
+    arguments = {"image": picture(9, 9), "net": Sampler(), "crf": False}
+    with pytest.raises(error, match=message):
+        inference.segment(**(arguments | changes))

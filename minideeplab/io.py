@@ -17,6 +17,7 @@ IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel, more than 8 bits
+_TEMPORARY = ".{0.stem}-{1}{0.suffix}"  # beside its target: a path and 8 hexadecimal digits
 VOID_COLOUR = (224, 224, 192)  # PASCAL VOC's colour of label 255
 
 
@@ -201,7 +202,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(os.path.realpath(path))  # through a link, not over it
     if target.exists() and not target.is_file():
         raise ValueError(f"{path}: expected the name of a file, got a folder or device")
-    temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
+    temporary = target.with_name(_TEMPORARY.format(target, secrets.token_hex(4)))
     try:
         yield temporary
         with open(temporary, "rb+") as file:
@@ -210,6 +211,14 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()
+
+
+def remove_unfinished(path: str | os.PathLike[str]) -> None:
+    """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
+    target = Path(os.path.realpath(path))
+    pattern = _TEMPORARY.format(Path(glob.escape(target.name)), "?" * 8)
+    for leftover in target.parent.glob(pattern):
+        leftover.unlink()
 
 
 def require_writable(directory: str | os.PathLike[str]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -166,6 +167,24 @@ def test_atomic_write_leaves_the_old_file_when_the_writer_fails(tmp_path):
         temporary.write_text("new")
         assert target.read_text() == "old"
     assert target.read_text() == "new"
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a[1].npz", "noSuffix"])
+def test_what_a_killed_writer_left_is_removed_and_nothing_else(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(Path, "unlink", lambda path: None)  # as if killed before it tidies up
+    with pytest.raises(RuntimeError), io.atomic_write(tmp_path / name) as temporary:
+        temporary.touch()
+        raise RuntimeError
+    monkeypatch.undo()
+    for other in (name, "." + name, f".b-01234567{temporary.suffix}"):
+        (tmp_path / other).touch()
+    assert temporary.exists()
+    io.remove_unfinished(tmp_path / name)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        name,
+        "." + name,
+        f".b-01234567{temporary.suffix}",
+    }
 
 
 def test_atomic_write_goes_through_links_and_spares_devices(tmp_path):

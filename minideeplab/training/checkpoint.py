@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,10 +32,3 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, np.ndarray]]
         part, _, name = key.partition("/")
         parts.setdefault(part, {})[name] = array
     return parts, meta
-
-
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Delete unfinished temporary files that killed runs left beside ``path``."""
-    path = Path(path)
-    for leftover in path.parent.glob(f".{path.stem}-*{path.suffix}"):
-        leftover.unlink()

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from minideeplab import evaluation
 from minideeplab import functional as F
-from minideeplab.io import require_writable
+from minideeplab.io import remove_unfinished, require_writable
 from minideeplab.models import save_weights
 from minideeplab.nn import Module
 from minideeplab.training import checkpoint
@@ -25,6 +25,9 @@ from minideeplab.training.optim import make_optimizer
 from minideeplab.training.records import Log, draw_curve
 from minideeplab.training.schedule import make_schedule
 from minideeplab.training.validation import evaluate
+
+FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")
+"""What a run writes."""
 
 
 class Diverged(ValueError):
@@ -93,7 +96,8 @@ class Trainer:
 
     def resume(self) -> None:
         """Go on from checkpoint.npz in ``out``; raises FileNotFoundError or ValueError."""
-        checkpoint.remove_leftovers(self.checkpoint_path)
+        for name in FILES:
+            remove_unfinished(self.out / name)
         parts, meta = checkpoint.load(self.checkpoint_path)
         self.net.load_state_dict(parts["model"])
         self.optimizer.load_state_dict(parts["optimizer"])

@@ -18,6 +18,7 @@ import minideeplab
 from minideeplab import use_backend
 from minideeplab.models.files import read_npz
 from minideeplab.training import Config, Diverged, Trainer, checkpoint
+from minideeplab.training.loop import FILES
 from minideeplab.training.records import Log, read_log
 
 
@@ -89,8 +90,12 @@ def test_resume_is_bit_identical(whole_run, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         first.batches = lambda i: interrupt() if i == 11 else batches(i)
         first.run()
+    for name in FILES:
+        stem, _, suffix = name.partition(".")
+        (tmp_path / f".{stem}-01234567.{suffix}").write_text("half, by a process that was killed")
     second = Trainer(tiny_net(seed=99), scenes(), CONFIG, tmp_path)
     second.resume()
+    assert not list(tmp_path.glob(".*"))
     assert 0 < second.iteration < 11
     second.run()
     assert_same_checkpoint(tmp_path / "checkpoint.npz", whole_run / "checkpoint.npz")

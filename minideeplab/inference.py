@@ -6,13 +6,16 @@ scales (section 4.1.2) and refines the result with a fully connected CRF (sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from minideeplab import backends, executors
 from minideeplab import functional as F
 from minideeplab.nn import Module
 from minideeplab.tensor import no_grad
@@ -66,6 +69,39 @@ def segment(
             probabilities[None], size=(height, width), mode="bilinear", align_corners=False
         )[0]
     return most_probable(probabilities), probabilities
+
+
+def segment_all(
+    images: Iterable[np.ndarray], net: Network, executor: Executor | None = None, **options: Any
+) -> Iterator[np.ndarray]:
+    """Yield the labels (H, W) of many pictures, in their order.
+
+    Args:
+        images: (H, W, 3) uint8 each; drawn as they are needed.
+        net: as in ``segment``.
+        executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
+        options: further arguments of ``segment``: crf, scales, ...
+
+    Raises:
+        ValueError: as ``segment``.
+        RuntimeError: a worker process died.
+    """
+    if executor is None:
+        work = partial(_labels, net, options)
+    else:
+        shared = executors.Shared((net, options))
+        work = partial(_labels_elsewhere, shared, backends.current_name())
+    yield from executors.spread(work, images, executor)
+
+
+def _labels(net: Network, options: Mapping[str, Any], image: np.ndarray) -> np.ndarray:
+    return segment(image, net, **options)[0]
+
+
+def _labels_elsewhere(shared: executors.Shared, backend: str, image: np.ndarray) -> np.ndarray:
+    net, options = shared.get()
+    with backends.use_backend(backend):
+        return _labels(net, options, image)
 
 
 def _known_size(image: np.ndarray, net: Network) -> float:

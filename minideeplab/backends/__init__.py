@@ -40,6 +40,12 @@ def load(name: str) -> ModuleType:
         raise ImportError(f"backend {name!r} cannot be used here: {error}") from error
 
 
+def current_name() -> str:
+    """The name of the backend in use, to hand to threads and processes, which do not inherit it."""
+    module = current().__name__
+    return next(name for name, path in MODULES.items() if path == module)
+
+
 def available_backends() -> list[str]:
     """Names of the backends that work on this machine, found by loading them."""
     return [name for name in MODULES if _works(name)]

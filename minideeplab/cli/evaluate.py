@@ -2,7 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from minideeplab.evaluation import Tally
+
+
+def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--jobs`` and ``--dask``, for ``executors.open_executor``."""
+    jobs = click.option(
+        "--jobs",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Processes that share the pictures.",
+    )
+    dask = click.option(
+        "--dask",
+        metavar="ADDRESS",
+        help="Use a Dask cluster instead: tcp://HOST:PORT, or local for --jobs workers here.",
+    )
+    return jobs(dask(function))
 
 
 @click.command()
@@ -21,6 +47,15 @@ import click
     "--trimap", default="1,5,10,20", show_default=True, help="Widths of the trimap bands."
 )
 @click.option("--limit", type=click.IntRange(1), help="Score the first pictures only.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder for label pictures, scores of each picture, worst pictures and legend.",
+)
+@click.option(
+    "--worst", default=8, show_default=True, type=click.IntRange(1), help="Pictures to show."
+)
+@executor_options
 def command(
     data: str,
     split: str,
@@ -30,21 +65,29 @@ def command(
     crf: bool,
     trimap: str,
     limit: int | None,
+    out: Path | None,
+    worst: int,
+    jobs: int,
+    dask: str | None,
 ) -> None:
-    """Print IoU per class, mean IoU, pixel and class accuracy, and accuracy near boundaries.
+    """Print IoU per class, mean IoU, accuracies, boundary F1, and accuracy near boundaries.
 
     One confusion matrix is summed over all pictures at their own size; void does not count.
+    --out writes every result as a palette PNG (for voc: in the folders in which the PASCAL
+    VOC devkit and server expect them), pictures.csv (worst first), confusion.csv, worst.png and
+    legend.png.
 
     \b
     Examples:
       minideeplab evaluate --data camvid:../camvid
-      minideeplab evaluate --data shapes --weights shapes --crf
+      minideeplab evaluate --data shapes --weights shapes --crf --out report
+      minideeplab evaluate --data voc:VOCdevkit --weights runs/voc/weights.npz --jobs 4
     """
-    import numpy as np
     from tqdm import tqdm
 
-    from minideeplab import evaluation, pretrained
+    from minideeplab import evaluation, executors, pretrained
     from minideeplab.data.specs import open_dataset
+    from minideeplab.io import require_writable
     from minideeplab.models import from_checkpoint
     from minideeplab.training.validation import predictions
 
@@ -57,19 +100,86 @@ def command(
     widths = [int(width) for width in _numbers("trimap", trimap)]
     options = {"scales": _numbers("scales", scales), "flip": flip, "crf": crf}
     around = "boundaries" if data.startswith("camvid:") else "ignored"
+    tally = evaluation.Tally(net.num_classes, widths, around, boundaries=True)
+    labels_folder = None
+    if out is not None:
+        labels_folder = require_writable(require_writable(out) / _labels_folder(data, split))
     count = min(limit or len(dataset), len(dataset))
-    confusion = np.zeros((net.num_classes, net.num_classes), np.int64)
-    right, total = np.zeros(len(widths)), np.zeros(len(widths))
-    for _, labels, truth in tqdm(predictions(net, dataset, count, **options), total=count):
-        confusion += evaluation.confusion_matrix(labels, truth, net.num_classes)
-        for k, width in enumerate(widths):
-            band = evaluation.trimap(truth, width, around)
-            right[k] += (labels[band] == truth[band]).sum()
-            total[k] += band.sum()
-    click.echo(evaluation.format_table(evaluation.scores(confusion), dataset.classes))
-    for width, part, whole in zip(widths, right, total, strict=True):
-        share = f"{100 * part / whole:6.2f}" if whole else "     -"
+    with executors.open_executor(jobs, dask) as executor:
+        results = predictions(net, dataset, count, executor, **options)
+        for name, labels, truth in tqdm(results, total=count):
+            tally.add(name, labels, truth)
+            if labels_folder is not None:
+                _write_labels(labels_folder / f"{name}.png", labels, dataset.palette)
+    _print_scores(tally, dataset.classes)
+    if out is not None:
+        _write_report(out, labels_folder, tally, dataset, worst)
+
+
+def _labels_folder(data: str, split: str) -> str:
+    """Return where label pictures go: for PASCAL VOC, what its devkit calls them."""
+    if data.startswith("voc:"):
+        return f"results/VOC2012/Segmentation/comp6_{split}_cls"
+    return "labels"
+
+
+def _write_labels(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
+    from minideeplab.io import write_labels
+
+    path.parent.mkdir(parents=True, exist_ok=True)  # a name may hold a folder
+    write_labels(path, labels, palette)
+
+
+def _print_scores(tally: Tally, classes: list[str]) -> None:
+    import numpy as np
+
+    from minideeplab import evaluation
+
+    click.echo(evaluation.format_table(tally.scores, classes))
+    f1 = tally.boundary_f1
+    if not np.isnan(f1).all():
+        click.echo(f"boundary F1: {100 * np.nanmean(f1):.2f}")
+    for width, band in zip(tally.trimaps, tally.bands, strict=True):
+        share = f"{100 * band.trace() / band.sum():6.2f}" if band.any() else "     -"
         click.echo(f"trimap of {width:2d} pixels: {share}")
+
+
+def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, worst: int) -> None:
+    """Write pictures.csv, confusion.csv, worst.png and legend.png, and say where they are."""
+    from minideeplab import evaluation, io
+
+    pictures = tally.worst_first()
+    rows = [(one.name, f"{one.mean_iou:.4f}", f"{one.pixel_accuracy:.4f}") for one in pictures]
+    _write_csv(out / "pictures.csv", [("name", "mean_iou", "pixel_accuracy"), *rows])
+    confusion = zip(dataset.classes, tally.confusion.tolist(), strict=True)
+    lines = [("truth \\ labelled", *dataset.classes), *((name, *row) for name, row in confusion)]
+    _write_csv(out / "confusion.csv", lines)
+    failures = [
+        (
+            f"{one.name}: {100 * one.mean_iou:.1f} %",
+            *dataset[one.index],
+            io.read_labels(labels_folder / f"{one.name}.png"),
+        )
+        for one in pictures[:worst]
+    ]
+    figures = {
+        "worst.png": evaluation.failure_gallery(failures, dataset.classes, dataset.palette),
+        "legend.png": evaluation.legend(dataset.classes, dataset.palette),
+    }
+    for name, figure in figures.items():
+        with io.atomic_write(out / name) as temporary:
+            figure.savefig(temporary)
+    click.echo(f"labels: {labels_folder}")
+    click.echo(f"report: {', '.join(str(out / n) for n in ('pictures.csv', 'worst.png'))}")
+
+
+def _write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
+    import csv
+
+    from minideeplab.io import atomic_write
+
+    with atomic_write(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as f:
+        csv.writer(f, lineterminator="\n").writerows(rows)
 
 
 def _numbers(name: str, text: str) -> list[float]:

@@ -101,7 +101,7 @@ def search(
         iterations=iterations,
         normalization=normalization,
         ignore_index=ignore_index,
-        backend=_backend_name(),
+        backend=backends.current_name(),
     )
     tried: dict[CRFParameters, float] = {}
     for number in range(1, rounds + 1):
@@ -152,9 +152,3 @@ def _confusions(
             crf.inference(iterations)
             matrices.append(confusion_matrix(crf.map(), truth, crf.n_labels, ignore_index))
     return np.array(matrices)
-
-
-def _backend_name() -> str:
-    """The name of the backend in use, which threads and processes do not inherit."""
-    module = backends.current().__name__
-    return next(name for name, path in backends.MODULES.items() if path == module)

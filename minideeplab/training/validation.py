@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -12,23 +14,40 @@ from minideeplab.nn import Module
 
 
 def predictions(
-    net: Module, dataset: Any, count: int | None = None, **options: Any
+    net: Module,
+    dataset: Any,
+    count: int | None = None,
+    executor: Executor | None = None,
+    **options: Any,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Yield (name, labels, truth), both (H, W), for the first ``count`` pictures (or all).
 
-    ``options`` go to ``segment``: crf, scales, ...
+    ``executor`` spreads the pictures, each of which is counted once; ``options`` go to
+    ``segment``: crf, scales, ...
     """
-    from minideeplab.inference import segment  # brings the CRF, which training does without
+    from minideeplab.inference import segment_all  # brings the CRF, which training does without
 
-    for i, name in enumerate(dataset.names[:count]):
-        image, truth = dataset[i]
-        labels, _ = segment(image, net, **options)
-        yield name, labels, truth
+    names, truths = dataset.names[:count], deque()
+
+    def images() -> Iterator[np.ndarray]:
+        for i in range(len(names)):
+            image, truth = dataset[i]
+            truths.append(truth)
+            yield image
+
+    for name, labels in zip(names, segment_all(images(), net, executor, **options), strict=True):
+        yield name, labels, truths.popleft()
 
 
-def evaluate(net: Module, dataset: Any, crf: bool = False, **options: Any) -> np.ndarray:
+def evaluate(
+    net: Module,
+    dataset: Any,
+    crf: bool = False,
+    executor: Executor | None = None,
+    **options: Any,
+) -> np.ndarray:
     """Return one (C, C) confusion matrix over a data set, truth by row; 255 does not count."""
     total = np.zeros((net.num_classes, net.num_classes), np.int64)
-    for _, labels, truth in predictions(net, dataset, crf=crf, **options):
+    for _, labels, truth in predictions(net, dataset, executor=executor, crf=crf, **options):
         total += confusion_matrix(labels, truth, net.num_classes, dataset.ignore_index)
     return total

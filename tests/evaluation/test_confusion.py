@@ -63,31 +63,6 @@ def test_nothing_counted_is_nan_without_a_warning(recwarn):
         evaluation.scores(np.zeros((2, 3), int))
 
 
-def test_trimap_is_a_square_dilation_of_the_ignored_pixels():
-    rng = np.random.default_rng(1)
-    truth = np.where(rng.random((20, 31)) < 0.02, 255, 0)
-    for width in (1, 3):
-        expected = np.zeros(truth.shape, bool)
-        for y, x in np.argwhere(truth == 255):
-            expected[max(0, y - width) : y + width + 1, max(0, x - width) : x + width + 1] = True
-        expected &= truth != 255
-        np.testing.assert_array_equal(evaluation.trimap(truth, width), expected)
-
-
-def test_trimap_around_boundaries():
-    truth = np.zeros((5, 12), int)
-    truth[:, 6:] = 2
-    band = evaluation.trimap(truth, 2, around="boundaries")
-    np.testing.assert_array_equal(np.flatnonzero(band[0]), range(3, 9))
-    assert not evaluation.trimap(truth, 2).any()
-
-
-@pytest.mark.parametrize("arguments", [{"width": 0}, {"width": 1, "around": "edges"}])
-def test_trimap_bad_arguments(arguments):
-    with pytest.raises(ValueError, match="expected"):
-        evaluation.trimap(np.zeros((3, 3), int), **arguments)
-
-
 def test_table_shows_undefined_classes_as_a_dash():
     table = evaluation.format_table(
         evaluation.scores(np.array([[3, 1], [0, 0]]) * [[1, 0], [0, 0]]), ["sky", "a long name"]

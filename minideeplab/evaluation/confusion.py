@@ -1,4 +1,4 @@
-"""How good a labelling is: confusion matrix, intersection over union, accuracy, trimaps."""
+"""The confusion matrix and what it says: intersection over union and accuracy."""
 
 from __future__ import annotations
 
@@ -98,54 +98,6 @@ def _ratio(part: np.ndarray | float, whole: np.ndarray | float) -> np.ndarray:
 def _mean(values: np.ndarray) -> float:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if defined.size else float("nan")
-
-
-def trimap(
-    truth: np.ndarray, width: int, around: str = "ignored", ignore_index: int = 255
-) -> np.ndarray:
-    """Select the pixels near object boundaries, for accuracy where it is hard (paper, Fig. 10).
-
-    As in the authors' evaluation, the band holds what a square of side ``2 * width + 1`` reaches
-    from the ignored pixels, which on PASCAL VOC run along the objects; ignored pixels themselves
-    do not count. Where ignored regions are not boundaries, as on CamVid, the band starts from the
-    pixels whose right or lower neighbour has another label, on both sides.
-
-    Args:
-        truth: (H, W) labels.
-        width: reach of the band in pixels, 1 or more; the paper goes up to 40.
-        around: ``"ignored"`` or ``"boundaries"``.
-        ignore_index: the label that does not count.
-
-    Returns:
-        (H, W) bool.
-
-    Raises:
-        ValueError: an argument out of its range.
-    """
-    from scipy.ndimage import maximum_filter1d
-
-    truth = np.asarray(truth)
-    if truth.ndim != 2:
-        raise ValueError(f"truth: expected (H, W), got shape {truth.shape}")
-    if width < 1:
-        raise ValueError(f"width: expected 1 or more, got {width}")
-    if around not in ("ignored", "boundaries"):
-        raise ValueError(f"around: expected 'ignored' or 'boundaries', got {around!r}")
-    start = truth == ignore_index if around == "ignored" else _boundaries(truth)
-    band = start.astype(np.uint8)
-    for axis in (0, 1):
-        band = maximum_filter1d(band, 2 * width + 1, axis=axis, mode="constant")
-    return (band > 0) & (truth != ignore_index)
-
-
-def _boundaries(truth: np.ndarray) -> np.ndarray:
-    edge = np.zeros(truth.shape, dtype=bool)
-    across, down = truth[:, 1:] != truth[:, :-1], truth[1:] != truth[:-1]
-    edge[:, 1:] |= across
-    edge[:, :-1] |= across
-    edge[1:] |= down
-    edge[:-1] |= down
-    return edge
 
 
 def format_table(result: Scores, classes: Sequence[str]) -> str:

@@ -1,0 +1,94 @@
+"""Where a network fails: its worst pictures beside their truth, and the legend of the colours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from minideeplab import visualize
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WRONG, RIGHT, IGNORED = (20, 20, 20), (226, 226, 226), (255, 255, 255)  # in the map of errors
+MOST_IN_A_ROW = 11  # entries of a legend below a gallery
+
+
+def failure_gallery(
+    failures: Sequence[tuple[str, np.ndarray, np.ndarray, np.ndarray]],
+    classes: Sequence[str],
+    palette: np.ndarray,
+    ignore_index: int = 255,
+) -> Figure:
+    """Draw one row a picture: the picture, its truth, its labels, and where they differ.
+
+    Args:
+        failures: (title, image (H, W, 3) uint8, truth (H, W), labels (H, W)), worst first. They
+            may differ in size; all are drawn at the size of the first.
+        classes: names, in the order of the labels.
+        palette: (C, 3) uint8.
+        ignore_index: the label of the truth that does not count.
+
+    Returns:
+        a figure without a window; ``figure.savefig(path)`` writes it.
+
+    Raises:
+        ValueError: no failures.
+    """
+    if not failures:
+        raise ValueError("failures: expected at least one picture, got none")
+    size = failures[0][2].shape
+    pictures = []
+    for title, image, truth, labels in failures:
+        pictures += [
+            (title, _fit(image, size)),
+            ("truth", _fit(visualize.colourise(truth, palette), size)),
+            ("labelled as", _fit(visualize.colourise(labels, palette), size)),
+            ("wrong", _fit(_errors(labels, truth, ignore_index), size)),
+        ]
+    seen = sorted({int(v) for row in failures for part in row[2:] for v in np.unique(part)})
+    colours = [(classes[i], palette[i]) for i in seen if i < len(classes)]
+    return visualize.panels(pictures, columns=4, legend=colours[:MOST_IN_A_ROW])
+
+
+def legend(classes: Sequence[str], palette: np.ndarray) -> Figure:
+    """Draw the classes' colours with their numbers and names; 255 is what is ignored.
+
+    classes: C names; palette: (C, 3) uint8. Returns a figure without a window.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Patch
+
+    names = [f"{number}  {name}" for number, name in enumerate(classes)] + ["255  ignored"]
+    colours = visualize.colourise(np.array([[*range(len(classes)), 255]]), palette)[0] / 255
+    columns = -(-len(names) // 12)
+    figure = Figure(figsize=(2.2 * columns, 0.3 * -(-len(names) // columns) + 0.2), dpi=110)
+    figure.legend(
+        handles=[
+            Patch(facecolor=colour, edgecolor="0.5", linewidth=0.5, label=name)
+            for name, colour in zip(names, colours, strict=True)
+        ],
+        loc="center",
+        ncols=columns,
+        frameon=False,
+        handlelength=1.4,
+        handleheight=1.4,
+    )
+    return figure
+
+
+def _fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Bring an (H, W, 3) uint8 picture to ``size`` without inventing colours."""
+    if picture.shape[:2] == size:
+        return picture
+    resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.NEAREST)
+    return np.asarray(resized)
+
+
+def _errors(labels: np.ndarray, truth: np.ndarray, ignore_index: int) -> np.ndarray:
+    picture = np.where((labels == truth)[:, :, None], RIGHT, WRONG)
+    picture[truth == ignore_index] = IGNORED
+    return picture.astype(np.uint8)

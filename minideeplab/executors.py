@@ -1,0 +1,159 @@
+"""Spreading work over any ``concurrent.futures`` executor: processes here, or a Dask cluster.
+
+The work is a pure function of one item; results come back in the items' order, each exactly once,
+whatever the executor repeats or reorders. What every item needs, such as the network, travels as
+bytes with each task, so that a worker that joins late, or stands in for one that died, has it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 2  # tasks in flight for each worker: enough that none waits, few enough to fit in memory
+_opened: OrderedDict[str, Any] = OrderedDict()  # this process's shared values, the latest last
+_KEPT = 2
+_THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Shared:
+    """A picklable value for many tasks: ``get()`` unpickles it once a process.
+
+    The value must not be changed after it was given away.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self._bytes = pickle.dumps(value, protocol=pickle.HIGHEST_PROTOCOL)
+        self._key = hashlib.sha256(self._bytes).hexdigest()
+
+    def get(self) -> Any:
+        """Return the value; all tasks of a process get the same object."""
+        if self._key not in _opened:
+            _opened[self._key] = pickle.loads(self._bytes)
+            while len(_opened) > _KEPT:
+                _opened.popitem(last=False)
+        _opened.move_to_end(self._key)
+        return _opened[self._key]
+
+
+def spread(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    executor: Executor | None = None,
+) -> Iterator[Result]:
+    """Yield ``function(item)`` for every item, in order; without an executor, one by one.
+
+    Items are drawn as workers become free, so they may be a generator of large pictures. The
+    first exception of the function is raised, as is RuntimeError when a worker process died.
+    """
+    if executor is None:
+        yield from map(function, items)
+        return
+    waiting: deque[Future[Result]] = deque()
+    most = AHEAD * _workers(executor)
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) >= most:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    except BrokenExecutor as error:
+        raise RuntimeError(
+            "a worker process died, perhaps for want of memory; try fewer --jobs"
+        ) from error
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def _workers(executor: Executor) -> int:
+    """Return about how many tasks the executor runs at once."""
+    if hasattr(executor, "_client"):  # Dask's, whose cluster may have grown
+        return max(1, sum(executor._client.nthreads().values()))
+    return getattr(executor, "_max_workers", None) or os.cpu_count() or 1
+
+
+@contextmanager
+def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor | None]:
+    """Open what ``--jobs`` and ``--dask`` ask for; None for one process, this one.
+
+    Args:
+        jobs: processes on this machine, which share its cores.
+        dask: address of a Dask scheduler, such as ``tcp://10.0.0.1:8786``, or ``local`` for a
+            cluster of ``jobs`` workers on this machine. Workers need minideeplab, no data.
+
+    Raises:
+        ValueError: both are asked for, or less than one job.
+        ImportError: Dask is not installed.
+        OSError: the scheduler does not answer.
+    """
+    if jobs < 1:
+        raise ValueError(f"jobs: {jobs}, expected 1 or more")
+    if dask is not None:
+        with _dask_client(dask, jobs) as client, client.get_executor() as executor:
+            yield executor
+    elif jobs == 1:
+        yield None
+    else:
+        with _fewer_threads(jobs), _process_pool(jobs) as executor:
+            yield executor
+
+
+@contextmanager
+def _process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of fresh processes: forked ones would inherit half of our threads."""
+    from multiprocessing import get_context
+
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _fewer_threads(jobs: int) -> Iterator[None]:
+    """Give processes started meanwhile their share of the cores, by the environment."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    share = str(max(1, (os.cpu_count() or 1) // jobs))
+    os.environ.update({name: os.environ.get(name, share) for name in _THREADS})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _dask_client(address: str, jobs: int) -> Iterator[Any]:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError as error:
+        raise ImportError("Dask is not installed; pip install 'minideeplab[dask]'") from error
+    if address != "local":
+        try:
+            client = Client(address, timeout="10s")
+        except (OSError, ValueError) as error:
+            raise OSError(f"dask: no scheduler answers at {address} ({error})") from error
+        with client:
+            yield client
+        return
+    with (
+        _fewer_threads(jobs),
+        LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client

@@ -1,0 +1,155 @@
+"""What a lesson is made of: tasks, cases, and wrong answers that are known in advance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ALL = "all"
+"""For ``wrong(loses=ALL)``: every case of the task."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the table of lessons says about one.
+
+    Attributes:
+        title: such as "Atrous convolution and field of view".
+        minutes: a student's time.
+        needs: numbers of the lessons to do before, such as ("01",).
+        paper: the section of arXiv 1606.00915, or another source.
+        allow: modules that a task's code may import besides NumPy and Python's own, such as
+            ("numba",). They are loaded before the student's code.
+    """
+
+    title: str
+    minutes: int
+    needs: tuple[str, ...] = ()
+    paper: str = ""
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Given:
+    """As an argument of a case: the function of this name in the lesson's ``given.py``."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of a task's function.
+
+    Attributes:
+        name: what the case is about; unique in its task, and said to the student.
+        args: positional arguments: arrays (at most a few thousand entries), numbers, strings,
+            None, lists, tuples and dictionaries of these, and `Given` functions.
+        options: keyword arguments.
+        shown: the student gets this case, inputs and right result. The others stay hidden.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    shown: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    """One function for the student to write. It is solved when every case comes out right.
+
+    Attributes:
+        id: lesson and number, such as "2.1".
+        function: its name in ``lesson.py``.
+        points: for the whole task; there are no parts of them.
+        reference: gives the right result for a case's arguments. Written apart from the
+            solution in ``lesson.py``, for instance by a call into minideeplab.
+        cases: the visible and the hidden ones.
+        returns: names of the parts if a tuple is returned, such as ("dx", "dw").
+        rtol: how far off a float may be, as a share of the array's largest magnitude. 1e-9 leaves
+            room for any order of a float64 sum and is far below what a mistake makes.
+        seconds: how long all the cases may take together, the start of Python included.
+    """
+
+    id: str
+    function: str
+    points: int
+    reference: Callable[..., Any]
+    cases: tuple[Case, ...]
+    returns: tuple[str, ...] = ()
+    rtol: float = 1e-9
+    seconds: float = 10.0
+
+
+@dataclass(frozen=True)
+class WrongAnswer:
+    """A mistake that students make: the function, the cases that it loses, and what to say."""
+
+    task: str
+    name: str
+    loses: tuple[str, ...] | str
+    hint: str
+    function: Callable[..., Any]
+
+
+def wrong(task: str, loses: Sequence[str] | str, hint: str) -> Callable[..., Any]:
+    """Mark a function in ``wrong/*.py`` as a known wrong answer to ``task``.
+
+    Args:
+        task: the task's id, such as "2.1".
+        loses: names of exactly the cases that come out wrong, or ``ALL``.
+        hint: one or two sentences that name the mistake without giving the answer away.
+    """
+
+    def mark(function: Callable[..., Any]) -> Callable[..., Any]:
+        lost = loses if isinstance(loses, str) else tuple(loses)
+        function.wrong_answer = WrongAnswer(task, function.__name__, lost, hint, function)
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """A lesson's folder, loaded: everything but the solved text, which `source` reads."""
+
+    folder: Path
+    about: About
+    tasks: tuple[Task, ...]
+    wrong: tuple[WrongAnswer, ...]
+    given: Any
+
+    @property
+    def name(self) -> str:
+        """The folder's name, such as "02_atrous_convolution"."""
+        return self.folder.name
+
+    @property
+    def number(self) -> str:
+        """The two digits that the name begins with."""
+        return self.name[:2]
+
+    @property
+    def points(self) -> int:
+        """Points of all tasks together."""
+        return sum(task.points for task in self.tasks)
+
+    def task(self, task_id: str) -> Task:
+        """Return the task with an id.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for task in self.tasks:
+            if task.id == task_id:
+                return task
+        raise ValueError(
+            f"lesson {self.name}: no task {task_id!r}, there are "
+            f"{', '.join(t.id for t in self.tasks)}"
+        )
+
+    def wrong_answers(self, task: Task) -> list[WrongAnswer]:
+        """Return the known wrong answers to a task."""
+        return [answer for answer in self.wrong if answer.task == task.id]

@@ -1,0 +1,120 @@
+"""Values as JSON: arrays, numbers, strings, None, lists, tuples, dictionaries, given functions.
+
+What an untrusted process sends is only ever read as data: no pickles, no code, and an array's
+shape is believed only if that many numbers follow.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from minideeplab.grading.model import Case, Given
+from minideeplab.grading.outcome import ERROR, NOT_DONE, VALUE, Outcome
+
+DTYPES = (
+    "bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "float16", "float32", "float64",
+)  # fmt: skip
+DEEPEST = 20
+
+
+def encode(value: Any, depth: int = 0) -> Any:
+    """Turn a value into what `json` writes.
+
+    Raises:
+        TypeError: it is, or holds, something else than listed above.
+    """
+    if depth > DEEPEST:
+        raise TypeError(f"the result is nested more than {DEEPEST} deep")
+    if value is None or isinstance(value, (bool, int, float, str)):
+        plain = next(t for t in (type(None), bool, int, float, str) if isinstance(value, t))
+        return None if value is None else plain(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        array = np.asarray(value)
+        if array.dtype.name not in DTYPES:
+            raise TypeError(f"the result is an array of {array.dtype}, which no task asks for")
+        shape, values = list(array.shape), array.ravel().tolist()
+        return {"array": array.dtype.name, "shape": shape, "values": values}
+    if isinstance(value, Given):
+        return {"given": value.name}
+    if isinstance(value, (list, tuple)):
+        kind = "tuple" if isinstance(value, tuple) else "list"
+        return {kind: [encode(item, depth + 1) for item in value]}
+    if isinstance(value, dict):
+        return {"dict": [[encode(k, depth + 1), encode(v, depth + 1)] for k, v in value.items()]}
+    raise TypeError(f"the result is a {type(value).__name__}, which no task asks for")
+
+
+def decode(data: Any) -> Any:
+    """Turn what `encode` gave back into the value.
+
+    Raises:
+        ValueError: it is not what `encode` gives.
+    """
+    if data is None or isinstance(data, (bool, int, float, str)):
+        return data
+    if not isinstance(data, dict):
+        raise ValueError(f"expected an encoded value, got {type(data).__name__}")
+    if "array" in data:
+        return _array(data)
+    kind, content = next(iter(data.items()), ("", None))
+    if kind == "given" and isinstance(content, str):
+        return Given(content)
+    if kind in ("list", "tuple") and isinstance(content, list):
+        return (tuple if kind == "tuple" else list)(decode(item) for item in content)
+    if kind == "dict" and isinstance(content, list):
+        return {decode(key): decode(item) for key, item in content}
+    raise ValueError(f"expected an encoded value, got {kind!r}")
+
+
+def _array(data: dict[str, Any]) -> np.ndarray:
+    dtype, shape, values = data["array"], data.get("shape"), data.get("values")
+    if dtype not in DTYPES or not isinstance(shape, list) or not isinstance(values, list):
+        raise ValueError("expected an array's dtype, shape and values")
+    if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(values):
+        raise ValueError(f"{len(values)} values cannot have shape {shape}")
+    return np.array(values, dtype=dtype).reshape(shape)
+
+
+def encode_case(case: Case) -> dict[str, Any]:
+    """Encode the arguments of a case, not its name."""
+    return {"args": encode(case.args), "options": encode(case.options)}
+
+
+def decode_case(data: dict[str, Any], name: str = "") -> Case:
+    """Decode what `encode_case` gave."""
+    return Case(name, decode(data["args"]), decode(data["options"]))
+
+
+def encode_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Encode what a call gave; a value that cannot be sent becomes an error."""
+    try:
+        return asdict(Outcome(outcome.kind, error=outcome.error, message=outcome.message,
+                              line=outcome.line)) | {"value": encode(outcome.value)}  # fmt: skip
+    except TypeError as error:
+        return asdict(Outcome(ERROR, error="TypeError", message=str(error)))
+
+
+def decode_outcome(text: str) -> tuple[int, Outcome]:
+    """Read one line from an untrusted process: which case, and what came out.
+
+    Raises:
+        ValueError: the line is not what `encode_outcome` gives.
+    """
+    try:
+        data = json.loads(text)
+        kind, line = data["kind"], data["line"]
+        value = decode(data["value"])
+        words = [str(data[key])[:300] for key in ("error", "message")]
+        index = data["case"]
+        known = kind in (VALUE, ERROR, NOT_DONE) and type(index) is int and type(line) is int
+    except (KeyError, TypeError, RecursionError, OverflowError) as error:
+        raise ValueError(f"not an outcome: {error}") from None
+    if not known:
+        raise ValueError(f"not an outcome: kind {kind!r}")
+    return index, Outcome(kind, value, *words, line)

@@ -1,0 +1,37 @@
+"""Every lesson judges as it says, and runs from its first cell to its last."""
+
+from __future__ import annotations
+
+import matplotlib
+import pytest
+
+import minideeplab as mdl
+from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
+from minideeplab.grading.loading import importable
+from minideeplab.grading.proof import prove, read_solved
+
+FOLDERS = lesson_folders(find_folder())
+
+
+@pytest.fixture(params=FOLDERS, ids=lambda folder: folder.name, scope="module")
+def lesson(request):
+    """Load each lesson in turn."""
+    return load_lesson(request.param)
+
+
+def test_proofs_hold(lesson):
+    assert prove(lesson) == []
+
+
+def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys, tmp_path):
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    monkeypatch.chdir(tmp_path)
+    with importable(lesson.given), pyplot.rc_context(), mdl.use_backend("numpy"):
+        exec(compile(read_solved(lesson), "lesson.py", "exec"), {"__name__": "lesson"})
+    assert pyplot.get_fignums(), "a lesson has pictures"
+    pyplot.close("all")
+    printed = capsys.readouterr().out
+    for task in lesson.tasks:
+        assert f"task {task.id}: all" in printed, "every task is checked"

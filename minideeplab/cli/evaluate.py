@@ -40,7 +40,14 @@ def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
 )
-@click.option("--scales", default="1", show_default=True, help="Scales to average, as 0.75,1,1.25.")
+@click.option("--scales", default="1", show_default=True, help="Scales to look at, as 0.75,1,1.25.")
+@click.option(
+    "--fusion",
+    default="mean",
+    show_default=True,
+    type=click.Choice(("mean", "max")),
+    help="How scales are joined: probabilities averaged, or the authors' maximum of the scores.",
+)
 @click.option("--flip", is_flag=True, help="Average with the mirrored picture.")
 @click.option("--crf", is_flag=True, help="Refine with the dense CRF.")
 @click.option(
@@ -61,6 +68,7 @@ def command(
     split: str,
     weights: str,
     scales: str,
+    fusion: str,
     flip: bool,
     crf: bool,
     trimap: str,
@@ -81,7 +89,8 @@ def command(
     Examples:
       minideeplab evaluate --data camvid:../camvid
       minideeplab evaluate --data shapes --weights shapes --crf --out report
-      minideeplab evaluate --data voc:VOCdevkit --weights runs/voc/weights.npz --jobs 4
+      minideeplab evaluate --data voc:VOCdevkit --weights runs/voc/weights.npz --jobs 4 \\
+          --scales 0.5,0.75,1 --fusion max
     """
     from tqdm import tqdm
 
@@ -98,7 +107,7 @@ def command(
             f"weights: are for {net.num_classes} classes, {data} has {len(dataset.classes)}"
         )
     widths = [int(width) for width in _numbers("trimap", trimap)]
-    options = {"scales": _numbers("scales", scales), "flip": flip, "crf": crf}
+    options = {"scales": _numbers("scales", scales), "fusion": fusion, "flip": flip, "crf": crf}
     around = "boundaries" if data.startswith("camvid:") else "ignored"
     tally = evaluation.Tally(net.num_classes, widths, around, boundaries=True)
     labels_folder = None

@@ -29,7 +29,7 @@ def setting_options(function: Callable[..., None]) -> Callable[..., None]:
         elif isinstance(default, tuple):
             kind = {"type": type(default[0]), "nargs": len(default)}
         elif isinstance(default, bool):
-            flag, kind = f"{flag}/--no-{field.name}", {}
+            flag, kind = f"{flag}/{flag.replace('--', '--no-', 1)}", {}
         function = click.option(flag, field.name, default=None, help=text + "]", **kind)(function)
     return function
 

@@ -44,6 +44,9 @@ class Config:
         "Upsample the scores to the labels, or subsample the labels to the scores' stride.",
         ("full", "stride"),
     )
+    multi_scale: bool = setting(
+        False, "Look at crops in three sizes, fuse by maximum, and add the losses of all."
+    )
     average: float = setting(0.998, "Decay of the moving average of the weights; 0 for none.")
     seed: int = setting(0, "Of initial weights, sampling, augmentation and dropout.")
     validate_every: int = setting(0, "Iterations between validations; 0 for none.")
@@ -68,7 +71,8 @@ class Config:
 
         The VGG nets have the authors' solver (version 2 of the paper): SGD of 0.001 with poly,
         batches of 10 crops of 321x321, plain cross-entropy on the grid of the scores. ResNet-101
-        differs in its rate, in scale augmentation, and in taking the 10 crops one by one.
+        differs in its rate, in scale augmentation, in taking the 10 crops one by one, and in
+        looking at each in three sizes.
         """
         if name == "small":
             return cls(**settings)
@@ -89,4 +93,10 @@ AUTHORS: dict[str, Any] = {
     "loss_at": "stride",
     "average": 0.0,
 }
-RESNET: dict[str, Any] = {"batch_size": 1, "iter_size": 10, "lr": 2.5e-4, "scales": (0.5, 1.5)}
+RESNET: dict[str, Any] = {
+    "batch_size": 1,
+    "iter_size": 10,
+    "lr": 2.5e-4,
+    "scales": (0.5, 1.5),
+    "multi_scale": True,
+}

@@ -16,11 +16,13 @@ from minideeplab import functional as F
 from minideeplab.io import remove_unfinished, require_writable
 from minideeplab.models import save_weights
 from minideeplab.nn import Module
+from minideeplab.tensor import Tensor
 from minideeplab.training import checkpoint
 from minideeplab.training.average import WeightAverage
 from minideeplab.training.batches import DROPOUT, Batches, prefetch, stream
 from minideeplab.training.config import Config
 from minideeplab.training.loss import class_weights, segmentation_loss
+from minideeplab.training.multiscale import multi_scale_loss
 from minideeplab.training.optim import make_optimizer
 from minideeplab.training.records import Log, draw_curve
 from minideeplab.training.schedule import make_schedule
@@ -28,6 +30,8 @@ from minideeplab.training.validation import evaluate
 
 FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")
 """What a run writes."""
+
+Batch = tuple[np.ndarray, np.ndarray]  # images (N, 3, H, W) float32, labels (N, H, W) int64
 
 
 class Diverged(ValueError):
@@ -165,24 +169,32 @@ class Trainer:
                 )
         self.finish()
 
-    def step(self, batches: list[tuple[np.ndarray, np.ndarray]]) -> float:
+    def step(self, batches: list[Batch]) -> float:
         """Average the gradients of ``batches``, update the weights once; return the loss."""
+        total = self.gradients(batches)
+        self.optimizer.lr = self.config.lr * self.schedule(self.iteration)
+        self.optimizer.step()
+        self.average.update()
+        return total
+
+    def gradients(self, batches: list[Batch]) -> float:
+        """Leave the averaged gradients of ``batches`` in the parameters; return the loss."""
         self.net.zero_grad()
         total = 0.0
         for k, (images, labels) in enumerate(batches):
             position = self.iteration * self.config.iter_size + k
             with F.dropout_rng(stream(self.config.seed, DROPOUT, position)):
-                scores = self.net(images)
-            loss = segmentation_loss(scores, labels, self.class_weights, self.config.loss_at)
+                loss = batch_loss(self.net, images, labels, self.class_weights, self.config)
             loss = loss * (1 / len(batches))
             total += loss.item()
-            if not np.isfinite(total):
-                raise Diverged(self._diverged(f"the loss became {total}"))
+            self.require_finite(total)
             loss.backward()
-        self.optimizer.lr = self.config.lr * self.schedule(self.iteration)
-        self.optimizer.step()
-        self.average.update()
         return total
+
+    def require_finite(self, loss: float) -> None:
+        """Raise Diverged unless the loss is a number."""
+        if not np.isfinite(loss):
+            raise Diverged(self._diverged(f"the loss became {loss}"))
 
     def validate(self) -> float:
         """Return the averaged weights' mean IoU on ``validation``; keep the best as best.npz."""
@@ -217,3 +229,17 @@ class Trainer:
             f"training diverged at iteration {self.iteration}: {what}; {kept}. "
             "Try a lower learning rate or a longer warm-up."
         )
+
+
+def batch_loss(
+    net: Module,
+    images: np.ndarray,
+    labels: np.ndarray,
+    class_weights: np.ndarray | None,
+    config: Config,
+    whole: np.ndarray | None = None,
+) -> Tensor:
+    """Return the loss that ``config`` asks for; arguments of ``segmentation_loss``."""
+    if config.multi_scale:
+        return multi_scale_loss(net, images, labels, class_weights, config.loss_at, whole)
+    return segmentation_loss(net(images), labels, class_weights, config.loss_at, whole)

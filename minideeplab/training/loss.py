@@ -17,6 +17,7 @@ def segmentation_loss(
     labels: np.ndarray,
     class_weights: np.ndarray | None = None,
     at: str = "full",
+    whole: np.ndarray | None = None,
 ) -> Tensor:
     """Softmax cross-entropy, averaged over the pixels whose label is not 255.
 
@@ -26,6 +27,8 @@ def segmentation_loss(
         class_weights: (C,) or None for equal weights.
         at: "full": scores are upsampled bilinearly (align_corners) to (H, W); "stride": labels
             are subsampled to (h, w), what the authors' label_shrink does when H = 8(h-1) + 1.
+        whole: (M, H, W), the labels of the batch of which these pictures are a part. The result
+            is then the part's share of the batch's loss: shares add up to it.
 
     Returns:
         A scalar; zero when every pixel is ignored.
@@ -35,13 +38,23 @@ def segmentation_loss(
     """
     if at == "stride":
         labels = subsample(labels, scores.shape[2:])
+        whole = None if whole is None else subsample(whole, scores.shape[2:])
     else:
         scores = F.interpolate(scores, size=labels.shape[1:], mode="bilinear", align_corners=True)
     if not (labels != IGNORE).any():
-        return (scores * 0).sum()
+        return (scores * 0.0).sum()
     if class_weights is not None:
         class_weights = class_weights.astype(scores.dtype)
-    return F.cross_entropy(scores, labels, weight=class_weights, ignore_index=IGNORE)
+    loss = F.cross_entropy(scores, labels, weight=class_weights, ignore_index=IGNORE)
+    if whole is None:
+        return loss
+    return loss * (_total_weight(labels, class_weights) / _total_weight(whole, class_weights))
+
+
+def _total_weight(labels: np.ndarray, class_weights: np.ndarray | None) -> float:
+    """Return what the average over these pixels divides by."""
+    counted = labels[labels != IGNORE]
+    return float(len(counted) if class_weights is None else class_weights[counted].sum())
 
 
 def subsample(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -7,6 +7,7 @@ import pytest
 
 from minideeplab import models
 from minideeplab.models.resnet import FrozenBatchNorm2d, blocks
+from minideeplab.training import multi_scale_loss
 
 FIRST = ("2a", "3a", "4a", "5a")
 
@@ -88,6 +89,34 @@ def test_scores_and_gradients_are_torchs(net):
     ours.backward(dy)
     worst = {name: error(p.grad, state[name].grad) for name, p in net.named_parameters()}
     assert len(worst) == 104 + 2 * 4 and max(worst.values()) < 2e-3
+
+
+def test_the_multi_scale_loss_and_its_gradients_are_torchs(net):
+    """Three sizes, fused by maximum, four losses on the grids of the authors' network."""
+    torch = pytest.importorskip("torch")
+    tf = torch.nn.functional
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((1, 3, 65, 81), np.float32) * 64
+    labels = rng.choice([0, 1, 2, 3, 4, 255], size=(1, 65, 81))
+    net.train().zero_grad()
+    loss = multi_scale_loss(net, x, labels, at="stride")
+    loss.backward()
+
+    def to(y, *size):
+        return tf.interpolate(y, size=size, mode="bilinear", align_corners=True)
+
+    state, picture, truth = torch_state(net), torch.tensor(x), torch.tensor(labels)
+    views = [in_torch(state, view) for view in (picture, to(picture, 49, 61), to(picture, 33, 41))]
+    three_quarters, half = to(views[1], 9, 11), to(views[2], 9, 11)
+    fused = torch.maximum(torch.maximum(views[0], three_quarters), half)
+    expected = sum(
+        tf.cross_entropy(scores, truth[:, ::every, ::every], ignore_index=255)
+        for scores, every in ((fused, 8), (views[0], 8), (three_quarters, 8), (views[2], 16))
+    )
+    expected.backward()
+    assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
+    worst = {name: error(p.grad, state[name].grad) for name, p in net.named_parameters()}
+    assert max(worst.values()) < 2e-3
 
 
 def test_stride_in_3x3_is_torchvisions(net):

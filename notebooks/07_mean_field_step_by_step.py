@@ -150,7 +150,7 @@ plt.show()
 
 # %% [markdown]
 # Now ten iterations, with the exact sum and with the permutohedral lattice that stands in for it
-# (notebook 04), side by side.
+# (notebook 08), side by side.
 
 # %%
 fast = make_crf(crop, crop_marks)
@@ -213,6 +213,10 @@ print(f"labels from strokes on {known.mean():.1%} of the pixels; {kept:.1%} of t
 assert kept > 0.95
 
 # %% [markdown]
+# The collar and the badge go to the wall: nobody marked them, and of the four regions the wall's
+# colour is the nearest to theirs. The CRF knows colours and places, not things; what it should
+# know of things, a network tells it.
+#
 # ## What the widths do
 #
 # $\sigma_\beta$, the width in colour, says how unlike two colours may be and still be linked.

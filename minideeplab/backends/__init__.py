@@ -1,8 +1,9 @@
 """Which implementation computes. A backend is a module that exports the names of `minideeplab.ops`.
 
-"numpy" is the definitions themselves, "numba" their fast twins for CPUs. A backend changes the
-speed, never the meaning. One that was asked for and cannot be loaded is an error, never replaced by
-another in silence. The environment variable MINIDEEPLAB_BACKEND names the default.
+"numpy" is the definitions themselves, "numba" their fast twins for CPUs, "cuda" those for NVIDIA
+GPUs. A backend changes the speed, never the meaning. One that was asked for and cannot be loaded is
+an error, never replaced by another in silence. The environment variable MINIDEEPLAB_BACKEND names
+the default.
 
 To add a backend, write the module and add its line to `MODULES`.
 """
@@ -18,6 +19,7 @@ from types import ModuleType
 MODULES = {
     "numpy": "minideeplab.backends.numpy_reference",
     "numba": "minideeplab.backends.numba_cpu",
+    "cuda": "minideeplab.backends.cuda.backend",
 }
 DEFAULT = "numba"
 VARIABLE = "MINIDEEPLAB_BACKEND"

@@ -1,0 +1,62 @@
+"""What `use_backend("cuda")` loads: the names of ``minideeplab.ops`` on the GPU.
+
+Importing this module fails, with the reason, where no GPU can be used. Where CuPy's own functions
+are all there is to an operation, the definition itself runs on its arrays, imported below by name.
+"""
+
+from __future__ import annotations
+
+from minideeplab import ops
+from minideeplab.backends.cuda import (
+    activation,
+    columns,
+    conv,
+    loss,
+    norm,
+    padding,
+    pool,
+    probe,
+    resize,
+)
+from minideeplab.backends.cuda.conv import ALGORITHMS as ALGORITHMS
+from minideeplab.backends.cuda.crf import filtering, lattice, meanfield
+from minideeplab.backends.cuda.device import accepts_host_arrays
+
+probe.require()
+
+adaptive_avg_pool2d = accepts_host_arrays(pool.adaptive_avg_pool2d)
+adaptive_avg_pool2d_backward = accepts_host_arrays(pool.adaptive_avg_pool2d_backward)
+avg_pool2d = accepts_host_arrays(pool.avg_pool2d)
+avg_pool2d_backward = accepts_host_arrays(pool.avg_pool2d_backward)
+batch_norm = accepts_host_arrays(norm.batch_norm)
+batch_norm_backward = accepts_host_arrays(norm.batch_norm_backward)
+conv2d = accepts_host_arrays(conv.conv2d)
+conv2d_backward = accepts_host_arrays(conv.conv2d_backward)
+conv_transpose2d = accepts_host_arrays(conv.conv_transpose2d)
+conv_transpose2d_backward = accepts_host_arrays(conv.conv_transpose2d_backward)
+cross_entropy = accepts_host_arrays(loss.cross_entropy)
+cross_entropy_backward = accepts_host_arrays(loss.cross_entropy_backward)
+dropout = accepts_host_arrays(activation.dropout)
+dropout_backward = accepts_host_arrays(ops.dropout_backward)
+fold = accepts_host_arrays(columns.fold)
+fold_backward = accepts_host_arrays(columns.fold_backward)
+interpolate = accepts_host_arrays(resize.interpolate)
+interpolate_backward = accepts_host_arrays(resize.interpolate_backward)
+linear = accepts_host_arrays(ops.linear)
+linear_backward = accepts_host_arrays(ops.linear_backward)
+log_softmax = accepts_host_arrays(activation.log_softmax)
+log_softmax_backward = accepts_host_arrays(activation.log_softmax_backward)
+max_pool2d = accepts_host_arrays(pool.max_pool2d)
+max_pool2d_backward = accepts_host_arrays(pool.max_pool2d_backward)
+pad = accepts_host_arrays(padding.pad)
+pad_backward = accepts_host_arrays(padding.pad_backward)
+relu = accepts_host_arrays(activation.relu)
+relu_backward = accepts_host_arrays(activation.relu_backward)
+softmax = accepts_host_arrays(activation.softmax)
+softmax_backward = accepts_host_arrays(activation.softmax_backward)
+unfold = accepts_host_arrays(columns.unfold)
+unfold_backward = accepts_host_arrays(columns.unfold_backward)
+
+build_lattice = lattice.build_lattice
+filter_lattice = filtering.filter_lattice
+mean_field = meanfield.mean_field

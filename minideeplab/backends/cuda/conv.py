@@ -1,0 +1,179 @@
+"""Convolution, its transpose and their gradients. Definitions: ``ops/conv.py``.
+
+"im2col": the windows as columns (``columns.py``), then one product of matrices by cuBLAS for each
+image and group. "implicit": the same product without the columns (``implicit_gemm.py``). A 1x1
+filter with stride 1 needs neither: the picture is its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from minideeplab.backends.cuda import implicit_gemm
+from minideeplab.backends.cuda.columns import fold_padded, unfold_padded
+from minideeplab.backends.cuda.device import xp
+from minideeplab.backends.cuda.norm import sum_over_pixels
+from minideeplab.ops.window import Padding, Pair, output_shape, transposed_size
+
+ALGORITHMS = ("im2col", "implicit")
+COLUMNS_LIMIT = 1 << 29
+"""Bytes of columns at a time, if more than one image has them."""
+
+Needs = tuple[bool, bool, bool]
+
+
+def conv2d(
+    x: Any,
+    w: Any,
+    b: Any,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    algorithm: str = "auto",
+    exact: bool = False,
+    explain: bool = False,
+) -> Any:
+    """Convolve x (N, C, H, W) with w (F, C/G, kh, kw): y (N, F, P, Q).
+
+    ``algorithm`` is one of ALGORITHMS; "auto" is "im2col". Both round as the definition does, so
+    ``exact`` changes nothing; ``explain`` prints which one runs.
+    """
+    chosen = "im2col" if algorithm == "auto" else algorithm
+    if explain:
+        print(f"cuda: {chosen}, filter {w.shape}, dilation {dilation}, input {x.shape}")
+    if chosen == "implicit":
+        return implicit_gemm.convolve(x, w, b, stride, padding, dilation, groups)
+    out = output_shape(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    y = xp.empty((len(x), len(w), *out), x.dtype)
+    matrices = _matrices(w, groups)
+    for images in _chunks(x, w, out):
+        columns = _columns(x[images], w, out, stride, padding, dilation, groups)
+        y[images] = xp.matmul(matrices, columns).reshape(y[images].shape)
+    if b is not None:
+        y += b[:, None, None]
+    return y
+
+
+def conv2d_backward(
+    dy: Any,
+    x: Any,
+    w: Any,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    needs: Needs = (True, True, True),
+    *,
+    algorithm: str = "auto",
+    exact: bool = False,
+) -> tuple[Any, Any, Any]:
+    """Gradients (dx, dw, db) for dy (N, F, P, Q); None where not needed. Always by columns."""
+    options = (stride, padding, dilation, groups)
+    dx = _input_gradient(dy, w, x.shape, *options) if needs[0] else None
+    dw = _weight_gradient(dy, x, w, *options) if needs[1] else None
+    return dx, dw, sum_over_pixels(dy).astype(dy.dtype) if needs[2] else None
+
+
+def conv_transpose2d(
+    x: Any,
+    w: Any,
+    b: Any,
+    stride: Pair,
+    padding: Pair,
+    output_padding: Pair,
+    groups: int,
+    dilation: Pair,
+) -> Any:
+    """Transposed convolution: x (N, C, H, W), w (C, F/G, kh, kw) -> y (N, F, P, Q)."""
+    out = map(transposed_size, x.shape[2:], w.shape[2:], stride, padding, output_padding, dilation)
+    y_shape = (len(x), w.shape[1] * groups, *out)
+    y = _input_gradient(x, w, y_shape, stride, _both_sides(padding), dilation, groups)
+    return y if b is None else y + b[:, None, None]
+
+
+def conv_transpose2d_backward(
+    dy: Any,
+    x: Any,
+    w: Any,
+    stride: Pair,
+    padding: Pair,
+    output_padding: Pair,
+    groups: int,
+    dilation: Pair,
+    needs: Needs = (True, True, True),
+) -> tuple[Any, Any, Any]:
+    """Gradients (dx, dw, db): the transpose of a transpose is `conv2d`, with x and dy swapped."""
+    sides, dx, dw = _both_sides(padding), None, None
+    if needs[0]:
+        dx = conv2d(dy, w, None, stride, sides, dilation, groups)
+        dx = dx[:, :, : x.shape[2], : x.shape[3]]  # output_padding >= stride: windows too many
+    if needs[1]:
+        dw = _weight_gradient(x, dy, w, stride, sides, dilation, groups)
+    return dx, dw, sum_over_pixels(dy).astype(dy.dtype) if needs[2] else None
+
+
+def _matrices(w: Any, groups: int) -> Any:
+    """(G, F/G, C/G*kh*kw): one matrix for each group."""
+    return w.reshape(groups, len(w) // groups, -1)
+
+
+def _columns(
+    x: Any, w: Any, out: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Any:
+    """(N, G, C/G*kh*kw, P*Q) of x (N, C, H, W), for the (P, Q) = ``out`` windows."""
+    kernel = w.shape[2:]
+    if kernel == (1, 1) == stride and padding == ((0, 0), (0, 0)) and out == x.shape[2:]:
+        return x.reshape(len(x), groups, x.shape[1] // groups, out[0] * out[1])
+    columns = unfold_padded(x, kernel, out, dilation, padding, stride)
+    return columns.reshape(len(x), groups, columns.shape[1] // groups, columns.shape[2])
+
+
+def _chunks(x: Any, w: Any, out: Pair) -> Iterator[slice]:
+    """Slices of the images whose columns fit in COLUMNS_LIMIT together, at least one each."""
+    one = x.shape[1] * w.shape[2] * w.shape[3] * out[0] * out[1] * x.dtype.itemsize
+    count = max(1, COLUMNS_LIMIT // max(one, 1))
+    for start in range(0, len(x), count):
+        yield slice(start, start + count)
+
+
+def _input_gradient(
+    dy: Any,
+    w: Any,
+    x_shape: Sequence[int],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> Any:
+    """dx (N, C, H, W): the cotangent of the columns, w' dy, folded into a picture."""
+    out, kernel = dy.shape[2:], w.shape[2:]
+    dx = xp.empty(tuple(x_shape), dy.dtype)
+    transposed = _matrices(w, groups).swapaxes(1, 2)
+    for images in _chunks(dx, w, out):
+        part = dy[images]
+        rows = part.reshape(len(part), groups, dy.shape[1] // groups, out[0] * out[1])
+        columns = xp.matmul(transposed, rows)  # (N, G, C/G*kh*kw, P*Q)
+        columns = columns.reshape(len(part), -1, out[0] * out[1])
+        shape = (len(part), *x_shape[1:])
+        dx[images] = fold_padded(columns, shape, kernel, out, dilation, padding, stride)
+    return dx
+
+
+def _weight_gradient(
+    dy: Any, x: Any, w: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Any:
+    """dw of w's shape: dy times the transposed columns, summed over the images."""
+    total = xp.zeros(_matrices(w, groups).shape, dy.dtype)
+    out = dy.shape[2:]
+    for images in _chunks(x, w, out):
+        columns = _columns(x[images], w, out, stride, padding, dilation, groups)
+        rows = dy[images].reshape(len(columns), groups, dy.shape[1] // groups, out[0] * out[1])
+        total += xp.matmul(rows, columns.swapaxes(2, 3)).sum(axis=0)
+    return total.reshape(w.shape)
+
+
+def _both_sides(padding: Pair) -> Padding:
+    return (padding[0], padding[0]), (padding[1], padding[1])

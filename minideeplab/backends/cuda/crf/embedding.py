@@ -1,0 +1,99 @@
+"""Place points in the permutohedral lattice: a point a thread. Definition: ``crf/lattice.py``.
+
+The arrays have a row for each of the D+1 coordinates and a column for each point. A thread works in
+its own column only, so the rows serve as its private memory, for any D, and neighbouring threads
+still read and write neighbouring addresses:
+
+    point        0   1   2   3 ...
+    elevated_0   .   .   .   .            the thread of point 2 has the third column
+    elevated_1   .   .   .   .            of every array, from top to bottom
+    ...
+
+As in the definition the simplex is found in float32, whatever the precision of the weights. A GPU
+rounds a product and a sum once (fused), so that a point within one rounding of the border of two
+simplices may fall to the other side; its weights then say so, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+from numba import cuda
+
+from minideeplab.backends.cuda.launch import device_function, kernel
+
+
+@device_function
+def elevate(features, scale, elevated, d, n, p):
+    """Column p of features (D, N) into the hyperplane: column p of elevated (D+1, N)."""
+    total = elevated.dtype.type(0)
+    for j in range(d, 0, -1):
+        scaled = features[(j - 1) * n + p] * scale[j - 1]
+        elevated[j * n + p] = total - elevated.dtype.type(j) * scaled
+        total += scaled
+    elevated[p] = total
+
+
+@device_function
+def find_simplex(elevated, vertex, rank, d, n, p):
+    """Column p: the remainder-0 vertex and the ranks of the simplex around the point."""
+    side, half = elevated.dtype.type(d + 1), elevated.dtype.type(0.5)
+    excess = 0
+    for i in range(d + 1):
+        value = elevated[i * n + p] * (elevated.dtype.type(1) / side)
+        quotient = int(round(value))  # halves to even, as the definition rounds
+        vertex[i * n + p] = quotient * (d + 1)
+        excess += quotient
+    for i in range(d + 1):
+        offset = elevated[i * n + p] - elevated.dtype.type(vertex[i * n + p])
+        place = excess
+        for j in range(d + 1):
+            other = elevated[j * n + p] - elevated.dtype.type(vertex[j * n + p])
+            if offset < other or (j < i and not other < offset):
+                place += 1
+        rank[i * n + p] = place
+    for i in range(d + 1):
+        if rank[i * n + p] < 0:
+            rank[i * n + p] += d + 1
+            vertex[i * n + p] += d + 1
+        elif rank[i * n + p] > d:
+            rank[i * n + p] -= d + 1
+            vertex[i * n + p] -= d + 1
+
+
+@device_function
+def barycentric(elevated, vertex, rank, weights, d, n, p):
+    """Column p of weights (D+1, N): those of the simplex's vertices of remainder 0..D."""
+    one = elevated.dtype.type(1)
+    inverse = one / elevated.dtype.type(d + 1)
+    for r in range(d + 1):
+        weights[r * n + p] = elevated.dtype.type(0)
+    weights[p] = one
+    for i in range(d + 1):
+        offset = (elevated[i * n + p] - elevated.dtype.type(vertex[i * n + p])) * inverse
+        upper = d - rank[i * n + p]
+        weights[upper * n + p] += offset
+        if upper < d:
+            weights[(upper + 1) * n + p] -= offset
+        else:
+            weights[p] -= offset
+
+
+@kernel("lattice.cu")
+def embed(
+    features32, scale32, features, scale, places, elevated32, elevated, vertex, rank, weights,
+    keys, d, n,
+):  # fmt: skip
+    """Fill weights and keys (D+1, N) of the points' corners; the other arrays are scratch.
+
+    A corner's key is the sum of its coordinates times ``places`` (D+1,), of which the last is 0.
+    """
+    for p in range(cuda.grid(1), n, cuda.gridsize(1)):
+        elevate(features32, scale32, elevated32, d, n, p)
+        find_simplex(elevated32, vertex, rank, d, n, p)
+        elevate(features, scale, elevated, d, n, p)
+        barycentric(elevated, vertex, rank, weights, d, n, p)
+        for r in range(d + 1):
+            key = 0
+            for i in range(d):
+                step = r if rank[i * n + p] <= d - r else r - d - 1
+                key += places[i] * (vertex[i * n + p] + step)
+            keys[r * n + p] = key

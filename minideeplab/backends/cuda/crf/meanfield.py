@@ -1,0 +1,159 @@
+"""Mean field with all terms in one kernel. Definition: ``crf/meanfield.py``.
+
+The lattices of all terms are joined: their vertices lie in one array, one lattice behind the other,
+and a point has R corners, those of its first term, then of its second. Each corner r knows with
+what weight the point reads (``receive``, slice and normalisation), with what it adds (``send``),
+and the compatibility mu of its term. Then one pass over the pixels is a whole update,
+
+    sweep, a pixel a thread:    score_c = -U_c - sum_r mu_rc receive_r vertex[corner_r, c]     slice
+                                Q = softmax(score)                                         normalise
+                                vertex'[corner_r, c] += send_r Q_c        (atomically)         splat
+
+and the blurs of all lattices are one pass for each axis. Nothing comes back to the host in between.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import cuda
+
+from minideeplab.arrays import on_device as is_on_device
+from minideeplab.arrays import to_host
+from minideeplab.backends.cuda.crf.filtering import blur_axes
+from minideeplab.backends.cuda.crf.lattice import on_device
+from minideeplab.backends.cuda.device import flat, to_device, xp
+from minideeplab.backends.cuda.launch import kernel
+from minideeplab.crf import meanfield as definition
+from minideeplab.crf.lattice import Lattice
+from minideeplab.crf.meanfield import Term
+
+
+@kernel("meanfield.cu")
+def sweep(unary, corners, receive, compat, source, q, send, target,
+          points, labels, reads, writes):  # fmt: skip
+    """Update Q (C, N) from ``reads`` corners of ``source``; add it to ``writes`` of ``target``."""
+    for p in range(cuda.grid(1), points, cuda.gridsize(1)):
+        best = unary.dtype.type(-np.inf)
+        for c in range(labels):
+            score = -unary[c * points + p]
+            for r in range(reads):
+                row = corners[r * points + p] * labels
+                score -= compat[r * labels + c] * receive[r * points + p] * source[row + c]
+            q[c * points + p] = score
+            best = max(best, score)
+        total = unary.dtype.type(0)
+        for c in range(labels):
+            e = math.exp(q[c * points + p] - best)
+            q[c * points + p] = e
+            total += e
+        for c in range(labels):
+            q[c * points + p] /= total
+        for r in range(writes):
+            row, weight = corners[r * points + p] * labels, send[r * points + p]
+            for c in range(labels):
+                cuda.atomic.add(target, row + c, weight * q[c * points + p])
+
+
+@kernel("meanfield.cu")
+def send_points(q, corners, send, target, points, labels, writes):
+    """Add Q (C, N) to the vertices, as `sweep` does at its end: a pixel a thread."""
+    for p in range(cuda.grid(1), points, cuda.gridsize(1)):
+        for r in range(writes):
+            row, weight = corners[r * points + p] * labels, send[r * points + p]
+            for c in range(labels):
+                cuda.atomic.add(target, row + c, weight * q[c * points + p])
+
+
+@dataclass(frozen=True)
+class Joined:
+    """All terms in one lattice of M vertices, on the device.
+
+    corners, receive, send (R, N); compat (R, C); neighbours (A, 2, M), A the most axes of a term.
+    """
+
+    corners: Any
+    receive: Any
+    send: Any
+    compat: Any
+    neighbours: Any
+
+
+def join(terms: Sequence[Term], labels: int, dtype: np.dtype) -> Joined:
+    """Put the lattices of the terms behind one another; compat of shape () or (C,) only."""
+    tables = [on_device(term.kernel) for term in terms]
+    total = sum(term.kernel.n_vertices for term in terms)
+    axes = max(len(table.neighbours) for table in tables)
+    neighbours = xp.full((axes, 2, total), total, np.int32)  # a term with fewer axes has no others
+    corners, receive, send, compat, start = [], [], [], [], 0
+    for term, table in zip(terms, tables, strict=True):
+        count, sides = term.kernel.n_vertices, len(table.corners)
+        part = table.neighbours
+        moved = xp.where(part == count, total, part + start)
+        neighbours[: len(part), :, start : start + count] = moved
+        weights = table.weights.astype(dtype, copy=False)
+        corners.append(table.corners + np.int32(start))
+        receive.append(_times(weights, term.after) * dtype.type(term.kernel.alpha))
+        send.append(_times(weights, term.before))
+        mu = np.broadcast_to(np.asarray(to_host(term.compat), dtype), (sides, labels))
+        compat.append(to_device(np.ascontiguousarray(mu)))
+        start += count
+    joined = (xp.concatenate(parts) for parts in (corners, receive, send, compat))
+    return Joined(*joined, neighbours)
+
+
+def _times(weights: Any, factor: Any) -> Any:
+    """weights (D+1, N) times a factor (N,) from either side, or None."""
+    return weights if factor is None else weights * to_device(factor).astype(weights.dtype)
+
+
+def mean_field(
+    unary: np.ndarray, terms: Sequence[Term], iterations: int, q: np.ndarray | None = None
+) -> np.ndarray:
+    """Run ``iterations`` updates from ``q`` (default softmax(-unary)); return Q (C, N).
+
+    Runs through without waiting for the device. Terms of another kind (a matrix mu, no self term,
+    the exact kernel) are iterated by the definition, their lattices filtered on the device.
+    """
+    plain = all(
+        isinstance(t.kernel, Lattice) and t.diagonal is None and t.compat.ndim < 2 for t in terms
+    )
+    if iterations == 0 or not terms or not plain:
+        given = None if q is None else to_host(q)
+        result = definition.mean_field(to_host(unary), terms, iterations, given)
+        return to_device(result) if is_on_device(unary) else result
+    result = _iterate(to_device(unary), terms, iterations, None if q is None else to_device(q))
+    return result if is_on_device(unary) else to_host(result)
+
+
+def _iterate(unary: Any, terms: Sequence[Term], iterations: int, q: Any) -> Any:
+    (labels, n), dtype = unary.shape, unary.dtype
+    joined = join(terms, labels, dtype)
+    rows = joined.neighbours.shape[2] + 1
+    source, target = xp.zeros((rows, labels), dtype), xp.zeros((rows, labels), dtype)
+    result = xp.empty((labels, n), dtype)
+    corners, receive, send, compat = map(
+        flat, (joined.corners, joined.receive, joined.send, joined.compat)
+    )
+    sides = len(joined.corners)
+    unary = flat(unary)
+
+    def update(reads: int, writes: int) -> None:
+        inputs = (unary, corners, receive, compat, source.reshape(-1))
+        outputs = (result.reshape(-1), send, target.reshape(-1))
+        sweep(n, *inputs, *outputs, n, labels, reads, writes)
+
+    if q is None:
+        update(0, sides)
+    else:
+        q = flat(q.astype(dtype, copy=False))
+        send_points(n, q, corners, send, target.reshape(-1), n, labels, sides)
+    for k in range(iterations):
+        source, target = blur_axes(target, source, joined.neighbours, reverse=False)
+        target.fill(0)
+        update(sides, sides if k < iterations - 1 else 0)
+    return result

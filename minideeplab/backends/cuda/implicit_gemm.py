@@ -1,0 +1,119 @@
+"""Atrous convolution as a matrix product whose second factor is never written down.
+
+With the taps of a filter as one long axis k = (c, i, j), y = w columns: (F, K) times (K, P*Q).
+Instead of writing ``columns`` to memory, each block reads its part of the picture straight into
+shared memory, tap by tap, as the product asks for it:
+
+                     columns, pixel l = (n, p, q)            a block makes a tile of SIDE x SIDE
+                      +------+======+-------+                results, a thread WORK x WORK of them
+                    k | step |      |       |
+                      +------+======+-------+                for every STEP of k:
+        w (F, K)             |      |                          all threads copy STEP x SIDE of w
+      +-----+------+         |      |                          and of the picture,   barrier,
+      |     |      |  y      +------+                          every thread adds up its products,
+    f +=====+======+ . . . . | tile |                                                barrier
+      |     |      |         +------+
+
+Every number copied is used SIDE times. A hole of the atrous filter costs nothing: it is not read.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numba
+from numba import cuda
+
+from minideeplab.backends.cuda.device import SIMULATED, flat, xp
+from minideeplab.backends.cuda.launch import Kernel, kernel
+from minideeplab.ops.window import Padding, Pair, output_shape
+
+WORK = 2 if SIMULATED else 4
+ACROSS = 2 if SIMULATED else 16
+"""Threads of a block along each side, and results of a thread along each side of its tile."""
+SIDE = WORK * ACROSS
+STEP = 3 if SIMULATED else 16
+
+
+@cache
+def implicit_gemm(dtype: str) -> Kernel:
+    """The kernel for one dtype: shared memory has its type when it is compiled."""
+    kind = getattr(numba, dtype)
+
+    @kernel("implicit_gemm.cu")
+    def implicit_gemm(x, w, bias, y, pixels, filters, per_filter, groups, channels, height, width,
+                      kh, kw, rows, cols, sh, sw, dh, dw, top, left):  # fmt: skip
+        """y[n, f, p, q] = bias[f] + sum of w[f, c, i, j] x[n, c, p sh + i dh - top, ...]."""
+        w_tile = cuda.shared.array((STEP, SIDE), kind)
+        x_tile = cuda.shared.array((STEP, SIDE), kind)
+        totals = cuda.local.array((WORK, WORK), kind)
+        tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
+        thread = ty * ACROSS + tx
+        group = cuda.blockIdx.z
+        first_pixel, first_filter = cuda.blockIdx.x * SIDE, cuda.blockIdx.y * SIDE
+        zero = x.dtype.type(0)
+        for a in range(WORK):
+            for b in range(WORK):
+                totals[a, b] = zero
+
+        for first in range(0, per_filter, STEP):
+            for e in range(thread, STEP * SIDE, ACROSS * ACROSS):
+                k, f = first + e // SIDE, first_filter + e % SIDE
+                value = zero
+                if k < per_filter and f < filters:
+                    value = w[(group * filters + f) * per_filter + k]
+                w_tile[e // SIDE, e % SIDE] = value
+
+                pixel = first_pixel + e % SIDE
+                value = zero
+                if k < per_filter and pixel < pixels:
+                    q, p = pixel % cols, pixel // cols % rows
+                    n = pixel // cols // rows
+                    c = k // (kh * kw)
+                    h = p * sh + k // kw % kh * dh - top
+                    v = q * sw + k % kw * dw - left
+                    if h >= 0 and h < height and v >= 0 and v < width:
+                        plane = n * channels * groups + group * channels + c
+                        value = x[(plane * height + h) * width + v]
+                x_tile[e // SIDE, e % SIDE] = value
+            cuda.syncthreads()
+            for k in range(STEP):
+                for a in range(WORK):
+                    weight = w_tile[k, a * ACROSS + ty]
+                    for b in range(WORK):
+                        totals[a, b] += weight * x_tile[k, b * ACROSS + tx]
+            cuda.syncthreads()
+
+        for a in range(WORK):
+            f = first_filter + a * ACROSS + ty
+            for b in range(WORK):
+                pixel = first_pixel + b * ACROSS + tx
+                if f < filters and pixel < pixels:
+                    n, place = pixel // (rows * cols), pixel % (rows * cols)
+                    channel = group * filters + f
+                    y[(n * filters * groups + channel) * rows * cols + place] = (
+                        totals[a, b] + bias[channel]
+                    )
+
+    return implicit_gemm
+
+
+def convolve(
+    x: Any, w: Any, b: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Any:
+    """Convolve x (N, C, H, W) with w (F, C/G, kh, kw) and b (F,) or None: y (N, F, P, Q)."""
+    n, _, height, width = x.shape
+    filters, channels, kh, kw = w.shape
+    out = output_shape((height, width), (kh, kw), stride, padding, dilation)
+    y = xp.empty((n, filters, *out), x.dtype)
+    bias = xp.zeros(filters, x.dtype) if b is None else b
+    pixels, per_group = n * out[0] * out[1], filters // groups
+    if y.size:
+        blocks = (-(-pixels // SIDE), -(-per_group // SIDE), groups)
+        sizes = (pixels, per_group, channels * kh * kw, groups, channels, height, width)
+        geometry = (kh, kw, *out, *stride, *dilation, padding[0][0], padding[1][0])
+        implicit_gemm(x.dtype.name).launch(
+            blocks, (ACROSS, ACROSS), flat(x), flat(w), flat(bias), y.reshape(-1), *sizes, *geometry
+        )
+    return y

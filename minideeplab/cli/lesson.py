@@ -72,3 +72,88 @@ def prove_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
         for fault in faults:
             click.echo(f"  {fault}")
     ctx.exit(1 if failed else 0)
+
+
+@command.command("build")
+@click.argument("names", nargs=-1, required=True)
+@click.option(
+    "--for",
+    "reader",
+    type=click.Choice(["student", "self-study", "instructor"]),
+    default="student",
+    show_default=True,
+    help="Who gets it: with holes; with holes and the solution beside; solved.",
+)
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    required=True,
+    help="Folder; with several lessons each gets a folder of its own in it.",
+)
+@click.pass_obj
+def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out: Path) -> None:
+    """Write lessons, by number or name or all, for a student, self-study or an instructor.
+
+    \b
+    Examples:
+      minideeplab lesson build 02 --for student --out lesson-02
+      minideeplab lesson build all --for self-study --out my-course
+    """
+    from minideeplab.grading.build import build
+    from minideeplab.grading.catalogue import find_folder, find_lesson, lesson_folders
+
+    if names == ("all",):
+        names = tuple(path.name for path in lesson_folders(find_folder(folder)))
+    lessons = [find_lesson(name, folder) for name in names]
+    for lesson in lessons:
+        target = out if len(lessons) == 1 else out / lesson.name
+        built = build(lesson, reader, target)
+        for name in built.written:
+            click.echo(target / name)
+        for name in built.kept:
+            click.echo(f"{target / name}: edited since, left as it is", err=True)
+
+
+@command.command("grade")
+@click.argument("path", type=click.Path(exists=True, path_type=Path))
+@click.option("--lesson", "default", default="", help="Of files that do not say which they are of.")
+@click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
+@click.option("--seconds", type=click.FloatRange(0.5), help="Time of a task; its own by default.")
+@click.option(
+    "--memory", type=click.IntRange(256), default=2048, show_default=True, help="MiB of a task."
+)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="For the reports.")
+@click.pass_obj
+def grade_submissions(
+    folder: Path | None, path: Path, default: str, jobs: int | None, seconds: float | None,
+    memory: int, out: Path | None,
+) -> None:  # fmt: skip
+    """Judge one submission, or a folder with one file or folder for each student.
+
+    Prints verdicts and hints; writes score.json and results.json (Gradescope) into the folder, for
+    a class grades/grades.csv and one folder for each student. Each task runs in a process of its
+    own with limits of time and memory; for code that you do not trust use a container as well.
+
+    \b
+    Examples:
+      minideeplab lesson grade lesson-02
+      minideeplab lesson grade class/ --lesson 02 --jobs 2
+    """
+    import os
+
+    from tqdm import tqdm
+
+    from minideeplab.grading.grade import Limits, grade
+    from minideeplab.grading.report import class_table, table, write_reports
+
+    with tqdm(unit=" submissions", leave=False, disable=None) as bar:
+        grades = grade(
+            path, folder, default, jobs or os.cpu_count() or 1, Limits(memory, seconds),
+            progress=lambda _: bar.update(),
+        )  # fmt: skip
+    if len(grades) == 1:
+        click.echo(table(grades[0]))
+    else:
+        click.echo(class_table(grades))
+    for report in write_reports(grades, path, out)[:2]:
+        click.echo(f"written: {report}", err=True)

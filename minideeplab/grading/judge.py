@@ -85,7 +85,8 @@ def judge(lesson: Lesson, task: Task, outcomes: Sequence[Outcome], stopped: str 
         return TaskResult(task, PASS)
     kinds = {e.outcome.kind for e in evidence if e.wrong}
     if NOT_DONE in kinds:
-        return TaskResult(task, NOT_DONE_YET, lost, "the hole is still there")
+        text = next(e.outcome.message for e in evidence if e.outcome.kind == NOT_DONE)
+        return TaskResult(task, NOT_DONE_YET, lost, text)
     if stopped:
         verdict, _, reason = stopped.partition(": ")
         return TaskResult(task, verdict, lost, reason)

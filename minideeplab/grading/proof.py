@@ -2,7 +2,8 @@
 
 Solved it gets all points; with its holes none, and every task is "not done"; with one task solved
 exactly that task's points; every known wrong answer loses exactly the cases that it declares and
-gets its hint; and every case is lost by some wrong answer, so that none is there in vain.
+gets its hint; every case is lost by some wrong answer, so that none is there in vain; and a build
+for students gives nothing away.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import ast
 from collections.abc import Iterator
 from typing import Any
 
+from minideeplab.grading.build import STUDENT, contents
 from minideeplab.grading.judge import NOT_DONE_YET, PASS, TaskResult, judge, run_trusted
+from minideeplab.grading.leaks import find_leaks
 from minideeplab.grading.loading import load_definitions
 from minideeplab.grading.model import ALL, Lesson, Task, WrongAnswer
 from minideeplab.grading.source import fill_hole, punch_holes, solutions, split_cells
@@ -23,6 +26,8 @@ def prove(lesson: Lesson) -> list[str]:
     faults = list(_structure(lesson, text))
     if faults:
         return faults
+    leaks = find_leaks(lesson, text, contents(lesson, STUDENT))
+    faults += [f"a build for students leaks: {leak}" for leak in leaks]
     faults += _solved(lesson, text)
     faults += _skeleton(lesson, text)
     for task in lesson.tasks:

@@ -1,0 +1,160 @@
+"""Running a student's function at arm's length: another process, with a clock and limits."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import minideeplab
+from minideeplab.grading.judge import CRASH, TIME_OUT
+from minideeplab.grading.model import Lesson, Task
+from minideeplab.grading.outcome import MISSING, Outcome
+from minideeplab.grading.source import Cell
+from minideeplab.grading.wire import decode_outcome, encode_case
+
+MEMORY = 2048
+"""Default limit of a task's memory, MiB; Python and NumPy take about 200 of them."""
+
+LONGEST = 16 * 2**20
+"""Bytes of answers that are read; no task's results come near."""
+
+_START = (
+    "import sys; sys.path.append({root!r}); from minideeplab.grading.worker import main; main()"
+)
+_KEPT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NUMBA_ENABLE_CUDASIM")
+
+
+def run_apart(
+    lesson: Lesson, task: Task, cells: Sequence[Cell], file: str,
+    memory: int = MEMORY, seconds: float | None = None,
+) -> tuple[list[Outcome], str]:  # fmt: skip
+    """Run a task's function from a student's cells on all cases, in a process of its own.
+
+    Args:
+        lesson: where the task is from.
+        task: the task.
+        cells: of the student's file.
+        file: its name, for the lines of errors.
+        memory: the most that the process may take, MiB.
+        seconds: the most time for all cases together; the task's own by default.
+
+    Returns:
+        An outcome for each case, and why the process was stopped, as `judge` wants it.
+    """
+    seconds = task.seconds if seconds is None else seconds
+    request = _request(lesson, task, cells, file, memory, seconds)
+    with tempfile.TemporaryDirectory() as folder:
+        answers, ended = _converse(request, folder, seconds)
+    outcomes = _outcomes(answers, len(task.cases))
+    complete = all(outcome.kind != MISSING for outcome in outcomes)
+    return outcomes, "" if complete else _reason(ended, seconds)
+
+
+def _request(
+    lesson: Lesson, task: Task, cells: Sequence[Cell], file: str, memory: int, seconds: float
+) -> bytes:
+    given = lesson.folder / "given.py"
+    return json.dumps(
+        {
+            "cells": [asdict(cell) for cell in cells],
+            "file": file,
+            "function": task.function,
+            "cases": [encode_case(case) for case in task.cases],
+            "given": given.read_text(encoding="utf-8") if given.is_file() else None,
+            "lent": list(lesson.about.allow),
+            "memory": memory,
+            "seconds": seconds,
+        }
+    ).encode()
+
+
+def _converse(request: bytes, folder: str, seconds: float) -> tuple[bytes, int | None]:
+    """Return what the process wrote, and its exit status, None if the clock stopped it."""
+    root = str(Path(minideeplab.__file__).resolve().parents[1])
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-c", _START.format(root=root)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        cwd=folder, env=_environment(folder), start_new_session=os.name == "posix",
+    )  # fmt: skip
+    answers: list[bytes] = []
+    reader = threading.Thread(target=_read, args=(process.stdout, answers), daemon=True)
+    writer = threading.Thread(target=_write, args=(process.stdin, request), daemon=True)
+    reader.start()
+    writer.start()
+    try:
+        status: int | None = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        status = None
+    finally:
+        _kill(process)
+    reader.join(1.0)
+    return b"".join(answers), status
+
+
+def _environment(folder: str) -> dict[str, str]:
+    """Return a bare environment: none of the caller's secrets, one thread."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    return kept | dict.fromkeys(threads, "1") | dict.fromkeys(("HOME", "TMP", "TEMP"), folder)
+
+
+def _read(stream: IO[bytes], answers: list[bytes]) -> None:
+    """Collect what the process writes, up to `LONGEST`; closing the pipe then stops the process."""
+    total = 0
+    with stream:
+        while total < LONGEST and (piece := stream.read1(65536)):  # type: ignore[attr-defined]
+            answers.append(piece)
+            total += len(piece)
+
+
+def _write(stream: IO[bytes], request: bytes) -> None:
+    try:
+        with stream:
+            stream.write(request)
+    except OSError:  # the process ended before it had read all
+        return
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and whatever it started."""
+    if os.name == "posix":
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+    else:
+        process.kill()
+    process.wait()
+
+
+def _outcomes(answers: bytes, count: int) -> list[Outcome]:
+    """Read the lines; of several for one case the first counts, what cannot be read is dropped."""
+    found: dict[int, Outcome] = {}
+    for line in answers.decode("utf-8", "replace").splitlines():
+        try:
+            index, outcome = decode_outcome(line)
+        except ValueError:
+            continue
+        found.setdefault(index, outcome)
+    return [found.get(index, Outcome(MISSING)) for index in range(count)]
+
+
+def _reason(status: int | None, seconds: float) -> str:
+    if status is None or (status < 0 and -status == getattr(signal, "SIGXCPU", 0)):
+        return f"{TIME_OUT}: no answer within {seconds:g} s; does a loop never end?"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in _SIGNALS else str(-status)
+        return f"{CRASH}: the process was killed by {name}; was it out of memory?"
+    return f"{CRASH}: the process ended before the answer (exit status {status})"
+
+
+_SIGNALS: set[Any] = {int(number) for number in signal.Signals}

@@ -35,11 +35,11 @@ def elevate(features, scale, elevated, d, n, p):
 @device_function
 def find_simplex(elevated, vertex, rank, d, n, p):
     """Column p: the remainder-0 vertex and the ranks of the simplex around the point."""
-    side, half = elevated.dtype.type(d + 1), elevated.dtype.type(0.5)
+    side = elevated.dtype.type(d + 1)
     excess = 0
     for i in range(d + 1):
         value = elevated[i * n + p] * (elevated.dtype.type(1) / side)
-        quotient = int(round(value))  # halves to even, as the definition rounds
+        quotient = round(value)  # halves to even, as the definition rounds
         vertex[i * n + p] = quotient * (d + 1)
         excess += quotient
     for i in range(d + 1):

@@ -73,7 +73,7 @@ def blur_axes(vertices: Any, spare: Any, neighbours: Any, reverse: bool) -> tupl
 
 
 def filter_lattice(lattice: Lattice, values: np.ndarray, reverse: bool = False) -> np.ndarray:
-    """Filter ``values`` (C, N) with the lattice's Gaussian K, or with its adjoint if ``reverse``."""
+    """Filter ``values`` (C, N) with the lattice's Gaussian K, or its adjoint if ``reverse``."""
     tables, (labels, n) = on_device(lattice), values.shape
     dtype = values.dtype
     rows = xp.ascontiguousarray(to_device(values).T)  # (N, C)

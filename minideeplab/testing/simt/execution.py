@@ -1,0 +1,274 @@
+"""Threads of a grid as plain Python, one at a time: each runs until a barrier or its end."""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from types import CellType, FunctionType, ModuleType, SimpleNamespace
+from typing import Any
+
+import numba
+import numpy as np
+
+from minideeplab.testing.simt.memory import Fatal, Problem, TracedArray
+
+
+class Grid:
+    """A kernel on a grid of blocks and threads; see ``check``."""
+
+    def __init__(self, kernel: Callable, blocks: int | Sequence[int], threads: int | Sequence[int]):
+        self.blocks, self.threads = _three(blocks), _three(threads)
+        self.now = (0, 0, 0)  # block, thread, epoch
+        self.block: Block | None = None
+        self.cuda = device_side(self)
+        known: dict[int, Callable] = {}
+        self.kernel = rebind(_plain(kernel), self.cuda, known)
+        names = {name for f in known.values() for name in f.__code__.co_names}
+        self.has_barriers = "syncthreads" in names
+
+    def run(self, args: Sequence[Any]) -> list[Problem]:
+        """Execute the grid, block by block, and return the problems."""
+        names = list(inspect.signature(self.kernel).parameters)
+        traced, arrays = [], []
+        for name, value in zip(names, args, strict=True):
+            if isinstance(value, np.ndarray) and value.ndim:
+                value = TracedArray(value, name, self)
+                arrays.append(value)
+            traced.append(value)
+        with np.errstate(all="ignore"):
+            try:
+                for number, place in enumerate(_points(self.blocks)):
+                    self.block = Block(self, number, place)
+                    self.block.run(traced)
+                    arrays += self.block.shared
+            except Fatal as fatal:
+                return [fatal.problem]
+        return [problem for array in arrays for problem in array.races()]
+
+
+class Block:
+    """The threads of one block, and what they share."""
+
+    def __init__(self, grid: Grid, number: int, place: tuple[int, int, int]):
+        self.grid, self.number, self.place = grid, number, place
+        self.shared: list[TracedArray] = []
+        self.epoch = 0
+        self.threads = [
+            Thread(self, number, place) for number, place in enumerate(_points(grid.threads))
+        ]
+        self.current = self.threads[0]
+
+    def run(self, args: Sequence[Any]) -> None:
+        """Run all threads from barrier to barrier."""
+        if not self.grid.has_barriers:
+            for thread in self.threads:
+                self.enter(thread)
+                self.grid.kernel(*args)
+            return
+        try:
+            for thread in self.threads:
+                thread.start(args)
+            while True:
+                for thread in self.threads:
+                    if not thread.ended:
+                        self.enter(thread)
+                        thread.go_on()
+                if all(thread.ended for thread in self.threads):
+                    return
+                self._check_barrier()
+                self.epoch += 1
+        finally:
+            for thread in self.threads:
+                thread.dismiss()
+
+    def enter(self, thread: Thread) -> None:
+        """Make a thread the one that runs."""
+        self.current = thread
+        self.grid.now = (self.number, thread.number, self.epoch)
+
+    def _check_barrier(self) -> None:
+        """All threads must have come to one barrier, the same."""
+        places = {thread.number: thread.barrier for thread in self.threads}
+        for number, barrier in places.items():
+            if barrier != places[0]:
+                raise Fatal(
+                    "barrier",
+                    f"block {self.number}: thread 0 {_whereabouts(places[0])}, thread {number} "
+                    f"{_whereabouts(barrier)}; all threads of a block must come to a barrier",
+                )
+
+
+class Thread:
+    """One thread of a block, on a thread of Python's that runs only when it is told to."""
+
+    def __init__(self, block: Block, number: int, place: tuple[int, int, int]):
+        self.block, self.number, self.place = block, number, place
+        self.ended, self.dismissed = False, False
+        self.barrier: tuple[int, ...] | None = None  # line numbers, from the kernel to the barrier
+        self.shared_arrays = 0
+        self._turn, self._back = threading.Semaphore(0), threading.Semaphore(0)
+        self._error: BaseException | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self, args: Sequence[Any]) -> None:
+        """Get ready; nothing of the kernel runs before `go_on`."""
+        self._thread = threading.Thread(target=self._main, args=(args,), daemon=True)
+        self._thread.start()
+
+    def go_on(self) -> None:
+        """Run up to the next barrier or the end, and raise what the kernel raises."""
+        self._turn.release()
+        self._back.acquire()
+        if self._error is not None:
+            raise self._error
+
+    def wait(self) -> None:
+        """Called by the kernel: stop at a barrier until all have come."""
+        self.barrier = _lines(self.block.grid.kernel.__code__)
+        self._back.release()
+        self._turn.acquire()
+        if self.dismissed:
+            raise SystemExit
+        self.barrier = None
+
+    def dismiss(self) -> None:
+        """End a thread that was left at a barrier."""
+        self.dismissed = True
+        self._turn.release()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _main(self, args: Sequence[Any]) -> None:
+        self._turn.acquire()
+        if not self.dismissed:
+            try:
+                with np.errstate(all="ignore"):
+                    self.block.grid.kernel(*args)
+            except SystemExit:
+                pass
+            except BaseException as error:
+                self._error = error
+        self.ended, self.barrier = True, None
+        self._back.release()
+
+
+def device_side(grid: Grid) -> SimpleNamespace:
+    """What ``cuda`` is to a kernel that the checker runs."""
+
+    def position(axes: int, start: Callable[[int], int]) -> Any:
+        values = tuple(start(axis) for axis in range(axes))
+        return values[0] if axes == 1 else values
+
+    def grid_position(axes: int) -> Any:
+        block, thread = grid.block.place, grid.block.current.place
+        return position(axes, lambda a: block[a] * grid.threads[a] + thread[a])
+
+    def shared(shape: Any, dtype: Any) -> TracedArray:
+        block, thread = grid.block, grid.block.current
+        number = (
+            thread.shared_arrays
+        )  # the same in all threads, as it is the same place in the text
+        thread.shared_arrays += 1
+        if number == len(block.shared):
+            memory = np.zeros(shape, _dtype(dtype))
+            block.shared.append(TracedArray(memory, f"shared array {number}", grid, fresh=True))
+        return block.shared[number]
+
+    def local(shape: Any, dtype: Any) -> TracedArray:
+        return TracedArray(np.zeros(shape, _dtype(dtype)), "local array", grid, fresh=True)
+
+    namespace = _Namespace(grid)
+    namespace.grid = grid_position
+    namespace.gridsize = lambda n: position(n, lambda a: grid.blocks[a] * grid.threads[a])
+    namespace.syncthreads = lambda: grid.block.current.wait()
+    namespace.shared = SimpleNamespace(array=shared)
+    namespace.local = SimpleNamespace(array=local)
+    namespace.atomic = SimpleNamespace(
+        add=lambda a, i, v: a.update(i, lambda old: old + v),
+        max=lambda a, i, v: a.update(i, lambda old: max(old, v)),
+        min=lambda a, i, v: a.update(i, lambda old: min(old, v)),
+        exch=lambda a, i, v: a.update(i, lambda old: v),
+        cas=lambda a, i, expected, v: a.update(i, lambda old: v if old == expected else old),
+    )
+    return namespace
+
+
+class _Namespace(SimpleNamespace):
+    """``cuda`` with the indices of the thread that runs now."""
+
+    def __init__(self, grid: Grid):
+        super().__init__(_grid=grid)
+
+    threadIdx = property(lambda self: _xyz(self._grid.block.current.place))
+    blockIdx = property(lambda self: _xyz(self._grid.block.place))
+    blockDim = property(lambda self: _xyz(self._grid.threads))
+    gridDim = property(lambda self: _xyz(self._grid.blocks))
+
+
+def rebind(function: FunctionType, cuda: Any, known: dict[int, Callable]) -> FunctionType:
+    """A copy of a kernel, and of all functions that it calls, that sees another ``cuda``."""
+    if id(function) in known:
+        return known[id(function)]
+    names = dict(function.__globals__)
+    copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+    known[id(function)] = copy
+
+    def replaced(value: Any) -> Any:
+        if isinstance(value, ModuleType) and value.__name__.startswith("numba.cuda"):
+            return cuda
+        if callable(getattr(value, "py_func", None)):
+            return rebind(value.py_func, cuda, known)
+        return value
+
+    for name in function.__code__.co_names:
+        if name in names:
+            names[name] = replaced(names[name])
+    if function.__closure__ is None:
+        return copy
+    cells = tuple(CellType(replaced(cell.cell_contents)) for cell in function.__closure__)
+    copy = FunctionType(copy.__code__, names, copy.__name__, copy.__defaults__, cells)
+    known[id(function)] = copy
+    return copy
+
+
+def _plain(kernel: Any) -> FunctionType:
+    return getattr(kernel, "py_func", kernel)
+
+
+def _dtype(kind: Any) -> np.dtype:
+    if isinstance(kind, numba.types.Type):
+        return numba.np.numpy_support.as_dtype(kind)
+    return np.dtype(kind)
+
+
+def _three(size: int | Sequence[int]) -> tuple[int, int, int]:
+    size = (size,) if isinstance(size, int) else tuple(size)
+    return (*size, 1, 1)[:3] if len(size) < 3 else size
+
+
+def _points(size: tuple[int, int, int]) -> list[tuple[int, int, int]]:
+    """All (x, y, z), x fastest, as the hardware numbers them."""
+    x, y, z = map(range, size)
+    return [(a, b, c) for c, b, a in itertools.product(z, y, x)]
+
+
+def _xyz(place: tuple[int, int, int]) -> SimpleNamespace:
+    return SimpleNamespace(x=place[0], y=place[1], z=place[2])
+
+
+def _lines(kernel: Any) -> tuple[int, ...]:
+    """Line numbers of the calls from the kernel's text down to the barrier."""
+    lines, frame = [], sys._getframe(3)
+    while frame is not None:
+        lines.append(frame.f_lineno)
+        if frame.f_code is kernel:
+            break
+        frame = frame.f_back
+    return tuple(reversed(lines))
+
+
+def _whereabouts(barrier: tuple[int, ...] | None) -> str:
+    return "has ended" if barrier is None else f"waits in line {barrier[-1]}"

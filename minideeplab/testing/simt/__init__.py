@@ -40,8 +40,8 @@ def check(
         blocks, threads: a number or up to three, x first, as in ``kernel[blocks, threads]``.
         args: NumPy arrays, which are written to as a GPU would, and numbers.
 
-    Bounds, barriers and uninitialised memory end the run at once; races are collected, one for
-    each array. What the kernel itself raises is passed on.
+    Wrong bounds and barriers end the run at once; the others are collected, one for each array.
+    What the kernel itself raises is passed on.
     """
     return Grid(kernel, blocks, threads).run(args)
 

@@ -43,10 +43,10 @@ class Grid:
                 for number, place in enumerate(_points(self.blocks)):
                     self.block = Block(self, number, place)
                     self.block.run(traced)
-                    arrays += self.block.shared
+                    arrays += self.block.shared + self.block.local
             except Fatal as fatal:
                 return [fatal.problem]
-        return [problem for array in arrays for problem in array.races()]
+        return [problem for array in arrays for problem in array.problems()]
 
 
 class Block:
@@ -55,6 +55,7 @@ class Block:
     def __init__(self, grid: Grid, number: int, place: tuple[int, int, int]):
         self.grid, self.number, self.place = grid, number, place
         self.shared: list[TracedArray] = []
+        self.local: list[TracedArray] = []
         self.epoch = 0
         self.threads = [
             Thread(self, number, place) for number, place in enumerate(_points(grid.threads))
@@ -178,7 +179,9 @@ def device_side(grid: Grid) -> SimpleNamespace:
         return block.shared[number]
 
     def local(shape: Any, dtype: Any) -> TracedArray:
-        return TracedArray(np.zeros(shape, _dtype(dtype)), "local array", grid, fresh=True)
+        memory = np.zeros(shape, _dtype(dtype))
+        grid.block.local.append(TracedArray(memory, "local array", grid, fresh=True))
+        return grid.block.local[-1]
 
     namespace = _Namespace(grid)
     namespace.grid = grid_position
@@ -212,8 +215,8 @@ def rebind(function: FunctionType, cuda: Any, known: dict[int, Callable]) -> Fun
     """A copy of a kernel, and of all functions that it calls, that sees another ``cuda``."""
     if id(function) in known:
         return known[id(function)]
-    names = dict(function.__globals__)
-    copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__)
+    names, cells = dict(function.__globals__), tuple(CellType() for _ in function.__closure__ or ())
+    copy = FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
     known[id(function)] = copy
 
     def replaced(value: Any) -> Any:
@@ -226,11 +229,8 @@ def rebind(function: FunctionType, cuda: Any, known: dict[int, Callable]) -> Fun
     for name in function.__code__.co_names:
         if name in names:
             names[name] = replaced(names[name])
-    if function.__closure__ is None:
-        return copy
-    cells = tuple(CellType(replaced(cell.cell_contents)) for cell in function.__closure__)
-    copy = FunctionType(copy.__code__, names, copy.__name__, copy.__defaults__, cells)
-    known[id(function)] = copy
+    for cell, old in zip(cells, function.__closure__ or (), strict=True):
+        cell.cell_contents = replaced(old.cell_contents)
     return copy
 
 

@@ -51,6 +51,7 @@ class TracedArray:
     def __init__(self, array: np.ndarray, name: str, where: Any, fresh: bool = False):
         self.array, self.name, self.where = array, name, where
         self.written = np.zeros(array.shape, bool) if fresh else None
+        self.unwritten: str | None = None
         self.log: dict[tuple[int, ...], set[Access]] = defaultdict(set)
 
     shape = property(lambda self: self.array.shape)
@@ -92,18 +93,20 @@ class TracedArray:
                 )
         place = tuple(map(int, place))
         if self.written is not None:
-            if kind != "write" and not self.written[place]:
-                raise Fatal(
-                    "uninitialised",
+            if kind != "write" and not self.written[place] and self.unwritten is None:
+                self.unwritten = (
                     f"{self.name}[{_text(place)}]: thread {thread} of block {block} reads what "
-                    "nobody wrote",
+                    "nobody wrote"
                 )
             self.written[place] = True
         self.log[place].add(Access(block, thread, epoch, kind))
         return place
 
-    def races(self) -> Iterator[Problem]:
-        """Yield the first race in the log, if there is any, with the number of elements raced."""
+    def problems(self) -> Iterator[Problem]:
+        """Yield the first race in the log, if there is any, with the number of elements raced.
+
+        Without a race, yield the first read of memory that nobody had written.
+        """
         raced = {}
         for place, accesses in self.log.items():
             pair = conflict(accesses)
@@ -113,6 +116,8 @@ class TracedArray:
             place, (a, b) = min(raced.items())
             more = f" ({len(raced)} elements in all)" if len(raced) > 1 else ""
             yield Problem("race", f"{self.name}[{_text(place)}]{more}: {_versus(a, b)}")
+        elif self.unwritten:
+            yield Problem("uninitialised", self.unwritten)
 
 
 def conflict(accesses: set[Access]) -> tuple[Access, Access] | None:

@@ -12,8 +12,8 @@ from minideeplab.arrays import to_host
 from minideeplab.backends.cuda.crf.embedding import embed
 from minideeplab.backends.cuda.crf.hashing import EMPTY, connect, gather_keys, insert
 from minideeplab.backends.cuda.device import flat, to_device, xp
-from minideeplab.backends.numba_cpu.crf.lattice import place_values
 from minideeplab.crf import lattice as definition
+from minideeplab.crf.keys import place_values
 from minideeplab.crf.lattice import Lattice
 
 

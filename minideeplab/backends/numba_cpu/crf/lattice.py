@@ -8,9 +8,8 @@ from minideeplab.backends.numba_cpu.crf import hashing
 from minideeplab.backends.numba_cpu.crf.filtering import ChainedLattice, chain
 from minideeplab.backends.numba_cpu.threads import parallel_for
 from minideeplab.crf import lattice as definition
+from minideeplab.crf.keys import place_values
 from minideeplab.crf.lattice import Lattice
-
-KEY_BITS = 62
 
 
 def build_lattice(features: np.ndarray, lanes: int = 4) -> Lattice:
@@ -49,24 +48,6 @@ def build_lattice(features: np.ndarray, lanes: int = 4) -> Lattice:
         alpha=1 / (1 + 2.0**-d),
         chains=chain(neighbours),
     )
-
-
-def place_values(features: np.ndarray) -> np.ndarray | None:
-    """Place values of the D+1 coordinates in a vertex's key, then their sum; None if it won't fit.
-
-    A digit must hold all that a coordinate may be: the range of the elevated features and some
-    steps of the lattice to either side. The last coordinate, minus the sum of the others, has none.
-    """
-    d = len(features)
-    spread = np.ptp(features, axis=1).astype(np.float64) * definition.elevation_scale(d)
-    ranges = [spread[j:].sum() + (j * spread[j - 1] if j else 0) for j in range(d)]
-    digits = np.ceil(ranges) + 4 * (d + 1)
-    if np.log2(digits).sum() > KEY_BITS:
-        return None
-    places = np.zeros(d + 2, np.int64)
-    places[:d] = np.cumprod(np.append(1, digits[:-1])).astype(np.int64)
-    places[-1] = places.sum()
-    return places
 
 
 def find_neighbours(

@@ -1,0 +1,86 @@
+"""Wrong answers to task 3.2."""
+
+import numpy as np
+
+from minideeplab.grading import wrong
+from minideeplab.grading.model import ALL
+
+
+def windows(x, k, stride, padding, fill=-np.inf):
+    """Return every window of the padded picture (C, P, Q, k k), and the places (P, Q, k k)."""
+    channels, height, width = x.shape
+    padded = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2), constant_values=fill)
+    places = np.arange(height * width).reshape(height, width)
+    places = np.pad(places, padding, constant_values=-1)
+    rows, columns = ((n + 2 * padding - k) // stride + 1 for n in (height, width))
+    parts = []
+    for p, q in np.ndindex(rows, columns):
+        place = slice(p * stride, p * stride + k), slice(q * stride, q * stride + k)
+        parts.append((padded[:, *place].reshape(channels, -1), places[place].ravel()))
+    values = np.stack([part[0] for part in parts], axis=1)
+    numbers = np.stack([part[1] for part in parts])
+    return values.reshape(channels, rows, columns, -1), numbers.reshape(rows, columns, -1)
+
+
+def choose(values, numbers):
+    """Return the maxima and their numbers."""
+    best = values.argmax(axis=-1)
+    numbers = np.broadcast_to(numbers, values.shape)
+    return values.max(axis=-1), np.take_along_axis(numbers, best[..., None], -1)[..., 0]
+
+
+@wrong(
+    "3.2",
+    loses=("all pixels negative",),
+    hint="The padding wins where all pixels are negative; zero is not small enough.",
+)
+def pads_with_zeros(x, k, stride, padding):
+    return choose(*windows(x, k, stride, padding, fill=0.0))
+
+
+@wrong(
+    "3.2",
+    loses=("ties",),
+    hint="At a tie the last pixel wins; the first in reading order should.",
+)
+def last_of_a_tie(x, k, stride, padding):
+    values, numbers = windows(x, k, stride, padding)
+    return choose(values[..., ::-1], numbers[..., ::-1])
+
+
+@wrong("3.2", loses=ALL, hint="The index counts within the window, not within the picture.")
+def counts_in_the_window(x, k, stride, padding):
+    values, _ = windows(x, k, stride, padding)
+    return values.max(axis=-1), values.argmax(axis=-1)
+
+
+@wrong(
+    "3.2",
+    loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative"),
+    hint="The index counts in the padded picture; take the padding off both coordinates.",
+)
+def counts_in_the_padded_picture(x, k, stride, padding):
+    y, index = choose(*windows(x, k, stride, padding))
+    i, j = np.divmod(index, x.shape[2])
+    return y, (i + padding) * (x.shape[2] + 2 * padding) + j + padding
+
+
+@wrong(
+    "3.2",
+    loses=ALL,
+    hint="Pixel (i, j) is number i W + j: a row has W pixels, not H.",
+)
+def counts_by_the_height(x, k, stride, padding):
+    y, index = choose(*windows(x, k, stride, padding))
+    i, j = np.divmod(index, x.shape[2])
+    return y, i * x.shape[1] + j
+
+
+@wrong(
+    "3.2",
+    loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative", "ties",
+           "stride 3, window 2"),
+    hint="The window steps by its own size; it should step by the stride.",
+)  # fmt: skip
+def steps_by_k(x, k, stride, padding):
+    return choose(*windows(x, k, k, padding))

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from minideeplab.cli._executor import executor_options
+
 if TYPE_CHECKING:
     import numpy as np
 
     from minideeplab.evaluation import Tally
-
-
-def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--jobs`` and ``--dask``, for ``executors.open_executor``."""
-    jobs = click.option(
-        "--jobs",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Processes that share the pictures.",
-    )
-    dask = click.option(
-        "--dask",
-        metavar="ADDRESS",
-        help="Use a Dask cluster instead: tcp://HOST:PORT, or local for --jobs workers here.",
-    )
-    return jobs(dask(function))
 
 
 @click.command()

@@ -1,0 +1,79 @@
+"""``minideeplab experiment``: repeat the paper's tables, small."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from minideeplab.cli._executor import executor_options
+
+NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf-search")
+
+
+@click.command()
+@click.argument("name", type=click.Choice(NAMES))
+@click.option("--data", default="shapes", show_default=True,
+              help="shapes, camvid:FOLDER, voc:FOLDER or own:FOLDER.")  # fmt: skip
+@click.option("--split", default="train", show_default=True, help="Split to train on.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.")
+@click.option("--iterations", type=click.IntRange(1),
+              help="Of the longest run.  [shapes: 400; others: 3000]")  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1), help="Crops of an iteration.  [8]")
+@click.option("--crop", type=int, nargs=2,
+              help="Height and width, 8k+1.  [shapes: 97 97; others: 193 257]")  # fmt: skip
+@click.option("--trunk", default="small", show_default=True, type=click.Choice(["small", "vgg16"]),
+              help="Under the heads: one that learns from scratch, or VGG-16.")  # fmt: skip
+@click.option("--width", default=0.125, show_default=True, type=click.FloatRange(0.01, 1),
+              help="Part of the authors' filters; 1 for all.")  # fmt: skip
+@click.option("--init", help="Weights to start from: a file or official name, for --trunk vgg16.")
+@click.option("--weights", help="What trimap and crf-search score.  [bundled ones for the data]")
+@click.option("--pictures", type=click.IntRange(1), help="Score the first pictures of val only.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of chance.")
+@executor_options
+def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -> None:
+    """Repeat one of the paper's experiments; write NAME.md, NAME.csv and NAME.png to --out.
+
+    \b
+      variants       table 3: LargeFOV, ASPP-S, ASPP-L before and after the CRF
+      field-of-view  table 1: kernel size and rate; parameters, field of view, speed
+      schedules      table 2: step against poly, batch size, iterations
+      multi-scale    table 4: three input sizes fused by maximum; scale augmentation
+      trimap         figure 10: mean IoU around boundaries, before and after the CRF
+      crf-search     section 4.1: search for the CRF's parameters, coarse to fine
+
+    Heads have the authors' kernels and rates on networks small enough for a laptop: minutes on
+    the synthetic scenes. Trained networks stay in OUT/runs, and an interrupted experiment goes on
+    with the same command.
+
+    \b
+    Examples:
+      minideeplab experiment variants --out results
+      minideeplab experiment trimap --data camvid:../camvid --out results
+      minideeplab experiment variants --data voc:VOCdevkit --split trainaug --trunk vgg16 \\
+          --width 1 --init vgg16-caffe --iterations 20000 --crop 321 321 --out results
+    """
+    from minideeplab import executors, experiments
+
+    command_line = given_command(click.get_current_context())
+    with executors.open_executor(jobs, dask) as executor:
+        setup = experiments.Setup(out=out, executor=executor, **options)
+        outcome = experiments.run(name, setup)
+    paths = outcome.write(out, name, command_line)
+    click.echo(paths[0].read_text(encoding="utf-8"))
+    click.echo("\n".join(map(str, paths)))
+
+
+def given_command(context: click.Context) -> str:
+    """Return the command line that was given, for those who want to repeat it."""
+    words = ["minideeplab", str(context.info_name)]
+    for parameter in context.command.params:
+        if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            value = context.params[parameter.name]
+            values = value if isinstance(value, tuple) else (value,)
+            words += [] if isinstance(parameter, click.Argument) else [parameter.opts[0]]
+            words += map(str, values)
+    return shlex.join(words)

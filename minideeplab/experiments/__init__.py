@@ -1,0 +1,32 @@
+"""The paper's tables and figures as commands, at a size that a laptop carries.
+
+Each module here has a ``run(setup) -> Outcome``; ``EXPERIMENTS`` names them. ``results`` holds
+what the commands in its tables gave.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from minideeplab.experiments.outcome import Outcome
+from minideeplab.experiments.setup import Setup
+
+__all__ = ["EXPERIMENTS", "Outcome", "Setup", "run"]
+
+#: name: what of the paper (arXiv 1606.00915) it repeats. The module's name has _ for -.
+EXPERIMENTS = {
+    "variants": "table 3: LargeFOV, ASPP-S and ASPP-L before and after the CRF",
+    "field-of-view": "table 1: kernel size and rate of fc6",
+    "schedules": "table 2: step against poly, batch size, iterations",
+    "multi-scale": "table 4: multi-scale input with maximum fusion, scale augmentation",
+    "trimap": "figure 10: mean IoU in bands around the boundaries, before and after the CRF",
+    "crf-search": "section 4.1: search for the CRF's parameters on a part of val, coarse to fine",
+}
+
+
+def run(name: str, setup: Setup) -> Outcome:
+    """Run the experiment called ``name``; raises ValueError for another name."""
+    if name not in EXPERIMENTS:
+        raise ValueError(f"experiment: {name!r}, expected one of {', '.join(EXPERIMENTS)}")
+    module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    return module.run(setup)

@@ -1,0 +1,62 @@
+"""Table 1: kernel size and rate of fc6, which set the field of view and the parameters."""
+
+from __future__ import annotations
+
+from minideeplab.experiments.net import field_of_view, full_parameters
+from minideeplab.experiments.outcome import Outcome, plot
+from minideeplab.experiments.setup import Setup
+from minideeplab.models.deeplab import Variant
+
+#: (kernel, rate, filters): mean IoU on VOC 2012 val before and after the CRF, training pictures/s.
+PAPER = {
+    (7, 4, 4096): (64.38, 67.64, 1.44),
+    (4, 4, 4096): (59.80, 63.74, 2.90),
+    (4, 8, 4096): (63.41, 67.14, 2.90),
+    (3, 12, 1024): (62.25, 67.64, 4.84),
+}
+BEFORE, AFTER, SPEED = "mean IoU, %", "with CRF, %", "trained pictures/s"
+
+
+def run(setup: Setup) -> Outcome:
+    """Train each kernel and rate alike; count, time and score."""
+    rows = []
+    for (kernel, rate, channels), (before, after, speed) in PAPER.items():
+        shape = Variant(rates=(rate,), pool5a=True, kernel=kernel, channels=channels)
+        net, trainer = setup.trained(f"kernel{kernel}-rate{rate}", shape)
+        seen = trainer.iteration * trainer.config.batch_size
+        rows.append(
+            {
+                "kernel": f"{kernel}x{kernel}",
+                "rate": rate,
+                "field of view": field_of_view(shape),
+                "parameters here": sum(p.size for p in net.parameters()),
+                "VGG-16, full width": full_parameters(shape),
+                SPEED: seen / max(1e-9, trainer.seconds),
+                BEFORE: setup.mean_iou(net),
+                AFTER: setup.mean_iou(net, crf=setup.crf()),
+                "paper's pictures/s": speed,
+                "paper, VOC, %": before,
+                "paper with CRF, %": after,
+            }
+        )
+    notes = [
+        *setup.notes(),
+        "The paper's parameters are 134.3, 65.1, 65.1 and 20.5 million; speeds depend on what "
+        "else the machine did.",
+    ]
+    title = "Kernel size and rate of fc6 (table 1)"
+    return Outcome(title, rows, _figure(rows), notes)
+
+
+def _figure(rows: list[dict]):
+    figure, axes = plot("parameters of the full-width network, millions")
+    for row in rows:
+        millions = row["VGG-16, full width"] / 1e6
+        label = f"{row['kernel']}, rate {row['rate']}, field of view {row['field of view']}"
+        points = axes.plot([millions] * 2, [row[BEFORE], row[AFTER]], "o-", label=label)
+        axes.plot(millions, row[AFTER], "*", color=points[0].get_color(), markersize=13)
+    axes.set_xscale("log")
+    axes.set_xticks([20, 50, 100, 150], ["20", "50", "100", "150"], minor=False)
+    axes.set_xticks([], minor=True)
+    axes.legend(fontsize=8, title="from before (dot) to after the CRF (star)", title_fontsize=8)
+    return figure

@@ -118,7 +118,7 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--lesson", "default", default="", help="Of files that do not say which they are of.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
-@click.option("--seconds", type=click.FloatRange(0.5), help="Time of a task; its own by default.")
+@click.option("--seconds", type=click.FloatRange(0.5), help="Processor time of a task.")
 @click.option(
     "--memory", type=click.IntRange(256), default=2048, show_default=True, help="MiB of a task."
 )

@@ -16,7 +16,7 @@ from minideeplab.grading.submissions import Submission, choose, find_submissions
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task's process may take: MiB of memory, and seconds (None: the task's own)."""
+    """What one task's process may take: MiB, and seconds of processor (None: the task's own)."""
 
     memory: int = MEMORY
     seconds: float | None = None
@@ -63,6 +63,7 @@ def grade(
         ValueError: there is no submission, or nothing says which lesson it is of.
     """
     loaded: dict[str, Lesson] = {}
+    default = find_lesson(default, lessons).number if default else ""
     chosen = []
     for candidates in find_submissions(path):
         first = candidates[0]
@@ -76,7 +77,7 @@ def grade(
             solved = (lesson.folder / "lesson.py").read_text(encoding="utf-8")
             first = choose(candidates, solved)
         chosen.append((first, lesson))
-    only = next(iter(loaded.values())) if len(loaded) == 1 else None  # whoever handed in nothing
+    only = next(iter(loaded.values())) if len(loaded) == 1 else None  # of who handed in nothing
     chosen = [(one, lesson or only) for one, lesson in chosen]
     return _grade_all(chosen, jobs, limits or Limits(), progress)
 

@@ -10,6 +10,7 @@ time of a call could have been replaced by then.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import sysconfig
@@ -47,13 +48,15 @@ def limit(memory: int, seconds: float) -> None:
         import resource
     except ImportError:
         return
-    size, time = memory * 2**20, int(seconds) + 1
-    for what, most in (
-        (resource.RLIMIT_AS, size), (resource.RLIMIT_CPU, time), (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-    ):  # fmt: skip
+    size, time = memory * 2**20, math.ceil(seconds)
+    for what, soft, hard in (
+        (resource.RLIMIT_AS, size, size),
+        (resource.RLIMIT_CPU, time, time + 1),  # SIGXCPU first, which says why
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_FSIZE, 0, 0),
+    ):
         try:
-            resource.setrlimit(what, (most, most))
+            resource.setrlimit(what, (soft, hard))
         except (ValueError, OSError):  # macOS does not limit address space
             continue
 

@@ -70,7 +70,7 @@ class Task:
         returns: names of the parts if a tuple is returned, such as ("dx", "dw").
         rtol: how far off a float may be, as a share of the array's largest magnitude. 1e-9 leaves
             room for any order of a float64 sum and is far below what a mistake makes.
-        seconds: how long all the cases may take together, the start of Python included.
+        seconds: how much processor time all the cases may take together, Python's start included.
     """
 
     id: str

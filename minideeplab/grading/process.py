@@ -24,6 +24,9 @@ from minideeplab.grading.wire import decode_outcome, encode_case
 MEMORY = 2048
 """Default limit of a task's memory, MiB; Python and NumPy take about 200 of them."""
 
+PATIENCE = 3.0
+"""Seconds on the clock for a second of processor time, since the machine may be busy."""
+
 LONGEST = 16 * 2**20
 """Bytes of answers that are read; no task's results come near."""
 
@@ -45,7 +48,7 @@ def run_apart(
         cells: of the student's file.
         file: its name, for the lines of errors.
         memory: the most that the process may take, MiB.
-        seconds: the most time for all cases together; the task's own by default.
+        seconds: the most processor time for all cases together; the task's own by default.
 
     Returns:
         An outcome for each case, and why the process was stopped, as `judge` wants it.
@@ -91,7 +94,7 @@ def _converse(request: bytes, folder: str, seconds: float) -> tuple[bytes, int |
     reader.start()
     writer.start()
     try:
-        status: int | None = process.wait(seconds)
+        status: int | None = process.wait(PATIENCE * seconds)
     except subprocess.TimeoutExpired:
         status = None
     finally:
@@ -150,7 +153,7 @@ def _outcomes(answers: bytes, count: int) -> list[Outcome]:
 
 def _reason(status: int | None, seconds: float) -> str:
     if status is None or (status < 0 and -status == getattr(signal, "SIGXCPU", 0)):
-        return f"{TIME_OUT}: no answer within {seconds:g} s; does a loop never end?"
+        return f"{TIME_OUT}: no answer within {seconds:g} s of computing; does a loop never end?"
     if status < 0:
         name = signal.Signals(-status).name if -status in _SIGNALS else str(-status)
         return f"{CRASH}: the process was killed by {name}; was it out of memory?"

@@ -17,7 +17,7 @@ GRADES = "grades"
 """Folder of the class' results, not a student."""
 
 _STANDARD = re.compile(r"lesson_(\d\d)")
-_HEADER = re.compile(r"# lesson: (\w+)")
+_HEADER = re.compile(r"# lesson: (\d\d)_\w+")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Submission:
 
     Attributes:
         name: the student's folder or file.
-        lesson: number or name of the lesson, "" if the file does not say.
+        lesson: number of the lesson, such as "02", "" if the file does not say.
         file: name of the file that counts, "" if there is none.
         cells: its cells.
         problem: why it cannot be read, "" if it can.
@@ -59,7 +59,7 @@ def find_submissions(path: Path) -> list[list[Submission]]:
     if flat:
         return [group for stem in sorted({f.stem for f in flat})
                 for group in _group([f for f in flat if f.stem == stem], stem)]  # fmt: skip
-    folders = sorted(p for p in path.iterdir() if p.is_dir() and p.name[0] not in "._")
+    folders = sorted(p for p in path.iterdir() if p.is_dir() and not p.name.startswith((".", "__")))
     found = []
     for folder in folders:
         files = _candidates(folder.rglob("*"))
@@ -107,10 +107,10 @@ def read(path: Path, name: str) -> Submission:
             text = path.read_bytes().decode("utf-8-sig")
             if path.suffix == ".ipynb":
                 cells, said = read_notebook(text)
+                header = _HEADER.fullmatch(f"# lesson: {said}")
             else:
-                header = _HEADER.search(text)
-                cells, said = split_cells(text), header[1] if header else ""
-            lesson = said or lesson
+                cells, header = split_cells(text), _HEADER.search(text)
+            lesson = header[1] if header else lesson
         except ValueError as error:  # not UTF-8, or not a notebook
             problem = f"cannot be read: {error}"
     return Submission(name, lesson, path.name, tuple(cells), problem)

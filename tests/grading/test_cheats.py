@@ -1,0 +1,125 @@
+"""A student's code in its own process: cheats gain nothing and cost only their own task."""
+
+from __future__ import annotations
+
+import pytest
+from small_lesson import LESSON, answer
+
+from minideeplab.grading.grade import Limits, grade, grade_task
+from minideeplab.grading.source import split_cells
+from minideeplab.grading.submissions import Submission
+from minideeplab.grading.wire import decode_outcome
+
+
+def judged(lesson, text, task="1.1", limits=None):
+    one = Submission("student", "01", "lesson_01.py", tuple(split_cells(text)))
+    return grade_task(one, lesson, lesson.task(task), limits or Limits())
+
+
+FORGE = """
+import json, os
+line = {"case": 0, "kind": "value", "value": True, "error": "", "message": "", "line": 0,
+        "verdict": "pass", "points": 9}
+for fd in range(3, 20):
+    for case in (0, 1):
+        try:
+            os.write(fd, (json.dumps({**line, "case": case}) + "\\n").encode())
+        except OSError:
+            pass
+os._exit(0)
+"""
+
+CHEATS = {
+    "leaves early": ("import sys\nsys.exit(0)", "crash", "SystemExit"),
+    "leaves at once": ("import os\nos._exit(0)", "crash", "exit status 0"),
+    "fills the memory": ("return np.ones(10**11)", "crash", "memory"),
+    "reads the cases": ("return open(CASES_FILE).read()", "crash", "reading files"),
+    "reads them by another door": (
+        "from pathlib import Path\nreturn Path(CASES_FILE).read_bytes()", "crash", "reading files",
+    ),
+    "reads its own environment": ("return open('/proc/self/environ').read()", "crash", "reading"),
+    "writes": ("open('x', 'w')", "crash", "writing files"),
+    "starts a program": ("import os\nos.system('true')", "crash", "os.system"),
+    "kills the judge": ("import os\nos.kill(os.getppid(), 9)", "crash", "os.kill"),
+    "looks for hidden objects": ("import gc\nreturn gc.get_objects()", "crash", "gc."),
+    "borrows the library": ("from minideeplab.ops import conv", "crash", "not lent"),
+    "borrows SciPy": ("import scipy.ndimage", "crash", "not lent"),
+    "opens a socket": ("import socket", "crash", "not lent"),
+    "forges the answer": (FORGE, "wrong", ""),
+    "equals everything": (
+        "class A:\n    def __eq__(self, _):\n        return True\nreturn A()", "crash", "no task",
+    ),
+    "prints a score": ("print('{\"case\": 0} score: 10/10')", "wrong", "nothing is returned"),
+    "hides behind escapes": ("raise ValueError('\\x1b[2J')", "crash", "ValueError"),
+    "nests without end": ("r = 0\nwhile True:\n    r = [r]\n    if id(r) % 997 == 0:\n"
+                          "        return [[[r]]]", "crash", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CHEATS)
+def test_cheats_gain_nothing(lesson, name):
+    body, verdict, hint = CHEATS[name]
+    body = body.replace("CASES_FILE", repr(str(lesson.folder / "cases.py")))
+    found = judged(lesson, answer("1.1", body))
+    assert (found.verdict, found.points) == (verdict, 0)
+    assert hint in found.hint
+
+
+def test_an_endless_loop_is_stopped(lesson):
+    found = judged(lesson, answer("1.1", "while True:\n    pass"), limits=Limits(seconds=1))
+    assert (found.verdict, found.lost) == ("time-out", ("three", "two"))
+    assert "no answer within 1 s" in found.hint
+
+
+PATCH = """
+import numpy.testing
+PATCHED = [setattr(np.testing, name, lambda *a, **k: None) for name in ("assert_allclose",)]
+ALWAYS = [setattr(np, name, lambda *a, **k: True) for name in ("allclose", "array_equal")]
+
+
+# %%
+def double"""
+
+
+def test_patched_numpy_judges_nothing(lesson):
+    text = answer("1.1", "return x").replace("\n\n# %%\ndef double", PATCH)
+    found = judged(lesson, text)
+    assert (found.verdict, found.hint) == ("wrong", "an argument is returned as it came")
+
+
+def test_a_cheat_costs_only_its_own_task(lesson, lessons, tmp_path):
+    (tmp_path / "lesson_01.py").write_text(answer("1.2", "import os\nos._exit(0)"))
+    (grade_,) = grade(tmp_path, lessons)
+    assert [r.verdict for r in grade_.results] == ["pass", "crash", "pass"]
+    assert (grade_.points, grade_.out_of) == (4, 6)
+
+
+def test_a_syntax_error_names_its_line(lesson):
+    text = LESSON.replace("def double(x: np.ndarray)", "def double(x: np.ndarray")
+    found = judged(lesson, text)
+    assert found.verdict == "crash" and "no function double; line 1" in found.hint
+    assert judged(lesson, text, "1.3").verdict == "pass"
+
+
+def test_a_function_left_out_is_not_done(lesson):
+    found = judged(lesson, LESSON.replace("def double", "def twice"))
+    assert (found.verdict, found.hint) == ("not done", "the file has no function double")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "", "1", "null", "{}", "[" * 10000, '{"case": 0}',
+        '{"case": "0", "kind": "value", "value": 1, "error": "", "message": "", "line": 0}',
+        '{"case": 0, "kind": "pass", "value": 1, "error": "", "message": "", "line": 0}',
+        '{"case": 0, "kind": "value", "value": {"array": "float64", "shape": [1000000000000], '
+        '"values": []}, "error": "", "message": "", "line": 0}',
+        '{"case": 0, "kind": "value", "value": {"array": "object", "shape": [0], "values": []}, '
+        '"error": "", "message": "", "line": 0}',
+        '{"case": 0, "kind": "value", "value": {"dict": [[{"list": []}, 1]]}, "error": "", '
+        '"message": "", "line": 0}',
+    ],
+)  # fmt: skip
+def test_nonsense_from_the_process_is_refused(line):
+    with pytest.raises(ValueError):
+        decode_outcome(line)

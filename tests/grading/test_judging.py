@@ -1,0 +1,192 @@
+"""Right and wrong values, and hints: known mistakes first, then general signs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from minideeplab.grading.compare import difference
+from minideeplab.grading.judge import CRASH, NOT_DONE_YET, PASS, WRONG, judge, run_trusted
+from minideeplab.grading.model import Case, Lesson, Task
+from minideeplab.grading.proof import prove
+
+
+def result(lesson, task, function):
+    task = lesson.task(task)
+    return judge(lesson, task, run_trusted(lesson, task, function))
+
+
+X = np.arange(6.0).reshape(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("expected", "got"),
+    [
+        (X, X + 1e-10),
+        (X, X.copy()),
+        (np.array([np.nan, np.inf]), np.array([np.nan, np.inf])),
+        (3, np.int32(3)),
+        (3, np.array(3)),
+        (0.5, np.float32(0.5)),
+        ((1, X), [1, X]),
+        ({"a": 1}, {"a": 1}),
+        (None, None),
+        ("same", "same"),
+        (np.arange(3), np.arange(3, dtype=np.int32)),
+        (np.zeros((0, 2)), np.zeros((0, 2))),
+    ],
+)
+def test_right(expected, got):
+    assert difference(expected, got, 1e-9) == ""
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "text"),
+    [
+        (X, X + 1e-3, "6 of 6 values wrong"),
+        (X, X.T, "shape (3, 2), expected (2, 3)"),
+        (X, X.astype(np.float32), "dtype float32"),
+        (X, X.astype(int), "dtype int64 (whole number)"),
+        (X, X.tolist(), "a list of 2"),
+        (X, None, "returned None"),
+        (X, np.where(X == 2, np.nan, X), "1 of 6 values wrong, the first at (0, 2): nan"),
+        (np.array([np.inf]), np.array([-np.inf]), "1 of 1"),
+        (np.array([True]), np.array([1]), "whole number"),
+        ((1, 2), (1, 3), "part 1"),
+        ((1, 2), 3, "expected a tuple"),
+        ((1, 2), (1, 2, 3), "3 parts"),
+        ({"a": 1}, {"b": 1}, "keys"),
+        (3, 4, "1 of 1 values wrong, the first: 4, expected 3"),
+        (3, "3", "str 3"),
+        (None, 0, "expected None"),
+        (True, 1, "whole number"),
+    ],
+)
+def test_wrong(expected, got, text):
+    assert text in difference(expected, got, 1e-9)
+
+
+def test_a_known_mistake_gets_its_hint(lesson):
+    found = result(lesson, "1.1", lambda x: x**2)
+    assert (found.verdict, found.hint, found.mistake) == (WRONG, "Squared, not doubled.", "squares")
+    assert found.lost == ("three", "two") and found.points == 0
+
+
+def test_verdicts(lesson):
+    def hole(x):
+        raise NotImplementedError("task 1.1: multiply")
+
+    assert result(lesson, "1.1", lambda x: 2 * x).verdict == PASS
+    assert result(lesson, "1.1", hole).verdict == NOT_DONE_YET
+    assert result(lesson, "1.1", lambda x: x / "a").verdict == CRASH
+    assert result(lesson, "1.1", lambda x: x if len(x) == 2 else 2 * x).lost == ("two",)
+
+
+def writes(x):
+    x *= 2
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x: None, "nothing is returned"),
+        (writes, "writes into its argument"),
+        (lambda x: -2 * x, "the sign is wrong"),
+        (lambda x: x, "returned as it came"),
+        (lambda x: 6 * x, "3 times what it should be"),
+        (lambda x: 2 * x[::-1], "runs backwards"),
+        (lambda x: 0 * x, "zero everywhere"),
+        (lambda x: 2 * x + 7, "a constant that is added"),
+        (lambda x: x / 0, "NaN or infinity"),
+        (lambda x: (2 * x)[:-1], "off by one"),
+        (lambda x: (2 * x)[None], "number of axes"),
+        (lambda x: (2 * x).astype(np.float32), "wrong dtype: float32"),
+        (lambda x: list(2 * x), "expected an array"),
+        (lambda x: undefined_name, "NameError"),  # noqa: F821
+        (lambda: 1, "TypeError"),
+        (lambda x: x[5], "IndexError"),
+        (lambda x: np.where(x == 0.5, 0, 2 * x), "case 'two': wrong values"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_general_signs(lesson, function, hint):
+    assert hint in result(lesson, "1.1", function).hint
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x: (len(x), x[::-1]), "another order; return (reversed, length)"),
+        (lambda x: (x[::-1], len(x) + 1), "only length is wrong"),
+        (lambda x: (-x[::-1], len(x)), "only reversed is wrong: the sign is wrong"),
+        (lambda x: x[::-1], "expected a tuple (reversed, length)"),
+    ],
+)
+def test_parts_of_a_tuple(lesson, function, hint):
+    assert hint in result(lesson, "1.3", function).hint
+
+
+def images(reference):
+    """A lesson whose task returns pictures."""
+    x = np.random.default_rng(0).standard_normal((2, 5, 7))
+    task = Task("1.1", "f", 1, reference, (Case("a", (x,), shown=True), Case("b", (2 * x + 1,))))
+    return Lesson(None, None, (task,), (), None)
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x: (3 * x).swapaxes(1, 2), "height and width"),
+        (lambda x: (3 * x)[:, ::-1], "the last but one axis runs backwards"),
+        (lambda x: (3 * x)[:, ::-1, ::-1], "is a kernel flipped"),
+        (lambda x: np.roll(3 * x, 1, -1), "shifted by one along the last axis"),
+        (lambda x: np.roll(3 * x, -1, -2), "shifted by one along the last but one axis"),
+        (lambda x: abs(3 * x), "signs are not"),
+        (lambda x: (3 * x).astype(np.float32).astype(float), "single precision"),
+        (lambda x: (3 * x).T, "opposite order"),
+        (lambda x: (3 * x) * np.abs(x).max(), "in each case the result is off by a factor"),
+    ],
+)
+def test_signs_of_pictures(function, hint):
+    assert hint in result(images(lambda x: 3 * x), "1.1", function).hint
+
+
+def test_hints_do_not_show_hidden_values(lesson):
+    found = result(lesson, "1.1", lambda x: np.where(x == 0.5, 0.123, 2 * x))
+    assert "0.123" not in found.hint and "6.24" not in found.hint
+
+
+def test_proofs_hold_for_the_small_lesson(lesson):
+    assert prove(lesson) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda t: t.replace("FACTOR * np.asarray(x)", "np.asarray(x)"), "is judged wrong"),
+        (lambda t: t.replace("# solution 1.2: call f", "#"), "1.2"),
+        (lambda t: t.replace("x[::-1].copy(), len(x)", "double(x), len(x)"), "uses double"),
+        (lambda t: t.replace('    """x (N,) reversed, and N."""\n', ""), "with a docstring"),
+    ],
+)
+def test_proofs_find_faults(lesson, monkeypatch, change, fault):
+    import minideeplab.grading.proof as proof
+
+    text = change(proof.read_solved(lesson))
+    monkeypatch.setattr(proof, "read_solved", lambda _: text)
+    try:
+        faults = prove(lesson)
+    except ValueError as error:
+        faults = [str(error)]
+    assert any(fault in found for found in faults)
+
+
+def test_a_case_that_nobody_loses_is_a_fault(lesson):
+    import dataclasses
+
+    silent = dataclasses.replace(lesson, wrong=lesson.wrong[:2])
+    assert "task 1.3: no wrong answer loses the case 'three'" in prove(silent)
+    hint = dataclasses.replace(lesson.wrong[0], loses=("two",))
+    faults = prove(dataclasses.replace(lesson, wrong=(hint, *lesson.wrong[1:])))
+    assert any("squares loses" in fault for fault in faults)

@@ -105,7 +105,7 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
     elif jobs == 1:
         yield None
     else:
-        with _fewer_threads(jobs), _process_pool(jobs) as executor:
+        with fewer_threads(jobs), _process_pool(jobs) as executor:
             yield executor
 
 
@@ -122,7 +122,7 @@ def _process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def _fewer_threads(jobs: int) -> Iterator[None]:
+def fewer_threads(jobs: int) -> Iterator[None]:
     """Give processes started meanwhile their share of the cores, by the environment."""
     before = {name: os.environ.get(name) for name in _THREADS}
     share = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -152,7 +152,7 @@ def _dask_client(address: str, jobs: int) -> Iterator[Any]:
             yield client
         return
     with (
-        _fewer_threads(jobs),
+        fewer_threads(jobs),
         LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster) as client,
     ):

@@ -44,6 +44,13 @@ def _show(value: Any) -> str:
 @click.option("--model", type=click.Choice(MODELS), help="Network. [small]")
 @click.option("--init", type=click.Path(), help="Weights to start from: a file or official name.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option(
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Processes that share every batch; the gradients are those of one, to rounding.",
+)
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @setting_options
 def command(
@@ -52,6 +59,7 @@ def command(
     model: str | None,
     init: str | None,
     out: Path,
+    jobs: int,
     resume: bool,
     **settings: Any,
 ) -> None:
@@ -72,8 +80,8 @@ def command(
     from minideeplab.data.specs import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.models import build
-    from minideeplab.training import Trainer
     from minideeplab.training.initial import load_initial
+    from minideeplab.training.parallel import make_trainer
 
     require_writable(out)
     given = {name: value for name, value in settings.items() if value is not None}
@@ -90,7 +98,7 @@ def command(
     net = build(origin["model"], len(dataset.classes), config.seed)
     if origin["init"] and not resume:
         click.echo(load_initial(net, origin["init"]), err=True)
-    trainer = Trainer(net, dataset, config, out, validation, origin)
+    trainer = make_trainer(jobs, net, dataset, config, out, validation, origin)
     if resume:
         trainer.resume()
     trainer.run()

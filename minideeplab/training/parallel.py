@@ -1,0 +1,240 @@
+"""Data-parallel training over processes: one batch in parts, gradients added up.
+
+Each process has the network's weights in shared memory and some pictures of every batch. Losses
+are shares of the batch's loss (``segmentation_loss(whole=...)``), dropout draws for the whole
+batch and keeps the part's rows, batch norm has the whole batch's statistics (``syncnorm``): the
+gradients are those of one process with the whole batch, to rounding. The parent makes batches,
+updates the weights and writes files.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import pickle
+from collections.abc import Mapping
+from multiprocessing import connection
+from typing import Any
+
+import numpy as np
+
+from minideeplab import backends
+from minideeplab import functional as F
+from minideeplab.executors import fewer_threads
+from minideeplab.nn import Module
+from minideeplab.training.batches import DROPOUT, stream
+from minideeplab.training.config import Config
+from minideeplab.training.loop import Batch, Trainer, batch_loss
+from minideeplab.training.syncnorm import Group, most_channels, synchronise
+
+_processes = multiprocessing.get_context("spawn")  # forked ones would inherit half of our threads
+PATIENCE = 1800  # seconds that a process waits for the others before it takes them for dead
+
+
+class SharedArrays:
+    """Arrays by name in one block of memory that processes started by us share."""
+
+    def __init__(self, like: Mapping[str, np.ndarray]) -> None:
+        self._shapes = {name: (array.shape, array.dtype) for name, array in like.items()}
+        sizes = [-(-array.nbytes // 64) * 64 for array in like.values()]  # of whole cache lines
+        self._starts = dict(zip(like, np.cumsum([0, *sizes]).tolist(), strict=False))
+        self._block = _processes.RawArray(ctypes.c_byte, max(1, sum(sizes)))
+
+    def views(self) -> dict[str, np.ndarray]:
+        """Return the arrays; what one process writes the others read."""
+        block = np.frombuffer(self._block, np.uint8)
+        return {
+            name: np.ndarray(shape, dtype, block, self._starts[name])
+            for name, (shape, dtype) in self._shapes.items()
+        }
+
+
+class PartOfBatch(np.random.Generator):
+    """Random numbers for some rows of a batch of ``total``, as ``rng`` would draw them for all."""
+
+    def __init__(self, rng: np.random.Generator, rows: slice, total: int) -> None:
+        super().__init__(rng.bit_generator)
+        self._rows, self._total = rows, total
+
+    def random(self, size: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
+        """Return this part's rows, (size), of numbers drawn for the whole batch."""
+        return super().random((self._total, *size[1:]), dtype)[self._rows]
+
+
+class ParallelTrainer(Trainer):
+    """A ``Trainer`` whose gradients are computed by ``jobs`` processes; the files are the same.
+
+    Raises ValueError for more jobs than pictures in a batch, RuntimeError when a process dies.
+    """
+
+    def __init__(self, *arguments: Any, jobs: int, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if not 1 <= jobs <= self.config.batch_size:
+            raise ValueError(
+                f"jobs: {jobs}, expected 1 to {self.config.batch_size}, the pictures of a batch"
+            )
+        self.jobs = jobs
+        self._team: Team | None = None
+
+    def run(self) -> None:
+        """Train as ``Trainer.run``; the processes live as long as this takes."""
+        try:
+            super().run()
+        finally:
+            if self._team is not None:
+                self._team.close()
+                self._team = None
+
+    def gradients(self, batches: list[Batch]) -> float:
+        """Leave the averaged gradients of ``batches`` in the parameters; return the loss."""
+        if self._team is None:
+            self._team = Team(self.net, batches, self.class_weights, self.config, self.jobs)
+        total = self._team.gradients(self.net, batches, self.iteration)
+        self.require_finite(total)
+        return total
+
+
+def make_trainer(jobs: int, *arguments: Any) -> Trainer:
+    """Return a ``Trainer`` of these arguments, or one whose batches ``jobs`` processes share."""
+    return Trainer(*arguments) if jobs == 1 else ParallelTrainer(*arguments, jobs=jobs)
+
+
+class Team:
+    """The processes. Takes the weights of ``net`` into shared memory, in place."""
+
+    def __init__(
+        self,
+        net: Module,
+        batches: list[Batch],
+        class_weights: np.ndarray | None,
+        config: Config,
+        jobs: int,
+    ) -> None:
+        weights = SharedArrays(net.state_dict())
+        gradients = [
+            SharedArrays({name: p.data for name, p in net.named_parameters()}) for _ in range(jobs)
+        ]
+        work = SharedArrays(
+            {f"images{k}": images for k, (images, _) in enumerate(batches)}
+            | {f"labels{k}": labels for k, (_, labels) in enumerate(batches)}
+            | {"sums": np.empty((2, jobs, 2 * most_channels(net) + 1))}
+        )
+        net.zero_grad()
+        job = pickle.dumps((net, class_weights, config, backends.current_name()))
+        rebind(net, weights.views())
+        self._work, self._gradients = work.views(), [part.views() for part in gradients]
+        self._barrier = _processes.Barrier(jobs, timeout=PATIENCE)
+        self._pipes, self._members = [], []
+        with fewer_threads(jobs):
+            for rank in range(jobs):
+                ours, theirs = _processes.Pipe()
+                shared = (self._barrier, weights, gradients[rank], work)
+                arguments = (rank, jobs, job, theirs, *shared)
+                member = _processes.Process(target=_member, args=arguments, daemon=True)
+                member.start()
+                theirs.close()
+                self._pipes.append(ours)
+                self._members.append(member)
+
+    def gradients(self, net: Module, batches: list[Batch], iteration: int) -> float:
+        """Let every process do its part; add the gradients in the order of ranks."""
+        for k, (images, labels) in enumerate(batches):
+            self._work[f"images{k}"][...] = images
+            self._work[f"labels{k}"][...] = labels
+        try:
+            for pipe in self._pipes:
+                pipe.send(iteration)
+            shares = [self._answer(pipe) for pipe in self._pipes]
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(
+                "a training process died, perhaps for want of memory; --resume goes on from the "
+                "last checkpoint"
+            ) from error
+        for name, parameter in net.named_parameters():
+            parameter.grad = self._gradients[0][name].copy()
+            for part in self._gradients[1:]:
+                parameter.grad += part[name]
+        return sum(shares)
+
+    def _answer(self, pipe: connection.Connection) -> float:
+        """Wait for a process's share of the loss; EOFError as soon as any process died."""
+        sentinels = [member.sentinel for member in self._members]
+        ready = connection.wait([pipe, *sentinels])
+        if pipe not in ready:
+            raise EOFError
+        return pipe.recv()
+
+    def close(self) -> None:
+        """End the processes."""
+        for pipe, member in zip(self._pipes, self._members, strict=True):
+            pipe.close()
+            member.terminate()
+        for member in self._members:
+            member.join()
+
+
+def rebind(net: Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Let the parameters and buffers of ``net`` live in ``arrays``, keeping their values."""
+    for name, array in net.state_dict().items():
+        arrays[name][...] = array
+        owner: Any = net
+        *path, last = name.split(".")
+        for part in path:
+            owner = getattr(owner, part)
+        held = getattr(owner, last)
+        if isinstance(held, np.ndarray):
+            setattr(owner, last, arrays[name])
+        else:
+            held.data = arrays[name]
+
+
+def _member(
+    rank: int,
+    jobs: int,
+    job: bytes,
+    pipe: connection.Connection,
+    barrier: Any,
+    weights: SharedArrays,
+    gradients: SharedArrays,
+    work: SharedArrays,
+) -> None:
+    """What a process does until the pipe closes: its part of a batch, when told the iteration."""
+    net, class_weights, config, backend = pickle.loads(job)
+    own, views, arrays = gradients.views(), weights.views(), work.views()
+    kept = views if rank == 0 else {name: a.copy() for name, a in net.named_buffers()}
+    rebind(net, {**views, **{name: kept[name] for name, _ in net.named_buffers()}})
+    synchronise(net.train(), Group(rank, arrays["sums"], barrier))
+    bounds = np.linspace(0, config.batch_size, jobs + 1).round().astype(int)
+    rows = slice(int(bounds[rank]), int(bounds[rank + 1]))
+    with backends.use_backend(backend):
+        while True:
+            try:
+                iteration = pipe.recv()
+            except EOFError:
+                return
+            loss = _part(net, arrays, rows, class_weights, config, iteration)
+            for name, parameter in net.named_parameters():
+                own[name][...] = 0 if parameter.grad is None else parameter.grad
+            pipe.send(loss)
+
+
+def _part(
+    net: Module,
+    arrays: Mapping[str, np.ndarray],
+    rows: slice,
+    class_weights: np.ndarray | None,
+    config: Config,
+    iteration: int,
+) -> float:
+    """Leave the gradients of the pictures in ``rows`` in the parameters; return their loss."""
+    net.zero_grad()
+    total = 0.0
+    for k in range(config.iter_size):
+        images, labels = arrays[f"images{k}"], arrays[f"labels{k}"]
+        rng = stream(config.seed, DROPOUT, iteration * config.iter_size + k)
+        with F.dropout_rng(PartOfBatch(rng, rows, len(images))):
+            loss = batch_loss(net, images[rows], labels[rows], class_weights, config, whole=labels)
+        loss = loss * (1 / config.iter_size)
+        total += loss.item()
+        loss.backward()
+    return total

@@ -72,14 +72,20 @@ def segment(
 
 
 def segment_all(
-    images: Iterable[np.ndarray], net: Network, executor: Executor | None = None, **options: Any
-) -> Iterator[np.ndarray]:
+    images: Iterable[np.ndarray],
+    net: Network,
+    executor: Executor | None = None,
+    return_errors: bool = False,
+    **options: Any,
+) -> Iterator[np.ndarray | Exception]:
     """Yield the labels (H, W) of many pictures, in their order.
 
     Args:
         images: (H, W, 3) uint8 each; drawn as they are needed.
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
+        return_errors: yield the ValueError or MemoryError of a picture in the place of its labels,
+            and go on; by default it is raised.
         options: further arguments of ``segment``: crf, scales, ...
 
     Raises:
@@ -87,21 +93,30 @@ def segment_all(
         RuntimeError: a worker process died.
     """
     if executor is None:
-        work = partial(_labels, net, options)
+        work = partial(_labels, net, options, return_errors)
     else:
         shared = executors.Shared((net, options))
-        work = partial(_labels_elsewhere, shared, backends.current_name())
+        work = partial(_labels_elsewhere, shared, backends.current_name(), return_errors)
     yield from executors.spread(work, images, executor)
 
 
-def _labels(net: Network, options: Mapping[str, Any], image: np.ndarray) -> np.ndarray:
-    return segment(image, net, **options)[0]
+def _labels(
+    net: Network, options: Mapping[str, Any], return_errors: bool, image: np.ndarray
+) -> np.ndarray | Exception:
+    try:
+        return segment(image, net, **options)[0]
+    except (ValueError, MemoryError) as error:
+        if return_errors:
+            return error
+        raise
 
 
-def _labels_elsewhere(shared: executors.Shared, backend: str, image: np.ndarray) -> np.ndarray:
+def _labels_elsewhere(
+    shared: executors.Shared, backend: str, return_errors: bool, image: np.ndarray
+) -> np.ndarray | Exception:
     net, options = shared.get()
     with backends.use_backend(backend):
-        return _labels(net, options, image)
+        return _labels(net, options, return_errors, image)
 
 
 def _known_size(image: np.ndarray, net: Network) -> float:

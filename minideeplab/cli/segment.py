@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from minideeplab.cli._executor import executor_options
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+    import numpy as np
 
 
 def parse_scales(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
@@ -56,12 +64,15 @@ def parse_scales(ctx: click.Context, param: click.Parameter, text: str) -> tuple
     help="Strength of the colours in the overlay.",
 )
 @click.option("--backend", metavar="NAME", help="Backend, such as numba or numpy.")
+@executor_options
 def command(
     inputs: tuple[str, ...],
     out: Path,
     weights: str,
     overlay_alpha: float,
     backend: str | None,
+    jobs: int,
+    dask: str | None,
     **options: Any,
 ) -> None:
     """Label every pixel of pictures with a trained network.
@@ -75,8 +86,9 @@ def command(
     Example:
       minideeplab segment street.jpg holiday/ 'more/*.png' --out results
       minideeplab segment street.jpg --out results --scales 0.5,0.75,1 --no-crf
+      minideeplab segment holiday/ --out results --jobs 4
     """
-    from minideeplab import io, models, pretrained
+    from minideeplab import executors, io, models, pretrained
     from minideeplab.backends import use_backend
 
     paths = io.expand(inputs)
@@ -84,8 +96,11 @@ def command(
     refuse_to_overwrite(paths, names, out)
     net = models.from_checkpoint(pretrained.find(weights))
     io.require_writable(out)
-    with use_backend(backend) if backend else nullcontext():
-        failed = _segment_all(paths, names, out, net, overlay_alpha, options)
+    with (
+        use_backend(backend) if backend else nullcontext(),
+        executors.open_executor(jobs, dask) as executor,
+    ):
+        failed = _segment_all(paths, names, out, net, overlay_alpha, executor, options)
     if failed:
         done = len(paths) - len(failed)
         click.echo(f"{done} of {len(paths)} pictures done; failed: {', '.join(failed)}", err=True)
@@ -98,33 +113,55 @@ def _segment_all(
     out: Path,
     net: Any,
     alpha: float,
+    executor: Executor | None,
     options: dict[str, Any],
 ) -> list[str]:
-    """Segment one picture after the other; return those that failed."""
+    """Segment one picture after the other, or some at a time; return those that failed."""
     from tqdm import tqdm
 
-    failed = []
+    from minideeplab import inference, io
+
+    failed, waiting = [], deque()
     with tqdm(total=len(paths), unit="picture", file=sys.stderr, disable=None) as progress:
-        for path, name in zip(paths, names, strict=True):
+
+        def fail(path: Path, error: Exception) -> None:
+            reason = str(error) or "out of memory; try a smaller --max-side"
+            progress.write(f"minideeplab: {reason}", file=sys.stderr)
+            progress.update()
+            failed.append(str(path))
+
+        def images() -> Iterator[np.ndarray]:
+            for path, name in zip(paths, names, strict=True):
+                try:
+                    image = io.read_image(path)
+                except (ValueError, OSError, MemoryError) as error:
+                    fail(path, error)
+                    continue
+                waiting.append((path, out / name, image))
+                yield image
+
+        results = inference.segment_all(images(), net, executor, return_errors=True, **options)
+        for labels in results:
+            path, target, image = waiting.popleft()
             try:
-                line = _segment_one(path, out / name, net, alpha, options)
-                progress.write(line, file=sys.stdout)
+                if isinstance(labels, Exception):
+                    raise labels
+                line = _write(target, image, labels, net, alpha)
             except (ValueError, OSError, MemoryError) as error:
-                reason = str(error) or "out of memory; try a smaller --max-side"
-                progress.write(f"minideeplab: {reason}", file=sys.stderr)
-                failed.append(str(path))
+                fail(path, error)
+                continue
+            progress.write(line, file=sys.stdout)
             progress.update()
     return failed
 
 
-def _segment_one(path: Path, target: Path, net: Any, alpha: float, options: dict[str, Any]) -> str:
+def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha: float) -> str:
+    """Write the label picture and the overlay; return a line that says what was found."""
     import numpy as np
 
-    from minideeplab import inference, io, visualize
+    from minideeplab import io, visualize
     from minideeplab.data.palettes import voc_palette
 
-    image = io.read_image(path)
-    labels, _ = inference.segment(image, net, **options)
     palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
     picture = visualize.overlay(image, labels, palette, alpha)
     io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)

@@ -130,3 +130,20 @@ def test_summary_names_the_largest_classes_first():
     labels = np.array([[0, 2, 2, 2]])
     assert summary(labels, ["sky", "road", "car"]) == "car 75%, sky 25%"
     assert summary(labels, None) == "class 2 75%, class 0 25%"
+
+
+def test_processes_give_the_same_files_and_report_the_same_failures(
+    weights, photo, tmp_path, capsys
+):
+    folder = photo.parent
+    for i in range(3):
+        io.write_image(folder / f"more-{i}.png", io.read_image(photo)[:, 5 * i :])
+    (folder / "broken.png").write_bytes(b"no picture")
+    results = []
+    for jobs in (1, 2):
+        out = tmp_path / str(jobs)
+        options = ("--weights", weights, "--no-crf", "--backend", "numpy", "--jobs", jobs)
+        assert run(folder, "--out", out, *options) == 1
+        assert "4 of 5 pictures done" in capsys.readouterr().err
+        results.append({path.name: path.read_bytes() for path in out.iterdir()})
+    assert len(results[0]) == 8 and results[0] == results[1]

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import filters, im2col, taps, winograd
+from minideeplab.backends.numba_cpu.convolution import (
+    filters,
+    im2col,
+    taps,
+    transformed_filters,
+    winograd,
+)
 from minideeplab.backends.numba_cpu.convolution.cost import (
     ALGORITHMS,
     Choice,
@@ -55,7 +61,7 @@ def conv2d(
         print(explanation(problem, x.dtype, choice))
     if choice.m:
         n = choice.m + 2
-        u = remembered(w, n, lambda: winograd.transformed(filters.by_channel(w, 1), n))
+        u = remembered(w, n, lambda: transformed_filters.transform(w, n))
         y = winograd.convolve(pixels(x), u, b, problem, choice.m)
         if y is not None:
             return maps(y)
@@ -98,13 +104,12 @@ def input_gradient(
         return im2col.input_gradient(dy, w, problem)
     transposed = problem.transposed()
     choice = choose(transposed, dy.dtype, algorithm, exact)
-    weights = filters.turned(w, problem.groups)
     if choice.m:
-        u = winograd.transformed(weights, choice.m + 2)
+        u = transformed_filters.transform(w, choice.m + 2, turned=True)
         dx = winograd.convolve(dy, u, None, transposed, choice.m)
         if dx is not None:
             return dx
-    return _exact(dy, weights, None, transposed, choice)
+    return _exact(dy, filters.turned(w, problem.groups), None, transposed, choice)
 
 
 def weight_gradient(

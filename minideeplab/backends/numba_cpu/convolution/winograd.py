@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.filters import by_filter
+from minideeplab.backends.numba_cpu.convolution import transformed_filters
 from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, multiply
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.tiles import filter_gradients, filter_points
-from minideeplab.backends.numba_cpu.threads import parallel_for, scratch, spans
-from minideeplab.ops.window import Pair
+from minideeplab.backends.numba_cpu.threads import parallel_for
 
 L2_BYTES = 3 << 20  # transformed filters up to this size are left to the L2 cache
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
@@ -34,21 +33,10 @@ def suits(problem: Problem, dtype: np.dtype) -> bool:
     return whole and plain and dtype == np.float32
 
 
-def transformed(filters: np.ndarray, n: int) -> np.ndarray:
-    """Return filters (1, C, 9, K) at the n * n points, (n * n, C, K), in scratch."""
-    filters = np.ascontiguousarray(filters[0])
-    channels, _, count = filters.shape
-    # A row more than needed, as in ``Grid``: points must not lie a power of two bytes apart.
-    u = scratch("filters", (n * n, channels + 1, count), filters.dtype)
-    flat, parts = u.reshape(-1, count), spans(channels, 16)
-    parallel_for(lambda k: filter_points(filters, flat, n, *parts[k], channels + 1), len(parts))
-    return u[:, :channels]
-
-
 def convolve(
-    x: np.ndarray, u: np.ndarray, b: np.ndarray | None, problem: Problem, m: int
+    x: np.ndarray, u: Panels, b: np.ndarray | None, problem: Problem, m: int
 ) -> np.ndarray | None:
-    """Convolve pixels x (N, H, W, C) with transformed filters u (n * n, C, K): (N, P, Q, K).
+    """Convolve pixels x (N, H, W, C) with transformed filters u: (N, P, Q, K).
 
     None if a result is not finite: the transforms spread a NaN or an infinity over its tile.
     """
@@ -65,39 +53,37 @@ def convolve(
     return y if np.isfinite(sum(checks)) else None
 
 
-def _block_by_block(grid: Grid, x, u, y, bias) -> list[float]:
+def _block_by_block(grid: Grid, x, u: Panels, y, bias) -> list[float]:
     """Take each block of tiles through all steps in one task."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
     checks = [0.0] * len(blocks)
 
     def run(index: int) -> None:
         first, last = blocks[index]
-        v = grid.points("inputs", last - first, problem.channels)
-        product = grid.points("products", last - first, problem.filters)
-        grid.inputs(x, v, first, first, last)
-        np.matmul(v[:, : last - first], u, out=product[:, : last - first])
-        checks[index] = grid.outputs(product, y, bias, first, first, last)
+        v = grid.points("inputs", problem.channels, last - first)
+        products = grid.points("products", problem.filters, last - first)
+        grid.inputs(x, v, (first, last, first))
+        multiply(v.layout, u.layout, products.layout, last - first, 0, grid.n**2)
+        checks[index] = grid.outputs(products, y, bias, (first, last, first))
 
     parallel_for(run, len(blocks))
     return checks
 
 
-def _point_by_point(grid: Grid, x, u, y, bias, first: int, last: int) -> list[float]:
+def _point_by_point(grid: Grid, x, u: Panels, y, bias, first: int, last: int) -> list[float]:
     """Transform all tiles [first, last), multiply each point's matrices, transform back."""
     tiles, problem = last - first, grid.problem
-    v = grid.points("all_inputs", tiles, problem.channels)
-    product = grid.points("all_products", tiles, problem.filters)
+    v = grid.points("all_inputs", problem.channels, tiles)
+    products = grid.points("all_products", problem.filters, tiles)
     blocks = grid.blocks(BLOCK_BYTES, first, last)
     checks = [0.0] * len(blocks)
-
-    def multiply(point: int) -> None:
-        np.matmul(v[point, :tiles], u[point], out=product[point, :tiles])
+    layouts = v.layout, u.layout, products.layout
 
     def leave(index: int) -> None:
-        checks[index] = grid.outputs(product, y, bias, first, *blocks[index])
+        checks[index] = grid.outputs(products, y, bias, (*blocks[index], first))
 
-    parallel_for(lambda index: grid.inputs(x, v, first, *blocks[index]), len(blocks))
-    parallel_for(multiply, len(u))
+    parallel_for(lambda index: grid.inputs(x, v, (*blocks[index], first)), len(blocks))
+    parallel_for(lambda point: multiply(*layouts, tiles, point, point + 1), grid.n**2)
     parallel_for(leave, len(blocks))
     return checks
 
@@ -109,53 +95,49 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
     du = v^T e, and dw = G^T du G.
     """
     grid, channels, filters = Grid(problem, m), problem.channels, problem.filters
-    size = grid.n**2 * channels * filters * 4
-    sums = _by_segments if size <= L2_BYTES else _by_points
-    du = sums(grid, dy, x)
-    dw = np.empty((channels, 9, filters), x.dtype)
-    parts = spans(channels, 16)
-    parallel_for(lambda k: filter_gradients(du, dw, grid.n, *parts[k]), len(parts))
-    result = by_filter(dw[None], problem.kernel)
-    return result if np.isfinite(result.sum()) else None
+    du = Panels.scratch("gradient", grid.n**2, filters, channels)
+    sums = _by_segments if du.nbytes <= L2_BYTES else _by_points
+    sums(grid, dy, x, du)
+    dw = transformed_filters.gradient(du, grid.n, (filters, channels, 3, 3))
+    return dw if np.isfinite(dw.sum()) else None
 
 
-def _add_products(grid: Grid, blocks: list[Pair], dy, x, total: np.ndarray) -> None:
-    """Add v^T e of some blocks of tiles to ``total`` (n * n, C, K), in this task."""
-    product = scratch("gradient", total.shape, total.dtype)
-    for first, last in blocks:
-        tiles = last - first
-        v = grid.points("inputs", tiles, grid.problem.channels)
-        e = grid.points("products", tiles, grid.problem.filters)
-        grid.inputs(x, v, first, first, last)
-        grid.cotangents(dy, e, first, first, last)
-        np.matmul(v[:, :tiles].swapaxes(1, 2), e[:, :tiles], out=product)
-        total += product
-
-
-def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum small gradients over segments of the tiles, a task each."""
-    blocks = grid.blocks(BLOCK_BYTES)
-    partial = np.zeros((SEGMENTS, grid.n**2, grid.problem.channels, grid.problem.filters), x.dtype)
-    parallel_for(lambda k: _add_products(grid, blocks[k::SEGMENTS], dy, x, partial[k]), SEGMENTS)
-    return partial.sum(0)
+    blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
+    parts = [du, *(du.copy() for _ in range(min(SEGMENTS, len(blocks)) - 1))]
+
+    def run(segment: int) -> None:
+        total = parts[segment]
+        total.vectors[:] = 0
+        for first, last in blocks[segment :: len(parts)]:
+            v = grid.points("inputs", problem.channels, last - first)
+            e = grid.points("products", problem.filters, last - first)
+            grid.inputs(x, v, (first, last, first))
+            grid.cotangents(dy, e, (first, last, first))
+            add_gradient(v.layout, e.layout, total.layout, last - first, 0, grid.n**2)
+
+    parallel_for(run, len(parts))
+    for part in parts[1:]:
+        du.vectors[:] += part.vectors
 
 
-def _by_points(grid: Grid, dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+def _by_points(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum large gradients a point at a time, over all tiles of a chunk at once."""
-    du = np.zeros((grid.n**2, grid.problem.channels, grid.problem.filters), x.dtype)
+    du.vectors[:] = 0
     for first, last in grid.blocks(CHUNK_BYTES):
-        tiles = last - first
-        v = grid.points("all_inputs", tiles, grid.problem.channels)
-        e = grid.points("all_products", tiles, grid.problem.filters)
+        tiles, problem = last - first, grid.problem
+        v = grid.points("all_inputs", problem.channels, tiles)
+        e = grid.points("all_products", problem.filters, tiles)
         blocks = grid.blocks(BLOCK_BYTES, first, last)
+        layouts = v.layout, e.layout, du.layout
 
         def enter(index: int, v=v, e=e, first=first, blocks=blocks) -> None:
-            grid.inputs(x, v, first, *blocks[index])
-            grid.cotangents(dy, e, first, *blocks[index])
+            grid.inputs(x, v, (*blocks[index], first))
+            grid.cotangents(dy, e, (*blocks[index], first))
 
-        def multiply(point: int, v=v, e=e, tiles=tiles) -> None:
-            du[point] += v[point, :tiles].T @ e[point, :tiles]
+        def add(point: int, layouts=layouts, tiles=tiles) -> None:
+            add_gradient(*layouts, tiles, point, point + 1)
 
         parallel_for(enter, len(blocks))
-        parallel_for(multiply, len(du))
-    return du
+        parallel_for(add, grid.n**2)

@@ -86,8 +86,8 @@ check("1.1", correlate)
 #
 # A layer sees $C$ planes at once (red, green, blue, or the features of the layer below) and has
 # $F$ kernels, each of them as deep as the input. Two more choices: **padding** puts $m$ zeros
-# around every plane, **stride** $s$ moves the kernel by $s$ pixels at a time. With biases $b[f]$, and for
-# each picture $n$ of a batch,
+# around every plane, **stride** $s$ moves the kernel by $s$ pixels at a time. With biases $b[f]$,
+# and for each picture $n$ of a batch,
 #
 # $$ y[n, f, p, q] = b[f] + \sum_{c} \sum_{i, j} w[f, c, i, j]\;
 #    \hat x[n, c,\; s p + i,\; s q + j], \tag{2} $$
@@ -270,7 +270,7 @@ figure.colorbar(drawn, ax=panels, label="gradient of x", ticks=range(5))
 # <!-- answer -->
 # **Answers.** (1) $64 \cdot 32 \cdot 9 + 64 = 18{,}496$; $100 \cdot 80 \cdot 64 \cdot 288$, about
 # 147 million, and a quarter of that. (2) With the kernel turned by 180 degrees, and $k - 1$ zeros
-# on each side. (3) Both are $\bar y^{\mathsf T} A x$; compute the left side with the forward pass, the
-# right side with the gradient, and compare two numbers. (4) Only pixels with even row and column
-# were ever read.
+# on each side. (3) Both are $\bar y^{\mathsf T} A x$; compute the left side with the forward pass,
+# the right side with the gradient, and compare two numbers. (4) Only pixels with even row and
+# column were ever read.
 # <!-- end -->

@@ -78,8 +78,9 @@ def _numbers(value: Any) -> Iterator[str]:
 
 def _hidden_numbers(lesson: Lesson, files: Mapping[str, str]) -> Iterator[str]:
     seen = {name: set(re.findall(r"\d+\.\d+(?:e[+-]?\d+)?", text)) for name, text in files.items()}
+    rows = [(task, case) for task in lesson.tasks for case in task.cases]
+    shown = {n for task, case in rows if case.shown for n in _all_numbers(lesson, task, case)}
     for task in lesson.tasks:
-        shown = {n for case in task.cases if case.shown for n in _all_numbers(lesson, task, case)}
         for case in task.cases:
             secret = set() if case.shown else set(_all_numbers(lesson, task, case)) - shown
             for name, numbers in seen.items():

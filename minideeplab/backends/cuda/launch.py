@@ -43,21 +43,17 @@ _language: ContextVar[str | None] = ContextVar("language", default=None)
 device_function = cuda.jit(device=True)
 """Marks a function that kernels call."""
 
-KERNELS: list[Kernel] = []
-"""Every kernel of the backend that was imported."""
-
 
 class Kernel:
-    """A kernel: its text (``function``), and the file in ``kernels/`` that holds its twin or None.
+    """A kernel: its text (``function``), and the file in ``kernels/`` that holds its twin.
 
     ``kernel(size, *args)`` starts as many threads as elements need; ``kernel.launch(blocks,
     threads, *args)`` a grid of one's own.
     """
 
-    def __init__(self, function: Callable, twin: str | None = None):
+    def __init__(self, function: Callable, twin: str):
         self.function, self.twin = function, twin
         update_wrapper(self, function)
-        KERNELS.append(self)
 
     def __call__(self, size: int, *args: Any) -> None:
         """Start a thread for each of ``size`` elements, or a grid that walks over them."""
@@ -66,7 +62,7 @@ class Kernel:
 
     def launch(self, blocks: tuple[int, ...], threads: tuple[int, ...], *args: Any) -> None:
         """Start a grid of ``blocks`` with ``threads`` each, on CuPy's current stream."""
-        run = _runner.get() or (_run_twin if language() == "c" and self.twin else _run_numba)
+        run = _runner.get() or (_run_twin if language() == "c" else _run_numba)
         run(self, blocks, threads, args)
 
     @cached_property
@@ -75,8 +71,8 @@ class Kernel:
         return cuda.jit(self.function)
 
 
-def kernel(twin: str | None = None) -> Callable[[Callable], Kernel]:
-    """Make a function a kernel: ``@kernel("pool.cu")`` if it has a twin there, ``@kernel()``."""
+def kernel(twin: str) -> Callable[[Callable], Kernel]:
+    """Make a function a kernel: ``@kernel("pool.cu")``, named after the file of its twin."""
     return lambda function: Kernel(function, twin)
 
 

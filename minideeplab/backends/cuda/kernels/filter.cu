@@ -1,0 +1,39 @@
+// Splat, blur and slice: the twins of crf/filtering.py, where the mapping of threads is drawn.
+
+extern "C" __global__ void splat(const T* values, const int* corners, const T* weights,
+                                 T* vertices, I points, I sides, I labels) {
+    for (I e = grid(); e < points * labels; e += gridsize()) {
+        I p = e / labels, c = e % labels;
+        for (I r = 0; r < sides; r++) {
+            I k = r * points + p;
+            atomicAdd(&vertices[corners[k] * labels + c], weights[k] * values[e]);
+        }
+    }
+}
+
+extern "C" __global__ void blur(const T* source, const int* neighbours, T* target,
+                                I vertices, I labels) {
+    for (I e = grid(); e < (vertices + 1) * labels; e += gridsize()) {
+        I v = e / labels, c = e % labels;
+        T value = source[e];
+        if (v < vertices) {
+            I before = neighbours[v] * labels + c;
+            I behind = neighbours[vertices + v] * labels + c;
+            value += (T)0.5 * (source[before] + source[behind]);
+        }
+        target[e] = value;
+    }
+}
+
+extern "C" __global__ void slice_points(const T* vertices, const int* corners, const T* weights,
+                                        T* values, T alpha, I points, I sides, I labels) {
+    for (I e = grid(); e < points * labels; e += gridsize()) {
+        I p = e / labels, c = e % labels;
+        T total = 0;
+        for (I r = 0; r < sides; r++) {
+            I k = r * points + p;
+            total += weights[k] * vertices[corners[k] * labels + c];
+        }
+        values[e] = alpha * total;
+    }
+}

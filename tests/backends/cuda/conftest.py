@@ -1,0 +1,53 @@
+"""Runs of ``judge.py``: once for each way of running kernels, for all tests of this folder.
+
+They start side by side, as soon as the first is asked for.
+"""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import emulator
+import pytest
+
+RUNS = {"simulator": "float64", "checker": "float32", "twins": "float32"}
+JUDGE = Path(__file__).with_name("judge.py")
+
+
+def simulated(*command, **variables):
+    """Start Python with Numba's simulator chosen."""
+    environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1", **variables}
+    return subprocess.Popen(
+        [sys.executable, *map(str, command)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory):
+    """A function from the name of a run to what ``judge.py`` wrote."""
+    folder = tmp_path_factory.mktemp("cuda")
+    started = {
+        name: simulated(JUDGE, name, dtype, folder / f"{name}.json")
+        for name, dtype in RUNS.items()
+        if name != "twins" or emulator.COMPILER
+    }
+
+    @functools.cache
+    def result(name):
+        if name not in started:
+            pytest.skip("no C++ compiler")
+        said, _ = started[name].communicate(timeout=1200)
+        path = folder / f"{name}.json"
+        assert path.exists(), said
+        return json.loads(path.read_text())
+
+    yield result
+    for process in started.values():
+        process.kill()

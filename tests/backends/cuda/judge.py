@@ -1,0 +1,134 @@
+"""Runs the table of cases on the cuda backend, for a process that Numba's simulator is chosen in.
+
+    NUMBA_ENABLE_CUDASIM=1 python judge.py simulator|checker|twins float32|float64 [--all] OUT.json
+
+"simulator" lets Numba's simulator run the kernels, "checker" `minideeplab.testing.simt`, "twins"
+the CUDA C sources on the CPU. Writes the complaints by operation, and the types of arguments with
+which each kernel was started. Rows that are there for their size ("beyond-a-tile") are left out
+unless --all is given.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import sys
+import warnings
+from pathlib import Path
+
+import emulator
+import numpy as np
+
+import minideeplab as mdl
+from minideeplab.backends.cuda import launch
+from minideeplab.crf import DenseCRF
+from minideeplab.testing import simt
+from minideeplab.testing.cases import NETWORK, cases
+from minideeplab.testing.frameworks import Minideeplab, operation
+from minideeplab.testing.runner import check_row
+
+IMPLICIT = ("plain", "everything", "groups", "strided", "dilated", "same", "float")
+
+
+def judged_rows(op, everything):
+    return [case for case in cases(op) if everything or "beyond-a-tile" not in case.name]
+
+
+def table(dtype, everything):
+    """Complaints about each operation of the table."""
+    library, found = Minideeplab(backend="cuda"), {}
+    for op in NETWORK:
+        fn = operation("minideeplab", op)
+        found[op] = [
+            f"{case.id}: {mismatch}"
+            for case in judged_rows(op, everything)
+            for mismatch in check_row(fn, case, dtype, library)
+        ]
+    return found
+
+
+def implicit(dtype, everything, names):
+    """Complaints about the convolution that writes no columns."""
+    library = Minideeplab(backend="cuda")
+    fn = functools.partial(operation("minideeplab", "conv2d"), algorithm="implicit")
+    return [
+        f"{case.id}: {mismatch}"
+        for case in judged_rows("conv2d", everything)
+        if names is None or any(name in case.name for name in names)
+        for mismatch in check_row(fn, case, dtype, library)
+    ]
+
+
+def crf(dtype):
+    """Differences between the lattice CRF on this backend and the definition."""
+    rng, complaints = np.random.default_rng(0), []
+    tolerance = 1e3 * np.finfo(dtype).eps
+    for shape in ((3, 5, 6), (2, 1, 9)):
+        unary = 3 * rng.random(shape).astype(dtype)
+        image = rng.integers(0, 255, (*shape[1:], 3)).astype(np.uint8)
+        line = np.linspace(0, 3, unary[0].size)[None].astype(dtype)
+        results = []
+        for backend in ("numpy", "cuda"):
+            with mdl.use_backend(backend):
+                results.append(everything_of_a_crf(unary, image, line))
+        for name, expected in results[0].items():
+            got = results[1][name]
+            error = np.abs(got - expected).max() / max(1, np.abs(expected).max())
+            if got.dtype != expected.dtype or not error <= tolerance:
+                complaints.append(f"{name} {shape}: off by {error:.2g}, {got.dtype}")
+    return complaints
+
+
+def everything_of_a_crf(unary, image, line):
+    """Q and gradients by name, with every kind of term."""
+    crf = DenseCRF(unary)
+    crf.add_gaussian(3, 3)
+    crf.add_bilateral(image, 20, 60, 4, "full", "after")
+    crf.add_pairwise(line, 0.3 * np.arange(len(unary)), "diag", "before")
+    q = crf.inference(3)
+    gradients = crf.gradients(np.cos(np.arange(q.size)).reshape(q.shape), 2)[1]
+    found = {"q": q, "grad unary": gradients.unary}
+    for k, term in enumerate(gradients.terms):
+        found |= {f"grad compat {k}": np.asarray(term.compat), f"grad kernel {k}": term.kernel}
+    crf.start()
+    crf.step()
+    found["second step"] = crf.step()
+    matrix = DenseCRF(unary, self_term=False)
+    matrix.add_bilateral(image, 20, 60, np.ones((len(unary),) * 2) - np.eye(len(unary)))
+    return found | {"q of a matrix, no self term": matrix.inference(2)}
+
+
+def recording(run, signatures):
+    """A runner that notes the types of all arguments."""
+
+    def record(kernel, blocks, threads, args):
+        types = tuple(_type(arg) for arg in args)
+        signatures.add((kernel.function.__module__, kernel.__name__, types))
+        run(kernel, blocks, threads, args)
+
+    return record
+
+
+def _type(arg):
+    if isinstance(arg, np.ndarray):
+        return f"{arg.dtype}[::1]"
+    return "int64" if isinstance(arg, int) else str(arg.dtype)
+
+
+def main(runner, dtype, *rest):
+    warnings.simplefilter("ignore")
+    sys.setswitchinterval(1e-5)  # the simulator's threads wait for each other
+    everything, out = "--all" in rest, Path(rest[-1])
+    signatures = set()
+    runners = {"simulator": launch._run_numba, "checker": simt.run}
+    run = runners.get(runner) or emulator.runner(out.parent)
+    with launch.through(recording(run, signatures)), contextlib.redirect_stdout(sys.stderr):
+        found = table(dtype, everything)
+        found["implicit"] = implicit(dtype, everything, IMPLICIT if runner == "simulator" else None)
+        found["crf"] = crf(dtype)
+    out.write_text(json.dumps({"complaints": found, "signatures": sorted(signatures)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

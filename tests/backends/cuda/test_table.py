@@ -1,0 +1,26 @@
+"""The table of cases on the cuda backend, without a GPU: on Numba's simulator, through the checker
+for races, bounds and barriers, and as CUDA C run on the CPU.
+
+In all dtypes and with the large rows:
+
+    NUMBA_ENABLE_CUDASIM=1 python tests/backends/cuda/judge.py simulator float32 --all out.json
+"""
+
+import pytest
+from conftest import RUNS
+
+from minideeplab.backends.cuda import twins
+from minideeplab.testing.cases import NETWORK
+
+
+@pytest.mark.parametrize("what", [*NETWORK, "implicit", "crf"])
+@pytest.mark.parametrize("run", RUNS)
+def test_agrees_with_the_definition(run, what, judged):
+    assert not judged(run)["complaints"][what]
+
+
+def test_every_kernel_was_run_and_has_its_twin(judged):
+    in_c = {
+        name for file in twins.files() for name, _ in twins.SIGNATURE.findall(twins.source(file))
+    }
+    assert {name for _, name, _ in judged("checker")["signatures"]} == in_c

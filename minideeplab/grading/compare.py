@@ -68,6 +68,8 @@ def _arrays(expected: Any, got: Any, rtol: float) -> str:
         return f"shape {value.shape}, expected {right.shape}"
     kinds = [_KINDS.get(array.dtype.kind, str(array.dtype)) for array in (value, right)]
     number_for_float = not typed and kinds == ["whole number", "float"]
+    if kinds[0] != kinds[1] and not typed and not number_for_float:
+        return f"returned {_short(got)} (a {kinds[0]}), expected a {kinds[1]}"
     if kinds[0] != kinds[1] and not number_for_float:
         return f"dtype {value.dtype} ({kinds[0]}), expected {right.dtype} ({kinds[1]})"
     if typed and kinds[0] == "float" and value.dtype != right.dtype:

@@ -1,8 +1,9 @@
 """Naming the likely mistake in a wrong answer.
 
 First the known wrong answers are compared: one that gives the same results is the same mistake.
-Otherwise general signs are tried: nothing returned, a wrong shape, a sign, axes swapped, the parts
-in another order. What remains is told by its first lost case.
+Otherwise general signs are tried (nothing returned, a sign, axes swapped, parts in another order),
+then the right answer to slightly other arguments (a padding doubled, a kernel flipped), then the
+shape. What remains is told by its first lost case.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from minideeplab.grading.compare import difference
+from minideeplab.grading.guesses import as_if
 from minideeplab.grading.model import Case, Lesson, Task, WrongAnswer
 from minideeplab.grading.outcome import ERROR, VALUE, Outcome
-from minideeplab.grading.signs import sign_of
+from minideeplab.grading.signs import shape_of, sign_of
 
 ENOUGH = 0.5
 """The share of the lost cases on which a known wrong answer must agree to be named."""
@@ -42,7 +44,13 @@ def hint_for(
     if answer is not None and share == 1.0:
         return answer.hint, answer.name
     lost = [e for e in evidence if e.wrong]
-    text = _error(lost) or _parts(task, lost) or sign_of(lost, task.rtol)
+    text = (
+        _error(lost)
+        or _parts(task, lost)
+        or sign_of(lost, task.rtol)
+        or as_if(lesson, task, evidence)
+        or shape_of(lost)
+    )
     if text:
         return text, ""
     if answer is not None:

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from minideeplab.grading.hints import Evidence
 
 Relation = Callable[[Any, Any, float], bool]
+Arrays = list[tuple[np.ndarray, np.ndarray]]
 
 
 def sign_of(lost: Sequence[Evidence], rtol: float) -> str:
-    """Return what all the wrong results have in common, "" if nothing is seen."""
+    """Return what all the wrong results have in common, their shapes apart; "" if nothing."""
     if not lost or any(e.outcome.kind != VALUE for e in lost):
         return ""
     pairs = [(e.outcome.value, e.expected) for e in lost]
@@ -24,23 +25,33 @@ def sign_of(lost: Sequence[Evidence], rtol: float) -> str:
         return "nothing is returned; is a return missing?"
     if any(e.outcome.value is not None and not _is_number(e.outcome.value) for e in lost):
         return lost[0].wrong if all(" expected a" in e.wrong for e in lost) else ""
-    if not all(_is_number(right) for _, right in pairs):
-        return ""
-    arrays = [(np.asarray(got), np.asarray(right)) for got, right in pairs]
-    return _kind(lost, arrays) or _shape(arrays) or _values(lost, arrays, rtol)
+    arrays = _as_arrays(lost)
+    return _kind(lost, arrays) or _values(lost, arrays, rtol) if arrays else ""
+
+
+def shape_of(lost: Sequence[Evidence]) -> str:
+    """Return what is wrong with all the shapes in one way, "" if nothing is seen."""
+    return _shape(_as_arrays(lost))
+
+
+def _as_arrays(lost: Sequence[Evidence]) -> Arrays:
+    """Return results and right results as arrays; none if some are something else."""
+    pairs = [(e.outcome.value, e.expected) for e in lost]
+    if not all(_is_number(got) and _is_number(right) for got, right in pairs):
+        return []
+    return [(np.asarray(got), np.asarray(right)) for got, right in pairs]
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic, bool, int, float, complex))
 
 
-Arrays = list[tuple[np.ndarray, np.ndarray]]
-
-
 def _kind(lost: Sequence[Evidence], arrays: Arrays) -> str:
     """Look at dtypes and NaN."""
     if all(e.wrong.startswith("dtype") for e in lost):
         return f"the result has the wrong dtype: {lost[0].wrong.removeprefix('dtype ')}"
+    if all(e.wrong.startswith("returned") for e in lost):
+        return lost[0].wrong
     if all(got.dtype.kind == "f" and _new_nan(got, right) for got, right in arrays):
         return "NaN or infinity comes out where a number should; is something divided by zero?"
     return ""
@@ -53,7 +64,7 @@ def _new_nan(got: np.ndarray, right: np.ndarray) -> bool:
 def _shape(arrays: Arrays) -> str:
     """Look at shapes that are all wrong in one way."""
     shapes = [(got.shape, right.shape) for got, right in arrays]
-    if any(got == right for got, right in shapes):
+    if not shapes or any(got == right for got, right in shapes):
         return ""
     first = f"shape {shapes[0][0]}, expected {shapes[0][1]}"
     if all(len(got) != len(right) for got, right in shapes):
@@ -61,7 +72,7 @@ def _shape(arrays: Arrays) -> str:
     if all(got[::-1] == right for got, right in shapes):
         return f"the axes are in the opposite order: {first}"
     if all(got[:-2] + got[:-3:-1] == right for got, right in shapes):
-        return f"height and width (the last two axes) are swapped: {first}"
+        return f"the last two axes are swapped: {first}"
     steps = {tuple(np.subtract(got, right)) for got, right in shapes}
     if len(steps) == 1 and max(map(abs, next(iter(steps)))) == 1:
         return f"a size is off by one: {first}"
@@ -69,8 +80,8 @@ def _shape(arrays: Arrays) -> str:
 
 
 def _values(lost: Sequence[Evidence], arrays: Arrays, rtol: float) -> str:
-    """Look at values of the right shape."""
-    if any(got.shape != right.shape or got.dtype.kind not in "iuf" for got, right in arrays):
+    """Look at the values, in another order of axes if the shape is wrong."""
+    if any(got.dtype.kind not in "iuf" or right.dtype.kind not in "iuf" for got, right in arrays):
         return ""
     arrays = [(got.astype(np.float64), right.astype(np.float64)) for got, right in arrays]
     for text, relation in _RELATIONS:
@@ -105,11 +116,14 @@ def _shifted(axis: int, step: int) -> Relation:
 
 
 def _constant(got: np.ndarray, right: np.ndarray, rtol: float) -> bool:
-    return got.size > 1 and _near(got - (got - right).mean(), right, rtol)
+    return (
+        got.size > 1 and got.shape == right.shape and _near(got - (got - right).mean(), right, rtol)
+    )
 
 
 _RELATIONS: list[tuple[str, Relation]] = [
-    ("the result is zero everywhere", lambda got, right, rtol: not np.any(got)),
+    ("the result is zero everywhere",
+     lambda got, right, rtol: got.shape == right.shape and not np.any(got)),
     ("the sign is wrong", lambda got, right, rtol: _near(-got, right, rtol)),
     ("the absolute value is right, signs are not",
      lambda got, right, rtol: _near(abs(got), abs(right), rtol)),
@@ -143,11 +157,15 @@ def _factor(arrays: Arrays) -> str:
     """Return the one number by which all results are too large, case by case if it varies."""
     factors = []
     for got, right in arrays:
+        if got.shape != right.shape:
+            return ""
         seen = np.isfinite(right) & (np.abs(right) > 1e-3 * np.max(np.abs(right), initial=0.0))
         ratios = got[seen] / right[seen]
-        if ratios.size < 2 or not np.allclose(ratios, ratios[0], rtol=1e-6):
+        if not ratios.size or not np.allclose(ratios, ratios[0], rtol=1e-6):
             return ""
         factors.append(float(ratios[0]))
+    if max(right.size for _, right in arrays) < 2:
+        return ""
     if np.allclose(factors, factors[0], rtol=1e-6):
         return f"the result is {factors[0]:.6g} times what it should be"
     return "in each case the result is off by a factor; is something counted twice or not divided?"

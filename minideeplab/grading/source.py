@@ -155,6 +155,7 @@ def _defines(statement: ast.stmt) -> bool:
         return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        constant = all(isinstance(t, ast.Name) and t.id.isupper() for t in targets)
+        flat = [part for t in targets for part in (t.elts if isinstance(t, ast.Tuple) else [t])]
+        constant = all(isinstance(t, ast.Name) and t.id.isupper() for t in flat)
         return constant or isinstance(statement.value, ast.Lambda)
     return isinstance(statement, _DEFINITIONS)

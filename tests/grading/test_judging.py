@@ -137,7 +137,7 @@ def images(reference):
 @pytest.mark.parametrize(
     ("function", "hint"),
     [
-        (lambda x: (3 * x).swapaxes(1, 2), "height and width"),
+        (lambda x: (3 * x).swapaxes(1, 2), "the last two axes are swapped"),
         (lambda x: (3 * x)[:, ::-1], "the last but one axis runs backwards"),
         (lambda x: (3 * x)[:, ::-1, ::-1], "is a kernel flipped"),
         (lambda x: np.roll(3 * x, 1, -1), "shifted by one along the last axis"),
@@ -150,6 +150,32 @@ def images(reference):
 )
 def test_signs_of_pictures(function, hint):
     assert hint in result(images(lambda x: 3 * x), "1.1", function).hint
+
+
+def scaled(x, w, shift):
+    return w[..., None] * x + shift * np.arange(4)
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x, w, s: scaled(x, w, 2 * s), "as if argument 3 were doubled"),
+        (lambda x, w, s: scaled(x, w, s - 1), "as if argument 3 were smaller by one"),
+        (lambda x, w, s: scaled(x, w, 0), "as if argument 3 were always 0"),
+        (lambda x, w, s: scaled(x, w[::-1], s), "as if argument 2 ran backwards along"),
+        (lambda x, w, s: scaled(x, 0 * w + 1, s), "as if argument 2 were one everywhere"),
+        (lambda x, w, s: scaled(-x, w, s), "as if argument 1 had the other sign"),
+        (lambda x, w, s: scaled(x, w, 3 * s), "case 'a'"),
+    ],
+)
+def test_the_right_answer_to_other_arguments(function, hint):
+    rng = np.random.default_rng(1)
+    cases = tuple(
+        Case(name, (rng.standard_normal((n, 4)), rng.standard_normal(n), float(n)), shown=True)
+        for name, n in (("a", 2), ("b", 3))
+    )
+    lesson = Lesson(None, None, (Task("1.1", "f", 1, scaled, cases),), (), None)
+    assert hint in result(lesson, "1.1", function).hint
 
 
 def test_hints_do_not_show_hidden_values(lesson):

@@ -59,7 +59,7 @@ def too_tolerant(f, backward, x, seed):
 @wrong(
     "8.4",
     loses=("cube, right", "softmax, right", "enlarge, right"),
-    hint="The slopes are compared exactly; differences are right to about ten digits only.",
+    hint="Right gradients are refused: differences are right to about ten digits, never exactly.",
 )
 def exact(f, backward, x, seed):
     return agree(f, backward, x, *draw(f, x, seed), 0.0)

@@ -40,6 +40,22 @@ def to(array: Any, device: str) -> Any:
     return importlib.import_module("minideeplab.backends.cuda.device").to_device(array)
 
 
+def as_array(value: Any) -> Any:
+    """The value as an array: one on the device as it is, anything else as NumPy's."""
+    return value if on_device(value) else np.asarray(value)
+
+
+def is_array(value: Any) -> bool:
+    """Whether the value is an array on either side."""
+    return isinstance(value, np.ndarray) or on_device(value)
+
+
+def add_at(total: Any, index: Any, values: Any) -> None:
+    """total[index] += values, repeated indices too; ``np.add.at`` on either side."""
+    space = importlib.import_module("cupy") if on_device(total) else np
+    space.add.at(total, index, values)
+
+
 def like(array: Any, value: Any) -> Any:
     """The value on the side where the array is, to be written into it."""
     return to(value, "cuda") if on_device(array) else to_host(value)

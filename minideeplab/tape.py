@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from minideeplab.arrays import as_array, like
+
 if TYPE_CHECKING:
     from minideeplab.tensor import Tensor
 
@@ -67,7 +69,7 @@ def play_back(last: Tensor, dy: np.ndarray) -> None:
         tensor = order.pop()
         dy = cotangents.pop(id(tensor))
         if tensor.node is None:
-            tensor.grad = np.asarray(dy if tensor.grad is None else tensor.grad + dy)
+            tensor.grad = as_array(dy if tensor.grad is None else tensor.grad + dy)
             continue
         for x, share in tensor.node.play(dy):
             held = cotangents.get(id(x))
@@ -112,7 +114,7 @@ def seed(last: Tensor, grad: np.ndarray | None) -> np.ndarray:
                 "element can do without"
             )
         return np.ones_like(last.data)
-    grad = np.array(grad, last.dtype)
+    grad = like(last.data, grad).astype(last.dtype)  # a copy
     if grad.shape != last.shape:
         raise ValueError(f"grad: got shape {grad.shape}, expected the tensor's {last.shape}")
     return grad

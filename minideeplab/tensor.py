@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from minideeplab.arrays import add_at, as_array, is_array, like, to, to_host
 from minideeplab.tape import Backward, Node, is_recording, no_grad, play_back, seed, sum_to
 
 __all__ = ["Tensor", "no_grad", "record"]
@@ -47,7 +48,7 @@ class Tensor:
     __array_priority__ = 1000  # ndarray + Tensor asks the Tensor
 
     def __init__(self, data: np.ndarray, requires_grad: bool = False):
-        self.data = np.asarray(data)
+        self.data = as_array(data)
         self.requires_grad = requires_grad
         self.grad: np.ndarray | None = None
         self.node: Node | None = None
@@ -62,7 +63,7 @@ class Tensor:
     size = property(lambda self: self.data.size, doc="Number of elements.")
 
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.data, dtype, copy=copy)
+        return np.array(to_host(self.data), dtype, copy=copy)
 
     def __len__(self) -> int:
         return len(self.data)
@@ -71,7 +72,7 @@ class Tensor:
         return float(self.data)
 
     def __repr__(self) -> str:
-        values = np.array2string(self.data, separator=", ", prefix="Tensor(", threshold=20)
+        values = np.array2string(to_host(self.data), separator=", ", prefix="Tensor(", threshold=20)
         return f"Tensor({values}, dtype={self.dtype}, requires_grad={self.requires_grad})"
 
     def item(self) -> float:
@@ -81,6 +82,11 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same array without its history."""
         return Tensor(self.data)
+
+    def to(self, device: str) -> Tensor:
+        """The same values on "cpu" or "cuda" (a GPU, through CuPy); the gradient goes back."""
+        x = self.data
+        return record(to(x, device), (self,), lambda dy, _: (like(x, dy),))
 
     def backward(self, grad: np.ndarray | None = None) -> None:
         """Add the gradient of sum(grad * self) to the `grad` of every leaf that requires one.
@@ -168,21 +174,22 @@ class Tensor:
             if np.may_share_memory(x, y):  # slices: a view of x, no element twice
                 dx[index] = dy
             else:
-                np.add.at(dx, index, dy)
+                add_at(dx, index, dy)
             return (dx,)
 
         return record(y, (self,), backward)
 
 
-def _operand(value: Operand, like: Tensor) -> Tensor:
+def _operand(value: Operand, other: Tensor) -> Tensor:
     """The other operand as a Tensor. A plain number takes the type of the tensor it meets."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, int | float):
-        return Tensor(np.asarray(value, np.result_type(value, like.data)))
-    if isinstance(value, np.ndarray):
+        number = np.asarray(value, np.result_type(value, other.dtype))
+        return Tensor(like(other.data, number))
+    if is_array(value):
         return Tensor(value)
     raise TypeError(f"operand: got {type(value).__name__}, expected a Tensor, ndarray or number")
 

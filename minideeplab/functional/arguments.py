@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.arrays import as_array, is_array
 from minideeplab.ops.window import Pair
 from minideeplab.tape import Backward
 from minideeplab.tensor import Tensor, record
@@ -26,7 +27,7 @@ def ndarray(name: str, value: Any) -> np.ndarray:
     """The array that a Tensor holds, or the ndarray itself."""
     if isinstance(value, Tensor):
         return value.data
-    if isinstance(value, np.ndarray):
+    if is_array(value):
         return value
     raise TypeError(f"{name}: got {type(value).__name__}, expected a NumPy array or a Tensor")
 
@@ -115,7 +116,7 @@ def result(y: np.ndarray, inputs: Sequence[Any], backward: Backward) -> Array:
     """y as a Tensor with its history if an input is a Tensor, else as a plain array."""
     if any(isinstance(x, Tensor) for x in inputs):
         return record(y, inputs, backward)
-    return np.asarray(y)
+    return as_array(y)
 
 
 def accepts_unbatched(ndim: int) -> Callable[[Callable], Callable]:

@@ -6,6 +6,7 @@ from math import prod
 
 import numpy as np
 
+from minideeplab.arrays import like
 from minideeplab.backends import current
 from minideeplab.functional.arguments import (
     Array,
@@ -83,4 +84,4 @@ def _normalize(
 def _move(running: np.ndarray | None, batch: np.ndarray, momentum: float) -> None:
     """Move running statistics in place by `momentum` towards those of the batch."""
     if running is not None:
-        running[...] = (1 - momentum) * running + momentum * batch
+        running[...] = (1 - momentum) * running + momentum * like(running, batch)

@@ -6,12 +6,13 @@ is a parameter, a plain array is a buffer (state that is not trained), a ``Modul
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from minideeplab import functional as F
+from minideeplab.arrays import is_array, like, to
 from minideeplab.tensor import Tensor
 
 
@@ -41,16 +42,16 @@ class Module:
         for _, child in self.named_children():
             yield from child.modules()
 
-    def _named(self, kind: type, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    def _named(self, kind: Callable[[Any], bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
         for name, value in vars(self).items():
-            if isinstance(value, kind):
+            if kind(value):
                 yield prefix + name, value
             elif isinstance(value, Module):
                 yield from value._named(kind, f"{prefix}{name}.")
 
     def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
         """Yield (dotted name, tensor) for every trained tensor."""
-        return self._named(Tensor)
+        return self._named(lambda value: isinstance(value, Tensor))
 
     def parameters(self) -> Iterator[Tensor]:
         """Yield every trained tensor."""
@@ -58,7 +59,7 @@ class Module:
 
     def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (dotted name, array) for the state that is kept but not trained."""
-        return self._named(np.ndarray)
+        return self._named(is_array)
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Return parameters and buffers by name: the arrays themselves, not copies."""
@@ -86,7 +87,7 @@ class Module:
             raise ValueError(f"weights do not fit {type(self).__name__}:\n  {lines}")
         for name, array in own.items():
             if name in state:
-                array[...] = state[name]
+                array[...] = like(array, state[name])
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -105,12 +106,23 @@ class Module:
 
     def astype(self, dtype: np.typing.DTypeLike) -> Module:
         """Convert all parameters and buffers to float32 or float64; returns the module."""
+        return self._replace(lambda array: array.astype(dtype))
+
+    def to(self, device: str) -> Module:
+        """Move all parameters and buffers to "cpu" or "cuda"; returns the module.
+
+        They are new tensors: move a network before an optimiser is made for it.
+        """
+        return self._replace(lambda array: to(array, device))
+
+    def _replace(self, change: Callable[[np.ndarray], np.ndarray]) -> Module:
+        """Put ``change(array)`` in the place of every parameter and buffer."""
         for module in self.modules():
             for name, value in list(vars(module).items()):
                 if isinstance(value, Tensor):
-                    setattr(module, name, Tensor(value.data.astype(dtype), value.requires_grad))
-                elif isinstance(value, np.ndarray):
-                    setattr(module, name, value.astype(dtype))
+                    setattr(module, name, Tensor(change(value.data), value.requires_grad))
+                elif is_array(value):
+                    setattr(module, name, change(value))
         return self
 
 

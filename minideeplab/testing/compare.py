@@ -85,9 +85,11 @@ def scale(
         return max(size, math.sqrt(length) * _typical_term(what, arguments, cotangent))
     x, dy = largest(arguments["input"]), largest(cotangent)
     if case.op in ("softmax", "log_softmax", "cross_entropy", "dense_crf"):
-        if what.startswith("grad"):
-            return max(size, dy)
-        return max(size, min(x, 1.0) if case.op in ("softmax", "dense_crf") else x)
+        if case.op == "dense_crf":
+            return max(size, dy if what.startswith("grad") else min(x, 1.0))
+        if what.startswith("grad"):  # scores that are off by eps |x| give other probabilities
+            return max(size, dy * max(1.0, min(x, _SATURATED)))
+        return max(size, min(x, _SATURATED) if case.op == "softmax" else x)
     if case.op == "batch_norm" and not what.startswith("running"):
         gain = largest(_inverse_deviation(case, arguments))
         w = 1.0 if arguments["weight"] is None else largest(arguments["weight"])
@@ -95,6 +97,9 @@ def scale(
         return max(size, terms.get(what, dy * (1 + gain * x)))
     return max(size, _rms(cotangent if what.startswith("grad") else arguments["input"]))
 
+
+_SATURATED = 4096.0
+"""Scores so far apart give probabilities of zero and one, however they are rounded."""
 
 _BILINEAR = ("conv2d", "conv_transpose2d", "linear")
 

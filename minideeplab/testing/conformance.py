@@ -13,7 +13,7 @@ from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.diagnose import diagnose
 from minideeplab.testing.properties import Property, check_property, properties
 from minideeplab.testing.report import Finding, Report, RowResult
-from minideeplab.testing.runner import DTYPES, framework_reference, judge, reference
+from minideeplab.testing.runner import DTYPES, framework_reference, judge, quiet, reference
 from minideeplab.testing.subject import Subject
 
 
@@ -55,6 +55,22 @@ def check_op(
     """
     names = _validate(dtypes, against)
     subject = Subject(op, fn, backward, frameworks.library(arrays))
+    with quiet():
+        report = _judged(subject, names, against, skip, rtol)
+    if raises and not report.passed:
+        raise AssertionError(str(report))
+    return report
+
+
+def _judged(
+    subject: Subject,
+    names: Sequence[str],
+    against: Sequence[str],
+    skip: Sequence[str],
+    rtol: float,
+) -> Report:
+    """Judge every row and every property, and diagnose what failed."""
+    op = subject.op
     rows = [
         _row(subject, case, names, against, rtol) for case in cases(op) if not case.tags & set(skip)
     ]
@@ -66,8 +82,6 @@ def check_op(
     report = Report(op, subject.name, rows)
     if report.failures:
         report = Report(op, subject.name, rows, diagnose(subject, report.failures))
-    if raises and not report.passed:
-        raise AssertionError(str(report))
     return report
 
 

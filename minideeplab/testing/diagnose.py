@@ -24,6 +24,7 @@ from minideeplab.testing.remarks import remark
 from minideeplab.testing.report import RowResult
 from minideeplab.testing.runner import judge, reference
 from minideeplab.testing.subject import Subject
+from minideeplab.testing.traits import shared
 
 ENOUGH = 0.3
 """The share of the failing rows on which a mutant must make the same mistake to be named."""
@@ -83,12 +84,14 @@ def _explain(subject: Subject, rows: list[Evidence], gradients: bool) -> str:
         found = convention(subject, [(e.case, e.dtype) for e in rows])
         if found:
             return found
-    parts = known or [remark(wrong or rows, cases(subject.op))]
+    table = cases(subject.op)
+    parts = known or [remark(wrong, table)]
     if known and rest:
-        parts.append(f"{len(rest)} more rows, such as {rest[0].case.id}, are wrong in another way")
+        parts.append(f"{len(rest)} more rows are wrong in another way: {remark(rest, table)}")
     raised = [row for row in rows if isinstance(row.outcome, Mismatch)]
     if raised and (rest or not known or wrong):
         parts.append(f"{len(raised)} rows raise, {raised[0].case.id} {raised[0].outcome.message}")
+        parts.append(shared({row.case.id for row in raised}, table))
     return "; ".join(part for part in parts if part)
 
 
@@ -184,4 +187,6 @@ def _violated(subject: Subject, failing: set[str]) -> str:
             }
             if broken == failing:
                 return f"{mutant.diagnosis} [{mutant.name}]"
-    return ""
+    notes = {f"{subject.op}/property-{p.name}": p.equation.__doc__ for p in properties(subject.op)}
+    broken = [f"{row.partition('-')[2]}: {notes[row]}" for row in sorted(failing) if row in notes]
+    return f"every row of the table is right, but not the rule {broken[0]}" if broken else ""

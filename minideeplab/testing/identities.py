@@ -154,6 +154,22 @@ def relu_twice(f: Subject, rng: Rng, dtype: Any) -> Sides:
     return f(f(x)), f(x), 0.0
 
 
+def dropout_masks(f: Subject, rng: Rng, dtype: Any) -> Sides:
+    """Every call draws a new mask, each entry by itself, whatever its neighbours are.
+
+    Neighbours along an axis, and two calls, keep the same entry in half of the cases.
+    """
+    if not f.library.writes:
+        raise NotImplementedError("without a state, one key gives one mask")
+    x = np.ones((16, 8, 12, 12), dtype)
+    first, again = (f(x, p=0.5, training=True) != 0 for _ in range(2))
+    same = [first == again]
+    same += [first.take(range(1, n), i) == first.take(range(n - 1), i)
+             for i, n in enumerate(x.shape)]  # fmt: skip
+    off = [abs(float(np.mean(s)) - 0.5) * 2 * np.sqrt(s.size) for s in same]
+    return np.array(off) > 6.0, np.zeros(len(off)), 0.0
+
+
 def softmax_shift(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """A constant added to all classes changes nothing (whole numbers: the sum is exact)."""
     x = rng.integers(-9, 10, (2, 5, 3, 4)).astype(dtype)
@@ -280,6 +296,7 @@ IDENTITIES: dict[str, list[Property]] = {
     "interpolate": _own(resize_constant, resize_ramp, resize_keeps_samples),
     "pad": _own(pad_crop),
     "relu": _own(relu_splits, relu_twice),
+    "dropout": _own(dropout_masks),
     "softmax": _own(softmax_shift, softmax_sums_to_one),
     "log_softmax": _own(softmax_shift, log_softmax_sums_to_one),
     "cross_entropy": _own(entropy_of_equal_scores, entropy_of_one_hot, entropy_ignores),

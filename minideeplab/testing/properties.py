@@ -91,7 +91,7 @@ def linear_in_input(f: Subject, rng: np.random.Generator, dtype: Any) -> Sides:
 def adjoint_identity(f: Subject, rng: np.random.Generator, dtype: Any) -> Sides:
     """<dy, f(x)> = <f*(dy), x>: the backward of a linear operation is its transpose."""
     arrays, options = sample(f.op, rng, dtype)
-    y, dy, dx = f.gradient(*arrays, **options)
+    y, dy, (dx, *_) = f.gradient(*arrays, **options)
     return np.vdot(dy, y), np.vdot(dx, arrays[0]), 100.0 * np.size(y)
 
 
@@ -110,6 +110,32 @@ def result_stays(f: Subject, rng: np.random.Generator, dtype: Any) -> Sides:
     before = result.copy()
     f(*[a if a is None or a.dtype.kind != "f" else 3 - a for a in arrays], **options)
     return result, before, 0.0
+
+
+def gradients_twice(f: Subject, rng: np.random.Generator, dtype: Any) -> Sides:
+    """A backward begins anew: no sum over calls, no buffer that a later call changes."""
+    arrays, options = sample(f.op, rng, dtype)
+    first = f.gradient(*arrays, **options)[2]
+    before = np.concatenate([np.array(g).ravel() for g in first])
+    f.gradient(*[a if a is None or a.dtype.kind != "f" else a + 1 for a in arrays], **options)
+    again = f.gradient(*arrays, **options)[2]
+    results = [np.concatenate([np.ravel(g) for g in found]) for found in (first, again)]
+    return np.stack(results), np.stack([before, before]), 100.0
+
+
+def nan_is_seen(f: Subject, rng: np.random.Generator, dtype: Any) -> Sides:
+    """NaN comes out wherever a sum has it among its terms: it is not lost on the way."""
+    from minideeplab.testing.frameworks import Minideeplab, operation
+
+    arrays, options = sample(f.op, rng, dtype)
+    lost = []
+    for array in (a for a in arrays if a is not None and a.dtype.kind == "f"):
+        kept, array.flat[array.size // 2] = array.flat[array.size // 2], np.nan
+        with Minideeplab(backend="numpy").context():
+            expected = np.isnan(operation("minideeplab", f.op)(*arrays, **options))
+        lost.append(np.any(expected & ~np.isnan(f(*arrays, **options))))
+        array.flat[array.size // 2] = kept
+    return np.array(lost), np.zeros(len(lost)), 0.0
 
 
 def threads_do_not_matter(f: Subject, rng: np.random.Generator, dtype: Any) -> Sides:
@@ -150,6 +176,7 @@ CONTRACT = [
     Property("result-stays", result_stays, "a buffer reused between calls must not be returned"),
     Property("one-thread", threads_do_not_matter),
     Property("concurrent-calls", concurrent_calls),
+    Property("gradients-twice", gradients_twice, needs_gradient=True),
 ]
 
 
@@ -161,6 +188,8 @@ def properties(op: str) -> list[Property]:
     if op in LINEAR:
         shared.append(Property("linear", linear_in_input))
         shared.append(Property("adjoint", adjoint_identity, needs_gradient=True))
+        if op != "gaussian_filter":  # NaN need not reach what an approximation cuts off
+            shared.append(Property("nan-is-seen", nan_is_seen))
     return shared + IDENTITIES.get(op, [])
 
 

@@ -1,15 +1,16 @@
-"""Simple relations between wrong and right results, when no known mistake fits."""
+"""What wrong results look like, when no known mistake fits: a factor, a sign, a flip, a place."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minideeplab.testing.cases import Case
 from minideeplab.testing.compare import largest, tolerance
 from minideeplab.testing.runner import reference
+from minideeplab.testing.traits import shared
 
 if TYPE_CHECKING:
     from minideeplab.testing.diagnose import Evidence
@@ -20,21 +21,84 @@ Relation = Callable[[np.ndarray, np.ndarray, float], bool | None]
 
 
 def remark(rows: Sequence[Evidence], table: Sequence[Case]) -> str:
-    """Return what the wrong results have in common, "" if nothing is seen."""
-    pairs = list(_pairs(rows))
-    if all(wrong.kind == "dtype" for row in rows for wrong in row.mismatches):
-        return f"the results have another dtype than the input: {rows[0].mismatches[0].message}"
-    if rows and all(wrong.kind == "nan" for row in rows for wrong in row.mismatches):
+    """Return what the wrong results have in common: how they are wrong, where, and in which rows.
+
+    If nothing is seen, name the smallest failing row, with which the search may start.
+    """
+    if not rows:
+        return ""
+    how = _kind(rows) or _shapes(rows) or _values(rows)
+    where = shared({row.case.id for row in rows}, table)
+    if how or where:
+        return ", and ".join(part for part in (how, where) if part)
+    smallest = min(rows, key=_effort).case
+    note = f" ({smallest.note})" if smallest.note else ""
+    return f"no known mistake; the simplest of {len(rows)} wrong rows is {smallest.id}{note}"
+
+
+def _effort(row: Evidence) -> tuple[int, int]:
+    arrays = [np.prod(a.shape) for a in row.case.arrays.values() if a is not None]
+    return len(row.case.options) + len(arrays), int(sum(arrays))
+
+
+def _kind(rows: Sequence[Evidence]) -> str:
+    """Say what is wrong besides numbers, if it is the same in all rows."""
+    wrong = [mismatch for row in rows for mismatch in row.mismatches]
+    kinds, names = {m.kind for m in wrong}, sorted({m.what for m in wrong})
+    if kinds == {"dtype"}:
+        return f"the results have another dtype than the input: {wrong[0].message}"
+    if kinds == {"nan"}:
         return "NaN or infinity comes out where it should not, or is lost where it should"
-    if pairs:
-        for text, relation in _RELATIONS:
-            verdicts = [relation(*pair) for pair in pairs]
-            if True in verdicts and False not in verdicts:
-                return text
-        factor = _common_factor(pairs)
-        if factor is not None:
-            return f"every wrong result is {factor:.6g} times the right one"
-    return _shared_option(rows, table)
+    if kinds == {"written"}:
+        return f"the call writes to its {' and '.join(names)}"
+    if kinds == {"missing"}:
+        return f"{' and '.join(names)} is missing"
+    if all(name.startswith("running") for name in names):
+        return f"the output is right, {' and '.join(names)} not"
+    if names == ["indices"] and not kinds - {"value"}:
+        return "the maxima are right, their indices are not"
+    return ""
+
+
+def _shapes(rows: Sequence[Evidence]) -> str:
+    """Say in what way shapes are wrong, if it is the same in all rows."""
+    said = set()
+    for row in rows:
+        expected = reference(row.case, row.dtype)
+        for wrong in row.mismatches:
+            if wrong.kind == "shape" and isinstance(row.outcome, dict):
+                got = np.shape(row.outcome[wrong.what])
+                said.add(_shape(wrong.what, got, np.shape(expected[wrong.what]), expected))
+            elif wrong.kind != "shape":
+                said.add("")
+    return said.pop() if len(said) == 1 else ""
+
+
+def _shape(what: str, got: Any, right: Any, expected: dict[str, Any]) -> str:
+    if len(got) != len(right):
+        return "the results have another number of axes"
+    others = [name for name in expected if name.startswith("grad_") and name != what]
+    if any(np.shape(expected[name]) == got for name in others) and what.startswith("grad_"):
+        return "the gradients are returned in another order than the arguments"
+    if sorted(got) == sorted(right):
+        return "two axes of the results are exchanged"
+    larger = np.array(got) >= np.array(right)
+    if larger.all() or not (larger & (np.array(got) != np.array(right))).any():
+        return f"the results have too {'many' if larger.all() else 'few'} rows or columns"
+    return "the results have another size"
+
+
+def _values(rows: Sequence[Evidence]) -> str:
+    """Say how wrong numbers are related to the right ones."""
+    pairs = list(_pairs(rows))
+    if not pairs:
+        return ""
+    for text, relation in _RELATIONS:
+        verdicts = [relation(*pair) for pair in pairs]
+        if True in verdicts and False not in verdicts:
+            return text
+    factor = _common_factor(pairs)
+    return "" if factor is None else f"every wrong result is {factor:.6g} times the right one"
 
 
 def _pairs(rows: Sequence[Evidence]) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
@@ -82,6 +146,20 @@ def _shifted(axis: int, step: int) -> Relation:
     return relation
 
 
+def _right_within(*inside: slice, least: int = 3) -> Relation:
+    """Return a relation: equal in the part ``inside`` of the last axes, wrong outside only."""
+
+    def relation(got: np.ndarray, expected: np.ndarray, tol: float) -> bool | None:
+        if got.ndim < len(inside) or min(got.shape[-len(inside) :]) < least:
+            return None
+        part = (..., *inside)
+        return _near(got[part], expected[part], tol)
+
+    return relation
+
+
+_ALL, _INNER = slice(None), slice(1, -1)
+
 _RELATIONS: list[tuple[str, Relation]] = [
     ("every wrong result is zero", lambda got, expected, tol: not np.any(got)),
     (
@@ -96,6 +174,13 @@ _RELATIONS: list[tuple[str, Relation]] = [
     ("the results are shifted left by one pixel", _shifted(-1, 1)),
     ("the results are shifted down by one pixel", _shifted(-2, -1)),
     ("the results are shifted up by one pixel", _shifted(-2, 1)),
+    ("only the last column is wrong", _right_within(slice(None, -1))),
+    ("only the last row is wrong", _right_within(slice(None, -1), _ALL)),
+    ("only the first column is wrong", _right_within(slice(1, None))),
+    ("only the first row is wrong", _right_within(slice(1, None), _ALL)),
+    ("only the outermost rows and columns are wrong", _right_within(_INNER, _INNER)),
+    ("only images after the first are wrong", _right_within(slice(0, 1), *[_ALL] * 3, least=1)),
+    ("only channels after the first are wrong", _right_within(slice(0, 1), _ALL, _ALL, least=1)),
 ]
 
 
@@ -109,21 +194,3 @@ def _common_factor(pairs: Pairs) -> float | None:
     middle = float(np.median(ratios)) if ratios.size else np.nan
     constant = ratios.size > 1 and np.allclose(ratios, middle, rtol=1e-3)
     return middle if constant and abs(middle - 1) > 1e-2 else None
-
-
-def _shared_option(rows: Sequence[Evidence], table: Sequence[Case]) -> str:
-    """Return the option or tag that exactly the failing rows have."""
-    failing = {row.case.id for row in rows}
-
-    def exactly(has: Callable[[Case], bool]) -> bool:
-        return all(has(c) for c in table if c.id in failing) and not any(
-            has(c) for c in table if c.id not in failing
-        )
-
-    for name in sorted({name for row in rows for name in row.case.options}):
-        if exactly(lambda c, name=name: name in c.options):
-            return f"exactly the rows with the option {name} are wrong"
-    for tag in sorted({tag for row in rows for tag in row.case.tags}):
-        if exactly(lambda c, tag=tag: tag in c.tags):
-            return f"exactly the rows about {tag!r} are wrong"
-    return ""

@@ -73,22 +73,28 @@ class Subject:
 
     def gradient(
         self, *arrays: np.ndarray | None, **options: Any
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the output, a random cotangent of it, and the gradient of the first array."""
+    ) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
+        """Return the output, a random cotangent of it, and the gradients of the arrays in turn.
+
+        They may share the function's memory, as what it returned does.
+        """
         case = self._given(arrays, options)
         dtype = str(arrays[0].dtype)
         outcome = self.library.run(self.fn, case, case.arguments(dtype), self.backward)
         cotangent = case.cotangent(np.shape(outcome["output"]), dtype)
-        return outcome["output"], cotangent, outcome["grad_input"]
+        gradients = [outcome[f"grad_{name}"] for name in case.differentiable]
+        return outcome["output"], cotangent, gradients
 
     def _given(self, arrays: tuple[np.ndarray | None, ...], options: dict[str, Any]) -> Case:
         """Return a row made of arrays instead of recipes; NotImplementedError if it is lacking."""
         names = max((case.arrays for case in TABLE[self.op]), key=len)
+        wanted = max((case.differentiable for case in TABLE[self.op]), key=len)
         recipes = {
             name: None if array is None else Array(np.shape(array), _copying(array))
             for name, array in zip(names, arrays, strict=False)
         }
-        case = Case(self.op, "given", recipes, options, ("input",))
+        differentiable = tuple(name for name in wanted if recipes.get(name) is not None)
+        case = Case(self.op, "given", recipes, options, differentiable)
         if self.lacks(case):
             raise NotImplementedError(self.lacks(case))
         return case

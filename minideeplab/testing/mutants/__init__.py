@@ -23,7 +23,8 @@ from minideeplab.testing.mutants.generic import generic_mutants
 from minideeplab.testing.mutants.loss import CROSS_ENTROPY
 from minideeplab.testing.mutants.max_pool import MAX_POOL2D
 from minideeplab.testing.mutants.norm import BATCH_NORM
-from minideeplab.testing.mutants.resize import INTERPOLATE, PAD
+from minideeplab.testing.mutants.pad import PAD
+from minideeplab.testing.mutants.resize import INTERPOLATE
 
 OWN: dict[str, list[Mutant]] = {
     "conv2d": CONV2D + CONV2D_GRADIENTS,

@@ -32,6 +32,10 @@ RELU = forwards(
     "relu",
     {
         "one-at-zero": (_where_not_negative, "the gradient passes at zero"),
+        "half-at-zero": (
+            lambda g, dy, a, o: {0: np.where(a[0] == 0, dy / 2, g[0])},
+            "half of the gradient passes at zero, as through maximum(x, 0)",
+        ),
         "mask-of-cotangent": (
             lambda g, dy, a, o: {0: np.where(dy > 0, dy, 0)},
             "the gradient's own sign is used instead of the input's",

@@ -61,6 +61,20 @@ def _filter(kernel: Kernel) -> Function:
     return forward
 
 
+def _manhattan(f: np.ndarray) -> np.ndarray:
+    return np.exp(-np.abs(f[:, :, None] - f[:, None, :]).sum(axis=0) / 2)
+
+
+def _twice_normalised(
+    x: np.ndarray, features: np.ndarray, normalization: str = "none"
+) -> np.ndarray:
+    if normalization != "symmetric":
+        return gaussian_filter(x, features, normalization)
+    weights = _gaussian(features.astype(np.float64))
+    total = weights.sum(axis=1)
+    return (x / total @ weights / total).astype(x.dtype)
+
+
 def _normalization(change: dict[str, str], op: str, default: str) -> Function:
     return altered(op, {"normalization": default}, normalization=lambda n: change.get(n, n))
 
@@ -87,6 +101,10 @@ GAUSSIAN_FILTER = forwards(
             _normalization({"none": "symmetric"}, "gaussian_filter", "none"),
             "it normalises symmetrically when it should not",
         ),
+        "normalised-twice": (
+            _twice_normalised, "symmetric normalisation divides by n on both sides, not by sqrt(n)"
+        ),
+        "manhattan": (_filter(_manhattan), "the distance is the sum of absolute differences"),
     },
 ) + backwards(
     "gaussian_filter",
@@ -117,10 +135,14 @@ def _features(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
 def _mean_field(
     kernel: Kernel = _gaussian,
     start: Callable[[np.ndarray], np.ndarray] = _softmax,
-    update: Callable[[np.ndarray, np.ndarray], np.ndarray] = lambda u, message: u - message,
+    update: Callable[..., np.ndarray] = lambda u, message, q: u - message,
     features: Callable[..., np.ndarray] = _features,
+    finish: Callable[..., np.ndarray] = lambda energy, q: _softmax(energy),
 ) -> Function:
-    """Return a dense CRF with one part exchanged; ``update(unary, message)`` gives energies."""
+    """Return a dense CRF with one part exchanged.
+
+    ``update(unary, message, q)`` gives energies, ``finish(energies, q)`` the next probabilities.
+    """
 
     def forward(
         unary: np.ndarray,
@@ -142,7 +164,7 @@ def _mean_field(
         )
         q = start(u)
         for _ in range(iterations):
-            q = _softmax(update(u, q @ weights.T))
+            q = finish(update(u, q @ weights.T, q), q)
         return q.reshape(unary.shape).astype(unary.dtype)
 
     return forward  # fmt: skip
@@ -161,6 +183,14 @@ def _no_places(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
     return found if srgb is None else found[2:]
 
 
+def _variances(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
+    return _features(image, sxy**0.5, None if srgb is None else srgb**0.5)
+
+
+def _bytes(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
+    return _features(image.astype(np.int64).astype(np.uint8), sxy, srgb)
+
+
 def _exp_unshifted(unary: np.ndarray, image: np.ndarray, **options: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         overflows = bool(np.isinf(np.exp(-unary)).any())
@@ -171,17 +201,30 @@ def _exp_unshifted(unary: np.ndarray, image: np.ndarray, **options: Any) -> np.n
 DENSE_CRF = forwards(
     "dense_crf",
     {
-        "repels": (_mean_field(update=lambda u, m: u + m),
+        "repels": (_mean_field(update=lambda u, m, q: u + m),
                    "the sign of the compatibility is wrong: similar pixels repel"),
         "probabilities": (lambda u, image, **o: dense_crf(-u, image, **o),
                           "the energies are taken for log-probabilities"),
-        "unary-forgotten": (_mean_field(update=lambda u, m: -m),
+        "unary-forgotten": (_mean_field(update=lambda u, m, q: -m),
                             "the update forgets the unary energies"),
         "starts-uniform": (_mean_field(start=_uniform), "inference starts from equal labels"),
         "without-self": (_mean_field(_without_self), "a pixel's own message is left out"),
         "no-half": (_mean_field(_no_half), "the exponent is -|f - g|^2 without the half"),
         "laplacian": (_mean_field(_laplacian), "the distance is not squared"),
-        "half-message": (_mean_field(update=lambda u, m: u - m / 2), "messages count half"),
+        "half-message": (_mean_field(update=lambda u, m, q: u - m / 2), "messages count half"),
+        "unary-once": (_mean_field(update=lambda u, m, q: -np.log(q) - m),
+                       "the last probabilities stand in for the unary energies"),
+        "damped": (_mean_field(finish=lambda energy, q: (q + _softmax(energy)) / 2),
+                   "updates are damped: half of the old probabilities stay"),
+        "not-divided": (_mean_field(finish=lambda energy, q: np.exp(-energy + energy.min(axis=0))),
+                        "probabilities are not divided by their sum"),
+        "variances": (_mean_field(features=_variances),
+                      "the widths are taken for variances: features are divided by their roots"),
+        "bytes": (_mean_field(features=_bytes), "the colours are cut to bytes"),
+        "sides-swapped": (
+            _normalization({"before": "after", "after": "before"}, "dense_crf", "symmetric"),
+            "normalising before and after are confused",
+        ),
         "colours-ignored": (_mean_field(features=_no_colours), "the colours are ignored"),
         "places-ignored": (_mean_field(features=_no_places),
                            "the bilateral term ignores the positions"),

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import altered, backwards, forwards, right
+from minideeplab.testing.mutants.base import (
+    altered,
+    backwards,
+    forwards,
+    right,
+    right_backward,
+)
 
 cross_entropy = right("cross_entropy")
 
@@ -120,6 +126,15 @@ def _probabilities_to_labels(x: np.ndarray, target: np.ndarray, *rest: Any, **op
     return cross_entropy(x, target, *rest, **options)
 
 
+def _mean_by_weight(x: np.ndarray, target: np.ndarray, *rest: Any, **options: Any) -> Any:
+    loss = cross_entropy(x, target, *rest, **options)
+    if target.dtype.kind != "f" or not rest or options.get("reduction", "mean") != "mean":
+        return loss
+    axis = min(x.ndim - 1, 1)
+    weights = np.moveaxis(target, axis, -1) @ rest[0]
+    return np.asarray(loss * weights.size / weights.sum(), dtype=x.dtype)
+
+
 def _in_bits(x: np.ndarray, target: np.ndarray, *rest: Any, **options: Any) -> Any:
     return (cross_entropy(x, target, *rest, **options) / np.log(2)).astype(x.dtype)
 
@@ -141,6 +156,17 @@ def _by_all_pixels(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dic
     weight = arrays[2] if len(arrays) > 2 else None
     total = _total(_parts(arrays[0], arrays[1], weight, options))
     return {0: given[0] * total / max(1, arrays[1].size)}
+
+
+def _gradient_without(option: str | None) -> Any:
+    """Return a change of dx: that of the loss without an option, or without the weights."""
+
+    def change(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
+        sent = arrays if option else arrays[:2]
+        kept = {key: value for key, value in options.items() if key != option}
+        return {0: right_backward("cross_entropy")(dy, *sent, **kept)[0]}
+
+    return change
 
 
 def _loss_gradient_ignored(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
@@ -218,6 +244,10 @@ CROSS_ENTROPY = forwards(
             _probabilities_to_labels,
             "probabilities are replaced by their most probable class",
         ),
+        "probabilities-mean-by-weight": (
+            _mean_by_weight,
+            "with probabilities the weighted mean divides by weights, not pixels",
+        ),
         "in-bits": (_in_bits, "the logarithm to base 2"),
         "nan-guarded": (_nan_guarded, "the mean over no pixel is 0 instead of NaN"),
     },
@@ -229,6 +259,8 @@ CROSS_ENTROPY = forwards(
             _by_all_pixels,
             "dx divides by all pixels, weights and ignored ones included",
         ),
+        "weights-ignored": (_gradient_without(None), "dx ignores the class weights"),
+        "smoothing-ignored": (_gradient_without("label_smoothing"), "dx ignores label_smoothing"),
         "loss-gradient-ignored": (_loss_gradient_ignored, "the gradient of the loss is ignored"),
         "ignored-not-masked": (_ignored_not_masked, "ignored pixels get a gradient"),
         "dx-zero": (lambda g, dy, a, o: {0: 0 * g[0]}, "dx is all zero"),

@@ -1,4 +1,4 @@
-"""Wrong resizing and padding: where a pixel is, and what its weights are."""
+"""Wrong resizing: where a pixel is, and what its weights are."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import Function, backwards, forwards, right
+from minideeplab.testing.mutants.base import (
+    Function,
+    backwards,
+    forwards,
+    right,
+    right_backward,
+)
 
-interpolate, pad = right("interpolate"), right("pad")
+interpolate = right("interpolate")
 
 Coordinates = Callable[[int, int, float, bool], np.ndarray]
 """Input coordinate of every output pixel of one axis from (in, out, scale in / out, corners)."""
@@ -134,6 +140,38 @@ def _averaged(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int
     return {0: given[0] * arrays[0].size / max(1, dy.size)}
 
 
+def _size_rounded(x: np.ndarray, **options: Any) -> np.ndarray:
+    if options.get("scale_factor") is None:
+        return interpolate(x, **options)
+    factors = np.broadcast_to(options["scale_factor"], 2)
+    size = tuple(max(1, round(n * f)) for n, f in zip(x.shape[2:], factors, strict=True))
+    return interpolate(x, **options | {"scale_factor": None, "size": size})
+
+
+def _extrapolated(x: np.ndarray, **options: Any) -> np.ndarray:
+    y = interpolate(x, **options)
+    if options.get("mode", "nearest") != "bilinear" or options.get("align_corners"):
+        return y
+    size, steps = _sizes(x, options)
+    if min(x.shape) < 1 or min(x.shape[2:]) < 2:
+        return y
+    for axis, (n, m, step) in enumerate(zip(x.shape[2:], size, steps, strict=True), 2):
+        at = (np.arange(m) + 0.5) * step - 0.5
+        low = np.clip(np.floor(at), 0, n - 2).astype(int)
+        share = (at - low).reshape((-1,) + (1,) * (3 - axis))
+        x = x.take(low, axis) * (1 - share) + x.take(low + 1, axis) * share
+    return x.astype(y.dtype)
+
+
+def _other_corners(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
+    if options.get("mode", "nearest") != "bilinear":
+        return {}
+    corners = not options.get("align_corners")
+    return {
+        0: right_backward("interpolate")(dy, *arrays, **options | {"align_corners": corners})[0]
+    }
+
+
 INTERPOLATE = forwards(
     "interpolate",
     {
@@ -172,6 +210,15 @@ INTERPOLATE = forwards(
             "nearest uses pixel centres: that is torch's mode 'nearest-exact'",
         ),
         "nearest-ceil": (_nearest(lambda i, s: np.ceil(i * s)), "nearest rounds coordinates up"),
+        "size-rounded": (_size_rounded, "the size from a scale_factor is rounded, not cut"),
+        "one-corner-centred": (
+            _bilinear(lambda n, m, s, c: _true_coordinates(n, m, s, False if m == 1 else c)),
+            "with aligned corners a single output pixel is the middle instead of the first",
+        ),
+        "extrapolated": (
+            _extrapolated,
+            "before the first pixel's centre the border is continued linearly instead of held",
+        ),
     },
 ) + backwards(
     "interpolate",
@@ -181,73 +228,11 @@ INTERPOLATE = forwards(
             "dx resizes the gradient back instead of adding up the shares",
         ),
         "dx-averaged": (_averaged, "dx averages over the output pixels instead of summing"),
+        "dx-other-corners": (
+            _other_corners,
+            "dx takes align_corners for the opposite of what it is",
+        ),
         "dx-upside-down": (lambda g, dy, a, o: {0: g[0][:, :, ::-1]}, "dx is upside down"),
         "dx-mirrored": (lambda g, dy, a, o: {0: g[0][..., ::-1]}, "dx is mirrored left to right"),
-    },
-)
-
-
-def _pad(change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Function:
-    return lambda x, **options: pad(x, **options | {"pad": change(tuple(options["pad"]))})
-
-
-def _axes_swapped(sides: tuple[int, ...]) -> tuple[int, ...]:
-    return sides[2:4] + sides[:2] + sides[4:] if len(sides) >= 4 else sides
-
-
-def _ends_swapped(sides: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(v for i in range(0, len(sides), 2) for v in (sides[i + 1], sides[i]))
-
-
-def _mode(name: str, other: str) -> Function:
-    """Return padding by NumPy's mode ``other`` where torch's ``name`` is asked for."""
-
-    def forward(x: np.ndarray, **options: Any) -> np.ndarray:
-        if options.get("mode", "constant") != name or x.size == 0:
-            return pad(x, **options)
-        sides = options["pad"]
-        pairs = [(sides[i], sides[i + 1]) for i in range(0, len(sides), 2)][::-1]
-        return np.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, mode=other)
-
-    return forward
-
-
-def _value_ignored(x: np.ndarray, **options: Any) -> np.ndarray:
-    return pad(x, **{k: v for k, v in options.items() if k != "value"})
-
-
-def _cropped_gradient(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    """Return dx cut out of dy: what the frame repeats gives nothing back."""
-    if options.get("mode", "constant") == "constant" or dy.size == 0:
-        return {}
-    left, _, top, _ = options["pad"]
-    height, width = arrays[0].shape[-2:]
-    return {0: dy[..., top : top + height, left : left + width]}
-
-
-PAD = forwards(
-    "pad",
-    {
-        "axes-swapped": (
-            _pad(_axes_swapped),
-            "the pairs start with the height instead of the width",
-        ),
-        "ends-swapped": (_pad(_ends_swapped), "before and after are confused"),
-        "crop-ignored": (
-            _pad(lambda sides: tuple(max(0, v) for v in sides)),
-            "negative padding is ignored",
-        ),
-        "value-ignored": (_value_ignored, "the value is ignored: always zero"),
-        "reflect-symmetric": (_mode("reflect", "symmetric"), "reflect repeats the edge itself"),
-        "reflect-replicate": (_mode("reflect", "edge"), "reflect replicates"),
-        "replicate-zero": (_mode("replicate", "constant"), "replicate pads with zeros"),
-        "replicate-reflect": (_mode("replicate", "symmetric"), "replicate reflects"),
-        "circular-reflect": (_mode("circular", "reflect"), "circular reflects"),
-    },
-) + backwards(
-    "pad",
-    {
-        "dx-cropped": (_cropped_gradient, "dx lacks what the repeated border gives back"),
-        "dx-halved": (lambda g, dy, a, o: {0: g[0] / 2}, "dx is half of what it should be"),
     },
 )

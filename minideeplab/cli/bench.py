@@ -81,6 +81,48 @@ def crf(rounds: int, quick: bool, table_path: Path | None, json_path: Path | Non
     _report(measure(rounds, quick, lambda steps: tqdm(steps, leave=False)), table_path, json_path)
 
 
+def _batch_sizes(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:
+    """Turn "1,2,4" into numbers."""
+    if not all(part.isdecimal() and int(part) for part in text.split(",")):
+        raise click.BadParameter(f"{text!r} is not a list of numbers such as 1,2,4")
+    return tuple(int(part) for part in text.split(","))
+
+
+@command.command()
+@click.option("--data", default="shapes", show_default=True, help="As of minideeplab train.")
+@click.option("--model", default="small", show_default=True, help="As of minideeplab train.")
+@click.option("--crop", default=(193, 257), show_default=True, nargs=2, help="Height and width.")
+@click.option("--batch-sizes", default="1,2,4,8", show_default=True, callback=_batch_sizes,
+              help="One process each.")  # fmt: skip
+@click.option("--steps", default=5, show_default=True, help="Steps that are timed.")
+@click.option("--markdown", "table_path", type=click.Path(path_type=Path), help="Write the tables.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers.")
+def training(
+    data: str,
+    model: str,
+    crop: tuple[int, int],
+    batch_sizes: tuple[int, ...],
+    steps: int,
+    table_path: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Measure training: seconds of a step, of making its batch, and memory, by batch size.
+
+    "loader" is the time to make a batch divided by that of a step. Batches are made in a thread
+    while the network trains: below 1 the loader is never waited for.
+
+    \b
+    Example:
+      minideeplab bench training --data camvid:../camvid --batch-sizes 1,4,8
+    """
+    from tqdm import tqdm
+
+    from minideeplab.bench.training import Plan, measure
+
+    plan = Plan(data, model, crop, batch_sizes, steps)
+    _report(measure(plan, lambda sizes: tqdm(sizes, leave=False)), table_path, json_path)
+
+
 def _report(results: Results, table_path: Path | None, json_path: Path | None) -> None:
     """Print the tables, and write what was asked for."""
     import json

@@ -32,6 +32,8 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 @click.option("--init", help="Weights to start from: a file or official name, for --trunk vgg16.")
 @click.option("--weights", help="What trimap and crf-search score.  [bundled ones for the data]")
 @click.option("--pictures", type=click.IntRange(1), help="Score the first pictures of val only.")
+@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.05, 1),
+              help="Shrink all pictures to this part of their size, to save time.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of chance.")
 @executor_options
 def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -> None:
@@ -53,6 +55,8 @@ def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -
     Examples:
       minideeplab experiment variants --out results
       minideeplab experiment trimap --data camvid:../camvid --out results
+      minideeplab experiment variants --data camvid:../camvid --scale 0.4 --crop 97 129 \\
+          --iterations 200 --out results
       minideeplab experiment variants --data voc:VOCdevkit --split trainaug --trunk vgg16 \\
           --width 1 --init vgg16-caffe --iterations 20000 --crop 321 321 --out results
     """

@@ -41,8 +41,8 @@ def run(setup: Setup) -> Outcome:
         rows[-2][REST] = setup.mean_iou(net, rest)
         rows[-1][REST] = setup.mean_iou(net, rest, crf={"parameters": "v1-largefov"})
     notes = [
-        f"Data: {setup.data}; searched on {len(samples)} pictures of val, the best checked on the "
-        f"other {len(rest)}. {ROUNDS} grids, {len(result.tried)} settings; w2 = sigma_gamma = 3, "
+        f"{setup.data_note()}: searched on {len(samples)}, the best checked on the other "
+        f"{len(rest)}. {ROUNDS} grids, {len(result.tried)} settings; w2 = sigma_gamma = 3, "
         "10 iterations.",
         f"Network: weights {setup.weights_name!r}, one size.",
     ]

@@ -102,5 +102,6 @@ def bars(rows: Sequence[Row], label: str, series: Sequence[str]) -> Figure:
         axes.bar_label(drawn, fmt="%.1f", fontsize=8)
     axes.set_xticks(range(len(rows)), [str(row[label]) for row in rows])
     if len(series) > 1:
-        axes.legend(loc="lower right", fontsize=8)
+        figure.legend(loc="outside upper center", ncols=len(series), fontsize=8, frameon=False)
+    axes.margins(y=0.1)
     return figure

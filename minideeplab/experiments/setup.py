@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from minideeplab import pretrained
 from minideeplab.data.cached import Cached
 from minideeplab.data.specs import open_dataset
 from minideeplab.evaluation import scores
 from minideeplab.experiments.net import ExperimentNet
-from minideeplab.inference import crf_options
+from minideeplab.inference import crf_options, resize
 from minideeplab.models import from_checkpoint
 from minideeplab.models.deeplab import Variant
 from minideeplab.nn import Module
@@ -53,6 +54,7 @@ class Setup:
         init: weights to start from, a file or an official name; for the trunk "vgg16".
         iterations, batch_size, crop: of the longest training run.
         pictures: of val, to score; None for all.
+        scale: what pictures and labels are shrunk to, before anything else.
         weights: of the experiments that do not train; None for the bundled ones.
         seed: of everything random.
         executor: spreads scoring; None for this process.
@@ -68,6 +70,7 @@ class Setup:
     batch_size: int | None = None
     crop: tuple[int, int] | None = None
     pictures: int | None = None
+    scale: float = 1.0
     weights: str | None = None
     seed: int = 0
     executor: Executor | None = None
@@ -80,7 +83,7 @@ class Setup:
     @cached_property
     def training_data(self) -> Any:
         """The pictures to train on, kept in memory; of the scenes, so many as to be drawn fast."""
-        dataset = Cached(open_dataset(self.data, self.split))
+        dataset = Cached(Scaled(open_dataset(self.data, self.split), self.scale))
         if self.on_scenes:
             return Subset(dataset, range(min(MOST_SCENES, len(dataset))))
         return dataset
@@ -88,7 +91,7 @@ class Setup:
     @cached_property
     def validation_data(self) -> Any:
         """The pictures to score, ``pictures`` of val at most, kept in memory."""
-        dataset = Cached(open_dataset(self.data, "val"))
+        dataset = Cached(Scaled(open_dataset(self.data, "val"), self.scale))
         return Subset(dataset, range(min(self.pictures or len(dataset), len(dataset))))
 
     def config(self, **changes: Any) -> Config:
@@ -116,6 +119,7 @@ class Setup:
             "data": self.data,
             "split": self.split,
             "init": self.init,
+            "scale": self.scale,
             "trunk": self.trunk,
             "width": self.width,
             "head": dataclasses.asdict(shape),
@@ -161,20 +165,47 @@ class Setup:
         confusion = evaluate(net, dataset, crf, self.executor, **options)
         return 100 * scores(confusion).mean_iou
 
+    def data_note(self) -> str:
+        """Return what is scored, for the notes of a table."""
+        height, width = self.validation_data[0][1].shape
+        return f"Data: {self.data}, {len(self.validation_data)} of val scored at {height}x{width}"
+
     def notes(self) -> list[str]:
         """Return what tables of trained networks must say about themselves."""
         config, where = self.config(), "from random weights"
         if self.init:
             where = f"from {self.init}"
         return [
-            f"Data: {self.data}; {len(self.training_data)} pictures to train on, "
-            f"{len(self.validation_data)} of val scored.",
+            f"{self.data_note()}; {len(self.training_data)} pictures to train on.",
             f"Networks: trunk {self.trunk!r}, {self.width:g} of the authors' filters in trunk and "
             "head; kernels and rates are the authors'. See minideeplab/experiments/net.py.",
             f"Training: {where}, {config.iterations} iterations of {config.batch_size} crops of "
             f"{config.crop[0]}x{config.crop[1]} unless a row says otherwise, {config.optimizer}, "
             f"seed {self.seed}; one run a row, so differences of a point or two mean little.",
         ]
+
+
+class Scaled:
+    """The same data set, smaller: pictures smoothed, labels of the nearest pixel."""
+
+    def __init__(self, dataset: Any, scale: float) -> None:
+        if not 0 < scale <= 1:
+            raise ValueError(f"scale: {scale}, expected above 0, at most 1")
+        self._dataset, self._scale = dataset, scale
+        self.names, self.classes, self.palette = dataset.names, dataset.classes, dataset.palette
+        self.ignore_index = dataset.ignore_index
+
+    def __len__(self) -> int:
+        return len(self._dataset)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return pair ``index``: image (h, w, 3) uint8, labels (h, w) uint8."""
+        image, labels = self._dataset[index]
+        if self._scale == 1:
+            return image, labels
+        small = resize(image, self._scale)
+        nearest = Image.fromarray(labels).resize(small.shape[1::-1], Image.Resampling.NEAREST)
+        return small, np.array(nearest)
 
 
 class Subset:

@@ -35,7 +35,7 @@ def run(setup: Setup) -> Outcome:
         line[0].set_label({BEFORE: "network", AFTER: "network and CRF"}[column])
     axes.legend(title="dotted: whole picture", title_fontsize=8)
     notes = [
-        f"Data: {setup.data}, {len(setup.validation_data)} pictures of val; bands start from the "
+        f"{setup.data_note()}; bands start from the "
         + ("ignored pixels, as the authors'." if around == "ignored" else "labels' boundaries."),
         f"Network: weights {setup.weights_name!r}, one size; CRF: {setup.crf()}.",
     ]

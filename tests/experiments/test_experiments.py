@@ -15,7 +15,7 @@ from minideeplab.experiments import Setup, field_of_view, schedules
 from minideeplab.experiments.net import ExperimentNet, full_parameters
 from minideeplab.experiments.net import field_of_view as pixels_seen
 from minideeplab.experiments.outcome import Outcome, plot, table
-from minideeplab.experiments.setup import Subset
+from minideeplab.experiments.setup import Scaled, Subset
 from minideeplab.models import DeepLab
 from minideeplab.models.deeplab import VARIANTS, Variant
 from minideeplab.training import Config
@@ -177,3 +177,14 @@ def test_a_cached_data_set_reads_each_pair_once_and_keeps_within_its_room():
     part = Subset(cached, [2, 0])
     assert part.names == [scenes.names[2], scenes.names[0]]
     np.testing.assert_array_equal(part[1][1], cached[0][1])
+
+
+def test_scaled_data_are_smaller_with_the_same_labels():
+    scenes = SyntheticScenes(2, size=(40, 60))
+    small = Scaled(scenes, 0.5)
+    image, labels = small[1]
+    assert image.shape == (20, 30, 3) and labels.shape == (20, 30)
+    assert set(np.unique(labels)) <= set(np.unique(scenes[1][1]))
+    np.testing.assert_array_equal(Scaled(scenes, 1.0)[1][0], scenes[1][0])
+    with pytest.raises(ValueError, match="scale: 0"):
+        Scaled(scenes, 0)

@@ -139,9 +139,9 @@ class Sequential(Module):
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """Apply the layers in order."""
-        for _, layer in self.named_children():
-            x = layer(x)
-        return x
+        from minideeplab.fusion import run  # which knows the layers of this file
+
+        return run([layer for _, layer in self.named_children()], x)
 
 
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -214,6 +214,11 @@ class BatchNorm2d(Module):
         self.bias = Tensor(np.zeros(channels, np.float32), requires_grad=True)
         self.running_mean = np.zeros(channels, np.float32)
         self.running_var = np.ones(channels, np.float32)
+
+    def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return what inference amounts to, x * scale + shift: two arrays (C,)."""
+        scale = self.weight.data / np.sqrt(self.running_var + np.float32(self.eps))
+        return scale, self.bias.data - self.running_mean * scale
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """(N, C, H, W) -> the same shape."""

@@ -49,6 +49,27 @@ def conv2d(
     does, and whether to print the choice with its reasons.
     Raises ValueError or TypeError for wrong shapes, dtypes or options.
     """
+    (x, w, b), options = checked(input, weight, bias, stride, padding, dilation, groups)
+    backend = current()
+    how = _how(backend, algorithm, flag("exact", exact))
+    told = {"explain": True} if flag("explain", explain) and hasattr(backend, "ALGORITHMS") else {}
+    return result(
+        backend.conv2d(x, w, b, *options, **how, **told),
+        (input, weight, bias),
+        lambda dy, needs: backend.conv2d_backward(dy, x, w, *options, needs, **how),
+    )
+
+
+def checked(
+    input: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: int | Pair,
+    padding: int | Pair | str,
+    dilation: int | Pair,
+    groups: int,
+) -> tuple[list[np.ndarray | None], tuple[Pair, Padding, Pair, int]]:
+    """The arrays and the options of a convolution, checked, as backends take them."""
     x, w, b = floats(input, {"weight": weight}, bias=bias)
     stride, dilation = pair("stride", stride, 1), pair("dilation", dilation, 1)
     groups = integer("groups", groups, 1)
@@ -62,14 +83,7 @@ def conv2d(
     if min(output_shape(x.shape[2:], w.shape[2:], stride, padding, dilation)) < 1:
         least = tuple(map(effective_size, w.shape[2:], dilation))
         raise wrong_shape("input", x, f"H, W of at least {least} with padding {padding}")
-    options, backend = (stride, padding, dilation, groups), current()
-    how = _how(backend, algorithm, flag("exact", exact))
-    told = {"explain": True} if flag("explain", explain) and hasattr(backend, "ALGORITHMS") else {}
-    return result(
-        backend.conv2d(x, w, b, *options, **how, **told),
-        (input, weight, bias),
-        lambda dy, needs: backend.conv2d_backward(dy, x, w, *options, needs, **how),
-    )
+    return [x, w, b], (stride, padding, dilation, groups)
 
 
 def _how(backend: ModuleType, algorithm: str, exact: bool) -> dict[str, str | bool]:

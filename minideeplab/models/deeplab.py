@@ -12,6 +12,7 @@ import dataclasses
 
 import numpy as np
 
+from minideeplab.fusion import run
 from minideeplab.models.preprocessing import CAFFE
 from minideeplab.models.vgg import BLOCKS, conv_block
 from minideeplab.nn import AvgPool2d, Conv2d, Dropout, MaxPool2d, Module, ReLU
@@ -124,9 +125,7 @@ class DeepLab(Module):
         self.branches = tuple(tuple(part) for part in branches)
 
     def _run(self, names: tuple[str, ...], x: Tensor | np.ndarray) -> Tensor:
-        for name in names:
-            x = getattr(self, name)(x)
-        return x
+        return run([getattr(self, name) for name in names], x)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
         """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab import functional as F
+from minideeplab.fusion import run
 from minideeplab.models.preprocessing import IMAGENET
 from minideeplab.nn import BatchNorm2d, Conv2d, Dropout, Module, ReLU, Sequential
 from minideeplab.tensor import Tensor
@@ -65,7 +66,7 @@ class Residual(Module):
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """(N, C, H, W) -> the same shape."""
-        return F.relu(self.bn(self.conv(self.first(x))) + x)
+        return F.relu(run([self.conv, self.bn], self.first(x)) + x)
 
 
 class ASPP(Module):

@@ -20,7 +20,7 @@ from minideeplab.backends.numba_cpu.conv_transpose import (
     conv_transpose2d_backward,
 )
 from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
-from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward
+from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_finished
 from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
 from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
 from minideeplab.backends.numba_cpu.norm import batch_norm, batch_norm_backward
@@ -55,6 +55,7 @@ __all__ = [
     "build_lattice",
     "conv2d",
     "conv2d_backward",
+    "conv2d_finished",
     "conv_transpose2d",
     "conv_transpose2d_backward",
     "cross_entropy",

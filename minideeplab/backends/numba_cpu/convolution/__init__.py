@@ -21,6 +21,7 @@ from minideeplab.backends.numba_cpu.convolution.cost import (
     choose,
     explanation,
 )
+from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.memory import remembered
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.layout import maps, pixels
@@ -32,6 +33,7 @@ __all__ = [
     "bias_gradient",
     "conv2d",
     "conv2d_backward",
+    "conv2d_finished",
     "input_gradient",
     "weight_gradient",
 ]
@@ -55,17 +57,42 @@ def conv2d(
     ``algorithm`` is one of ALGORITHMS or "auto"; ``exact`` keeps "auto" from Winograd's forms,
     which round more; ``explain`` prints the work of each form and which one was taken.
     """
-    problem = Problem.of(x.shape, w.shape, stride, padding, dilation, groups)
+    finish = Finish(shift=b)
+    return _conv2d(x, w, finish, (stride, padding, dilation, groups), algorithm, exact, explain)
+
+
+def conv2d_finished(
+    x: np.ndarray,
+    w: np.ndarray,
+    shift: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    scale: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
+    """Return ``conv2d(x, w) * scale + shift``, and its maximum with 0 if ``rectify``, in one pass.
+
+    Both are (K,) or None; then they are 1 and 0.
+    """
+    finish = Finish(scale, shift, rectify)
+    return _conv2d(x, w, finish, (stride, padding, dilation, groups))
+
+
+def _conv2d(x, w, finish, options, algorithm="auto", exact=False, explain=False) -> np.ndarray:
+    problem = Problem.of(x.shape, w.shape, *options)
     choice = choose(problem, x.dtype, algorithm, exact)
     if explain:
         print(explanation(problem, x.dtype, choice))
     if choice.m:
         n = choice.m + 2
         u = remembered(w, n, lambda: transformed_filters.transform(w, n))
-        y = winograd.convolve(pixels(x), u, b, problem, choice.m)
+        y = winograd.convolve(pixels(x), u, finish, problem, choice.m)
         if y is not None:
             return maps(y)
-    return maps(_exact(pixels(x), filters.by_channel(w, groups), b, problem, choice))
+    return maps(_exact(pixels(x), filters.by_channel(w, problem.groups), finish, problem, choice))
 
 
 def conv2d_backward(
@@ -90,10 +117,10 @@ def conv2d_backward(
     return dx, dw, db
 
 
-def _exact(x, weights, b, problem: Problem, choice: Choice) -> np.ndarray:
+def _exact(x, weights, finish, problem: Problem, choice: Choice) -> np.ndarray:
     """Convolve pixels x with weights (G, C / G, taps, K / G) in one of the exact forms."""
     form = taps if choice.algorithm == "taps" else im2col
-    return form.convolve(x, weights, b, problem)
+    return form.convolve(x, weights, finish, problem)
 
 
 def input_gradient(
@@ -106,10 +133,10 @@ def input_gradient(
     choice = choose(transposed, dy.dtype, algorithm, exact)
     if choice.m:
         u = transformed_filters.transform(w, choice.m + 2, turned=True)
-        dx = winograd.convolve(dy, u, None, transposed, choice.m)
+        dx = winograd.convolve(dy, u, Finish(), transposed, choice.m)
         if dx is not None:
             return dx
-    return _exact(dy, filters.turned(w, problem.groups), None, transposed, choice)
+    return _exact(dy, filters.turned(w, problem.groups), Finish(), transposed, choice)
 
 
 def weight_gradient(

@@ -55,13 +55,13 @@ class Grid:
         cotangent_tiles(dy.reshape(-1, p.filters), e.vectors, self.n, span, order, *where)
 
     def outputs(
-        self, products: Panels, y: np.ndarray, bias: np.ndarray, span: tuple[int, int, int]
+        self, products: Panels, y: np.ndarray, finish: tuple, span: tuple[int, int, int]
     ) -> float:
-        """Transform the products of tiles back to pixels y (N, P, Q, K).
+        """Transform the products of tiles back to pixels y (N, P, Q, K), finished.
 
         Return 0, or NaN if any of them is not finite.
         """
         p, order = self.problem, (products.stride, products.hop)
         where = (self.tops, self.lefts, p.dilation, p.out)
         rows = y.reshape(-1, p.filters)
-        return output_tiles(products.vectors, rows, bias, self.n, span, order, *where)
+        return output_tiles(products.vectors, rows, finish, self.n, span, order, *where)

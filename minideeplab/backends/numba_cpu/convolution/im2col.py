@@ -11,6 +11,7 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.columns import col2im, im2col, im2col_runs
 from minideeplab.backends.numba_cpu.convolution.filters import by_channel, by_filter, matrices
+from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.threads import parallel_for, scratch, spans
 from minideeplab.ops.window import Pair
@@ -39,9 +40,7 @@ def _columns(picture: np.ndarray, strip: Pair, problem: Problem) -> np.ndarray:
     return columns
 
 
-def convolve(
-    x: np.ndarray, filters: np.ndarray, b: np.ndarray | None, problem: Problem
-) -> np.ndarray:
+def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Problem) -> np.ndarray:
     """Convolve pixels x (N, H, W, C) with filters (G, C / G, taps, K / G): (N, P, Q, K)."""
     groups, weights = problem.groups, matrices(filters)
     y = np.empty((problem.batch, *problem.out, problem.filters), x.dtype)
@@ -54,8 +53,7 @@ def convolve(
         n, g, strip = tasks[index]
         part = out[n, slice(*strip), g]
         np.matmul(_columns(by_group[n, :, :, g], strip, problem), weights[g], out=part)
-        if b is not None:
-            part += b.reshape(groups, -1)[g]
+        finish.apply(part, g * part.shape[1])
 
     parallel_for(run, len(tasks))
     return y

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.filters import by_filter
+from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.threads import parallel_for, spans
 
@@ -42,15 +43,12 @@ def reached(problem: Problem) -> int:
     return sum((r.stop - r.start) * (c.stop - c.start) for r, c in pairs)
 
 
-def convolve(
-    x: np.ndarray, filters: np.ndarray, b: np.ndarray | None, problem: Problem
-) -> np.ndarray:
+def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Problem) -> np.ndarray:
     """Convolve pixels x (N, H, W, C) with filters (G, C / G, taps, K / G): (N, P, Q, K)."""
     groups, count = problem.groups, problem.filters // problem.groups
     by_group = x.reshape(*x.shape[:3], groups, problem.channels // groups)
     weights = np.ascontiguousarray(filters.swapaxes(1, 2))  # (G, taps, C / G, K / G)
-    y = np.empty((problem.batch, *problem.out, groups, count), x.dtype)
-    y[...] = 0 if b is None else b.reshape(groups, count)
+    y = np.zeros((problem.batch, *problem.out, groups, count), x.dtype)
     blocks = spans(problem.out[0], max(1, ROWS // problem.out[1]))
     tasks = [(n, g, block) for n in range(problem.batch) for g in range(groups) for block in blocks]
 
@@ -60,6 +58,7 @@ def convolve(
             picture = by_group[n][(*inside, g)]
             product = picture.reshape(-1, picture.shape[2]) @ weights[g, i * problem.kernel[1] + j]
             y[n][(*out, g)] += product.reshape(*picture.shape[:2], count)
+        finish.apply(y[n, slice(*block), :, g], g * count)
 
     parallel_for(run, len(tasks))
     return y.reshape(problem.batch, *problem.out, problem.filters)

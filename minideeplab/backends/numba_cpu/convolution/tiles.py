@@ -20,6 +20,7 @@ from minideeplab.backends.numba_cpu.convolution.transforms import (
     input_1d,
     output_1d,
 )
+from minideeplab.backends.numba_cpu.crf.lanes import maximum
 from minideeplab.backends.numba_cpu.jit import jit
 
 
@@ -72,11 +73,12 @@ def cotangent_tiles(dy, v, n, span, order, tops, lefts, dilation, out):
 
 
 @jit
-def output_tiles(v, y, bias, n, span, order, tops, lefts, dilation, out):
-    """Write outputs: A^T v A + bias, from the vectors ``v`` to y (N * P * Q, K).
+def output_tiles(v, y, finish, n, span, order, tops, lefts, dilation, out):
+    """Write outputs: A^T v A, finished, from the vectors ``v`` to y (N * P * Q, K).
 
     Return the sum of 0 * y, which is NaN if any output is not finite.
     """
+    gain, shift, least = finish
     m = n - 2
     rows, every = np.empty(m * m, np.int64), np.arange(n * n)
     work, tile_out = np.empty((n * m, CHANNELS), y.dtype), np.empty((m * m, CHANNELS), y.dtype)
@@ -88,7 +90,7 @@ def output_tiles(v, y, bias, n, span, order, tops, lefts, dilation, out):
         find(rows, m, image, tops[down], lefts[right], dilation, out)
         for panel in range(y.shape[1] // CHANNELS):
             lane, finite = panel * CHANNELS, load(check, 0, 0)
-            shift = load(bias, 0, lane)
+            factor, summand = load(gain, 0, lane), load(shift, 0, lane)
             points = every * hop + (panel * stride + tile - span[2])
             for j in range(n):
                 output_1d(n, v, points, j, n, 0, work, j, n, 0)
@@ -96,8 +98,8 @@ def output_tiles(v, y, bias, n, span, order, tops, lefts, dilation, out):
                 output_1d(n, work, every, i * n, 1, 0, tile_out, i * m, 1, 0)
             for k in range(m * m):
                 if rows[k] >= 0:
-                    value = load(tile_out, k, 0) + shift
+                    value = load(tile_out, k, 0) * factor + summand
                     finite = finite + value * 0.0
-                    store(y, rows[k], lane, value)
+                    store(y, rows[k], lane, maximum(value, least))
             store(check, 0, 0, finite)
     return check.sum()

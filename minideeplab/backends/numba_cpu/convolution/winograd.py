@@ -14,6 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution import transformed_filters
+from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, multiply
@@ -34,26 +35,26 @@ def suits(problem: Problem, dtype: np.dtype) -> bool:
 
 
 def convolve(
-    x: np.ndarray, u: Panels, b: np.ndarray | None, problem: Problem, m: int
+    x: np.ndarray, u: Panels, finish: Finish, problem: Problem, m: int
 ) -> np.ndarray | None:
     """Convolve pixels x (N, H, W, C) with transformed filters u: (N, P, Q, K).
 
     None if a result is not finite: the transforms spread a NaN or an infinity over its tile.
     """
     grid = Grid(problem, m)
-    bias = np.zeros((1, problem.filters), x.dtype) if b is None else b.reshape(1, -1)
+    end = finish.vectors(problem.filters, x.dtype)
     y = np.empty((problem.batch, *problem.out, problem.filters), x.dtype)
     if u.nbytes <= L2_BYTES:
-        checks = _block_by_block(grid, x, u, y, bias)
+        checks = _block_by_block(grid, x, u, y, end)
     else:
         chunks = grid.blocks(CHUNK_BYTES)
         checks = [
-            check for chunk in chunks for check in _point_by_point(grid, x, u, y, bias, *chunk)
+            check for chunk in chunks for check in _point_by_point(grid, x, u, y, end, *chunk)
         ]
     return y if np.isfinite(sum(checks)) else None
 
 
-def _block_by_block(grid: Grid, x, u: Panels, y, bias) -> list[float]:
+def _block_by_block(grid: Grid, x, u: Panels, y, end) -> list[float]:
     """Take each block of tiles through all steps in one task."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
     checks = [0.0] * len(blocks)
@@ -64,13 +65,13 @@ def _block_by_block(grid: Grid, x, u: Panels, y, bias) -> list[float]:
         products = grid.points("products", problem.filters, last - first)
         grid.inputs(x, v, (first, last, first))
         multiply(v.layout, u.layout, products.layout, last - first, 0, grid.n**2)
-        checks[index] = grid.outputs(products, y, bias, (first, last, first))
+        checks[index] = grid.outputs(products, y, end, (first, last, first))
 
     parallel_for(run, len(blocks))
     return checks
 
 
-def _point_by_point(grid: Grid, x, u: Panels, y, bias, first: int, last: int) -> list[float]:
+def _point_by_point(grid: Grid, x, u: Panels, y, end, first: int, last: int) -> list[float]:
     """Transform all tiles [first, last), multiply each point's matrices, transform back."""
     tiles, problem = last - first, grid.problem
     v = grid.points("all_inputs", problem.channels, tiles)
@@ -80,7 +81,7 @@ def _point_by_point(grid: Grid, x, u: Panels, y, bias, first: int, last: int) ->
     layouts = v.layout, u.layout, products.layout
 
     def leave(index: int) -> None:
-        checks[index] = grid.outputs(products, y, bias, (*blocks[index], first))
+        checks[index] = grid.outputs(products, y, end, (*blocks[index], first))
 
     parallel_for(lambda index: grid.inputs(x, v, (*blocks[index], first)), len(blocks))
     parallel_for(lambda point: multiply(*layouts, tiles, point, point + 1), grid.n**2)

@@ -1,0 +1,34 @@
+"""What is done to a convolution's results before they are written, while they are in registers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Finish:
+    """y * scale + shift per channel, then max(y, 0) if ``rectify``; None is 1 and 0."""
+
+    scale: np.ndarray | None = None  # (K,)
+    shift: np.ndarray | None = None  # (K,)
+    rectify: bool = False
+
+    def vectors(self, filters: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return scale (1, K), shift (1, K) and the least result, for compiled kernels."""
+        scale = np.ones(filters, dtype) if self.scale is None else self.scale
+        shift = np.zeros(filters, dtype) if self.shift is None else self.shift
+        least = dtype.type(0 if self.rectify else -np.inf)
+        rows = (np.ascontiguousarray(a).reshape(1, -1) for a in (scale, shift))
+        return (*rows, least)
+
+    def apply(self, part: np.ndarray, first: int) -> None:
+        """Finish results (..., count) of the filters from ``first`` on, in place."""
+        filters = slice(first, first + part.shape[-1])
+        if self.scale is not None:
+            part *= self.scale[filters]
+        if self.shift is not None:
+            part += self.shift[filters]
+        if self.rectify:
+            np.maximum(part, 0, out=part)

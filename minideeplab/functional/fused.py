@@ -1,0 +1,68 @@
+"""A convolution and what follows it, in one pass over memory where the backend can do that.
+
+A convolution's result that goes to main memory only to be read, rectified and written again costs
+more than the arithmetic. So `nn.run` hands a convolution over together with its ReLU, and, when
+nothing is recorded, with the batch norm between them, whose statistics are constants then.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from minideeplab.backends import current
+from minideeplab.functional.activation import relu
+from minideeplab.functional.arguments import Array, accepts_unbatched, per_channel, result
+from minideeplab.functional.conv import checked, conv2d
+from minideeplab.ops.window import Pair
+from minideeplab.tensor import Tensor
+
+
+@accepts_unbatched(ndim=3)
+def conv2d_relu(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+) -> Array:
+    """relu(conv2d(...)) of the same arguments, gradients included."""
+    backend, arguments = current(), (input, weight, bias, stride, padding, dilation, groups)
+    if not hasattr(backend, "conv2d_finished"):
+        return relu(conv2d(*arguments))
+    (x, w, b), options = checked(*arguments)
+    y = backend.conv2d_finished(x, w, b, *options, rectify=True)
+
+    def backward(dy, needs):
+        return backend.conv2d_backward(backend.relu_backward(dy, y), x, w, *options, needs)
+
+    return result(y, (input, weight, bias), backward)
+
+
+@accepts_unbatched(ndim=3)
+def conv2d_scaled(
+    input: Array,
+    weight: Array,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
+    rectify: bool = False,
+) -> Array:
+    """conv2d(input, weight) * scale + shift, rectified if asked for; scale and shift are (F,).
+
+    Not recorded: batch norm with constant statistics, for inference.
+    """
+    (x, w, _), options = checked(input, weight, None, stride, padding, dilation, groups)
+    per_channel("scale", scale, len(w))
+    per_channel("shift", shift, len(w))
+    backend = current()
+    if hasattr(backend, "conv2d_finished"):
+        y = backend.conv2d_finished(x, w, shift, *options, scale=scale, rectify=rectify)
+    else:
+        y = backend.conv2d(x, w, None, *options) * scale[:, None, None] + shift[:, None, None]
+        y = backend.relu(y) if rectify else y
+    return Tensor(y) if isinstance(input, Tensor) or isinstance(weight, Tensor) else y

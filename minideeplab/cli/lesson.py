@@ -27,8 +27,9 @@ def command(ctx: click.Context, lessons: Path | None) -> None:
 
 
 @command.command("list")
+@click.option("--markdown", is_flag=True, help="Print the table for lessons/README.md.")
 @click.pass_obj
-def list_lessons(folder: Path | None) -> None:
+def list_lessons(folder: Path | None, markdown: bool) -> None:
     """Print the lessons: minutes, tasks, points, what each needs.
 
     \b
@@ -36,9 +37,13 @@ def list_lessons(folder: Path | None) -> None:
       minideeplab lesson list
     """
     from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
+    from minideeplab.grading.handout import course_table
 
-    for path in lesson_folders(find_folder(folder)):
-        lesson = load_lesson(path)
+    lessons = [load_lesson(path) for path in lesson_folders(find_folder(folder))]
+    if markdown:
+        click.echo(course_table(lessons))
+        return
+    for lesson in lessons:
         needs = ", ".join(lesson.about.needs) or "-"
         click.echo(
             f"{lesson.number}  {lesson.about.title:48}  {lesson.about.minutes:4} min  "

@@ -1,6 +1,8 @@
-"""The README that goes with a built lesson."""
+"""The README that goes with a built lesson, and the table of the course."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from minideeplab.grading.model import ALL, Lesson
 
@@ -66,3 +68,19 @@ def _tasks(lesson: Lesson, hidden: bool) -> str:
             f"{'; '.join(others) if hidden else len(others)} |"
         )
     return "\n".join([*lines, f"| | | {lesson.points} | | |", ""])
+
+
+def course_table(lessons: Sequence[Lesson]) -> str:
+    """Return the table of lessons in Markdown, as lessons/README.md has it."""
+    lines = [
+        "| | Lesson | Minutes | Needs | Tasks | Points | Paper, section |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for lesson in lessons:
+        about = lesson.about
+        lines.append(
+            f"| {lesson.number} | [{about.title}]({lesson.name}/lesson.py) | {about.minutes} | "
+            f"{', '.join(about.needs) or 'NumPy'} | {len(lesson.tasks)} | {lesson.points} | "
+            f"{about.paper} |"
+        )
+    return "\n".join(lines)

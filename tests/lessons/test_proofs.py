@@ -7,6 +7,7 @@ import pytest
 
 import minideeplab as mdl
 from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
+from minideeplab.grading.handout import course_table
 from minideeplab.grading.loading import importable
 from minideeplab.grading.proof import prove, read_solved
 
@@ -35,3 +36,9 @@ def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys, tmp_path):
     printed = capsys.readouterr().out
     for task in lesson.tasks:
         assert f"task {task.id}: all" in printed, "every task is checked"
+
+
+def test_the_table_has_this_lesson(lesson):
+    row = course_table([lesson]).splitlines()[-1]
+    text = (find_folder() / "README.md").read_text(encoding="utf-8")
+    assert row in text, "minideeplab lesson list --markdown prints the table for lessons/README.md"

@@ -111,14 +111,17 @@ def interrupt():
 
 
 def test_killed_at_random_moments_it_ends_with_the_same_bits(whole_run, tmp_path):
-    """Real SIGKILLs, at moments the run does not expect; each time it is resumed."""
-    rng, kills = np.random.default_rng(), 0
+    """Real SIGKILLs, at moments the run does not expect; each time it is resumed.
+
+    Four of them, or as many as the environment variable MINIDEEPLAB_KILLS says.
+    """
+    rng, kills, most = np.random.default_rng(), 0, int(os.environ.get("MINIDEEPLAB_KILLS", 4))
     command = [sys.executable, tiny.__file__, str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(minideeplab.__file__).parents[1])}
-    for _ in range(20):
+    for _ in range(most + 1):
         process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
         before = len(read_log(tmp_path / "log.csv"))
-        while kills < 4 and process.poll() is None:
+        while kills < most and process.poll() is None:
             if len(read_log(tmp_path / "log.csv")) > before:
                 time.sleep(rng.uniform(0, 0.1))
                 process.kill()
@@ -128,6 +131,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bits(whole_run, tmp_path
         if process.wait(timeout=60) == 0:
             break
     assert process.returncode == 0 and kills >= 1
+    print(f"killed {kills} times")
     assert_same_checkpoint(tmp_path / "checkpoint.npz", whole_run / "checkpoint.npz")
     assert not list(tmp_path.glob(".*"))
 

@@ -163,7 +163,8 @@ class Tensor:
 
     def transpose(self, *axes: int) -> Tensor:
         """The axes in another order, as `ndarray.transpose(*axes)`: reversed if none are given."""
-        back = np.argsort([axis % self.ndim for axis in axes] or range(self.ndim)[::-1])
+        order = [axis % self.ndim for axis in axes] or range(self.ndim)[::-1]
+        back = tuple(np.argsort(order).tolist())
         return record(self.data.transpose(*axes), (self,), lambda dy, _: (dy.transpose(back),))
 
     def __getitem__(self, index) -> Tensor:

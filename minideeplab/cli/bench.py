@@ -123,6 +123,47 @@ def training(
     _report(measure(plan, lambda sizes: tqdm(sizes, leave=False)), table_path, json_path)
 
 
+@command.command()
+@click.option("--check-only", is_flag=True, help="Compare results, time nothing.")
+@click.option("--op", "ops", multiple=True, help="Check only this operation; may be repeated.")
+@click.option("--picture", default=513, show_default=True, help="Side of the picture, 8k + 1.")
+@click.option("--train-picture", default=321, show_default=True, help="Side of training crops.")
+@click.option("--rounds", default=20, show_default=True, help="Runs of each measurement.")
+@click.option("--markdown", "table_path", type=click.Path(path_type=Path), help="Write the tables.")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the numbers.")
+@click.pass_context
+def gpu(
+    ctx: click.Context,
+    check_only: bool,
+    ops: tuple[str, ...],
+    picture: int,
+    train_picture: int,
+    rounds: int,
+    table_path: Path | None,
+    json_path: Path | None,
+) -> None:
+    """Check the cuda backend on this GPU, case by case, then time it against torch (cuDNN).
+
+    The exit status is 1 if a result is wrong, or if there is no GPU. "share of the limit" tells how
+    close a kernel comes to the copy or the matrix product of this device, whichever binds. With
+    NUMBA_ENABLE_CUDASIM=1 and --check-only it checks, slowly, without a GPU.
+
+    \b
+    Example:
+      minideeplab bench gpu --markdown gpu.md
+      NUMBA_ENABLE_CUDASIM=1 minideeplab bench gpu --check-only --op conv2d
+    """
+    from tqdm import tqdm
+
+    from minideeplab.bench.gpu import Plan, measure
+
+    plan = Plan(ops, check_only, picture, train_picture, rounds=rounds)
+    results = measure(plan, lambda steps: tqdm(steps, leave=False))
+    _report(results, table_path, json_path)
+    if any(row["wrong"] for row in results.numbers["checks"]):
+        ctx.exit(1)
+
+
 def _report(results: Results, table_path: Path | None, json_path: Path | None) -> None:
     """Print the tables, and write what was asked for."""
     import json

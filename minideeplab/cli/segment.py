@@ -63,7 +63,7 @@ def parse_scales(ctx: click.Context, param: click.Parameter, text: str) -> tuple
     type=click.FloatRange(0, 1),
     help="Strength of the colours in the overlay.",
 )
-@click.option("--backend", metavar="NAME", help="Backend, such as numba or numpy.")
+@click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
 @executor_options
 def command(
     inputs: tuple[str, ...],
@@ -95,6 +95,8 @@ def command(
     names = unique_names(paths)
     refuse_to_overwrite(paths, names, out)
     net = models.from_checkpoint(pretrained.find(weights))
+    if backend == "cuda":
+        net.to("cuda")
     io.require_writable(out)
     with (
         use_backend(backend) if backend else nullcontext(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ def _show(value: Any) -> str:
     type=click.IntRange(1),
     help="Processes that share every batch; the gradients are those of one, to rounding.",
 )
+@click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
 @click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
 @setting_options
 def command(
@@ -60,6 +62,7 @@ def command(
     init: str | None,
     out: Path,
     jobs: int,
+    backend: str | None,
     resume: bool,
     **settings: Any,
 ) -> None:
@@ -77,12 +80,15 @@ def command(
           --init vgg16-caffe --iter-size 5 --batch-size 2 --out runs/voc
       minideeplab train --out runs/voc --resume
     """
+    from minideeplab.backends import use_backend
     from minideeplab.data.specs import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.models import build
     from minideeplab.training.initial import load_initial
     from minideeplab.training.parallel import make_trainer
 
+    if backend == "cuda" and jobs > 1:
+        raise click.UsageError("--backend cuda goes with --jobs 1: one GPU, one process")
     require_writable(out)
     given = {name: value for name, value in settings.items() if value is not None}
     origin = {"data": data, "split": split, "model": model or "small", "init": init}
@@ -98,10 +104,13 @@ def command(
     net = build(origin["model"], len(dataset.classes), config.seed)
     if origin["init"] and not resume:
         click.echo(load_initial(net, origin["init"]), err=True)
-    trainer = make_trainer(jobs, net, dataset, config, out, validation, origin)
-    if resume:
-        trainer.resume()
-    trainer.run()
+    if backend == "cuda":
+        net.to("cuda")
+    with use_backend(backend) if backend else nullcontext():
+        trainer = make_trainer(jobs, net, dataset, config, out, validation, origin)
+        if resume:
+            trainer.resume()
+        trainer.run()
     click.echo(f"weights: {out / 'weights.npz'}")
     click.echo(f"curve:   {out / 'curve.png'}")
 

@@ -27,7 +27,7 @@ def cat(tensors: Sequence[Array], dim: int = 0) -> Array:
         same = x.shape[:dim] + x.shape[dim + 1 :] == first.shape[:dim] + first.shape[dim + 1 :]
         if x.ndim != first.ndim or not same:
             raise wrong_shape(f"tensors[{i}]", x, f"{first.shape} but for axis {dim}")
-    ends = np.cumsum([x.shape[dim] for x in arrays])[:-1]
+    ends = np.cumsum([x.shape[dim] for x in arrays])[:-1].tolist()
     return result(np.concatenate(arrays, dim), tensors, lambda dy, _: np.split(dy, ends, dim))
 
 

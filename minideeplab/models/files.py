@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.arrays import to_host
 from minideeplab.io import atomic_write
 
 META = "__meta__"
@@ -63,7 +64,7 @@ def save_weights(
     arrays = {}
     for name, array in state.items():
         with np.errstate(over="ignore"):
-            arrays[name] = array.astype(dtype)
+            arrays[name] = to_host(array).astype(dtype)
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f"{name}: has values that {np.dtype(dtype)} cannot hold")
     write_npz(path, arrays, meta)

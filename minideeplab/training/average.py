@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from minideeplab.arrays import like
 from minideeplab.nn import Module
 
 
@@ -40,7 +41,7 @@ class WeightAverage:
         """Take over a ``state_dict``."""
         self.steps = int(state["steps"])
         for name, average in self.state.items():
-            average[...] = state[name]
+            average[...] = like(average, state[name])
 
     @contextmanager
     def applied(self) -> Iterator[Module]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.arrays import to_host
 from minideeplab.models.files import read_npz, write_npz
 
 Arrays = Mapping[str, np.ndarray]
@@ -20,7 +21,11 @@ def save(
 
     A process killed at any moment leaves the previous file or this one, never a torn one.
     """
-    arrays = {f"{part}/{name}": a for part, group in parts.items() for name, a in group.items()}
+    arrays = {
+        f"{part}/{name}": to_host(array)
+        for part, group in parts.items()
+        for name, array in group.items()
+    }
     write_npz(path, arrays, meta)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
+from minideeplab.arrays import like
 from minideeplab.tensor import Tensor
 
 Multipliers = Callable[[str, Tensor], tuple[float, float]]
@@ -96,7 +97,7 @@ class Optimizer:
         self.iteration = int(state["iteration"])
         for key, array in own.items():
             if key != "iteration":
-                array[...] = state[key]
+                array[...] = like(array, state[key])
 
 
 class SGD(Optimizer):

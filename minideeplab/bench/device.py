@@ -1,0 +1,108 @@
+"""Stopwatch and measured limits of a GPU: events on the stream, after warm-up.
+
+In Numba's simulator, where NumPy stands in for CuPy, the wall clock stands in for events: enough to
+run this code, not to tell how fast anything is.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minideeplab.backends.cuda.device import xp
+
+WARM_UP = 3
+MEGABYTE = 1 << 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the device reaches with a copy and with cuBLAS: GB/s and float32 GFLOP/s."""
+
+    gigabytes: float
+    gigaflops: float
+
+    def fraction(self, bytes_moved: float, operations: float, milliseconds: float) -> float:
+        """The share of the limit that binds: the time that it would take at best / the time."""
+        at_best = max(bytes_moved / self.gigabytes, operations / self.gigaflops) / 1e6
+        return at_best / milliseconds
+
+
+def milliseconds(run: Callable[[], Any], rounds: int) -> float:
+    """Median time of ``run`` on the device, after ``WARM_UP`` runs; the work of the host included
+    only where the device waits for it."""
+    for _ in range(WARM_UP):
+        run()
+    return float(np.median([_once(run) for _ in range(rounds)]))
+
+
+def _once(run: Callable[[], Any]) -> float:
+    if xp is np:
+        start = time.perf_counter()
+        run()
+        return 1e3 * (time.perf_counter() - start)
+    start, stop = xp.cuda.Event(), xp.cuda.Event()
+    start.record()
+    run()
+    stop.record()
+    stop.synchronize()
+    return xp.cuda.get_elapsed_time(start, stop)
+
+
+def torch_milliseconds(run: Callable[[], Any], rounds: int) -> float:
+    """As `milliseconds`, for work that torch puts on its own stream."""
+    import torch
+
+    times = []
+    for round_ in range(WARM_UP + rounds):
+        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        start.record()
+        run()
+        stop.record()
+        stop.synchronize()
+        if round_ >= WARM_UP:
+            times.append(start.elapsed_time(stop))
+    return float(np.median(times))
+
+
+def limits(size: int = 4096, megabytes: int = 256, rounds: int = 10) -> Limits:
+    """Measure a copy on the device (read and written) and a float32 matrix product."""
+    source = xp.zeros(megabytes * MEGABYTE, np.uint8)
+    target = xp.empty_like(source)
+
+    def copy() -> None:
+        target[...] = source
+
+    a = xp.ones((size, size), np.float32)
+    seconds = milliseconds(copy, rounds) / 1e3
+    gemm = milliseconds(lambda: xp.matmul(a, a), rounds) / 1e3
+    return Limits(2 * source.nbytes / seconds / 1e9, 2 * size**3 / gemm / 1e9)
+
+
+def description() -> dict[str, Any]:
+    """What the numbers depend on: the device, its driver and the versions."""
+    import numba
+
+    facts: dict[str, Any] = {"numba": numba.__version__, "numpy": np.__version__}
+    if xp is np:
+        return {"device": "Numba's simulator", **facts}
+    name = xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["name"].decode()
+    facts = {"device": name, "cupy": xp.__version__, **facts}
+    facts["driver's CUDA"] = xp.cuda.runtime.driverGetVersion()
+    torch = cuda_torch()
+    return facts | ({"torch": torch.__version__} if torch else {})
+
+
+def cuda_torch() -> Any:
+    """The module torch, if it is installed and can use this GPU, else None."""
+    if xp is np:
+        return None
+    try:
+        import torch
+    except ImportError:
+        return None
+    return torch if torch.cuda.is_available() else None

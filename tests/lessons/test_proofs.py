@@ -8,8 +8,11 @@ import pytest
 import minideeplab as mdl
 from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
 from minideeplab.grading.handout import course_table
+from minideeplab.grading.judge import PASS, judge
 from minideeplab.grading.loading import importable
+from minideeplab.grading.process import run_apart
 from minideeplab.grading.proof import prove, read_solved
+from minideeplab.grading.source import split_cells
 
 FOLDERS = lesson_folders(find_folder())
 
@@ -42,3 +45,9 @@ def test_the_table_has_this_lesson(lesson):
     row = course_table([lesson]).splitlines()[-1]
     text = (find_folder() / "README.md").read_text(encoding="utf-8")
     assert row in text, "minideeplab lesson list --markdown prints the table for lessons/README.md"
+
+
+def test_the_last_solution_passes_in_a_process_of_its_own(lesson):
+    task = lesson.tasks[-1]
+    outcomes, stopped = run_apart(lesson, task, split_cells(read_solved(lesson)), "lesson.py")
+    assert judge(lesson, task, outcomes, stopped).verdict == PASS

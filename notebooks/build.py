@@ -68,7 +68,15 @@ def execute(source: Path) -> nbformat.NotebookNode:
         resources={"metadata": {"path": str(FOLDER)}},
     )
     client.execute()
+    notebook.metadata.pop("widgets", None)  # sliders are dead without their kernel
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
     return notebook
+
+
+def _is_widget(output: nbformat.NotebookNode) -> bool:
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
 
 
 def build(source: Path) -> None:

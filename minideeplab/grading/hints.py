@@ -17,7 +17,7 @@ from minideeplab.grading.compare import difference
 from minideeplab.grading.guesses import as_if
 from minideeplab.grading.model import Case, Lesson, Task, WrongAnswer
 from minideeplab.grading.outcome import ERROR, VALUE, Outcome
-from minideeplab.grading.signs import shape_of, sign_of
+from minideeplab.grading.signs import shape_of, sign_of, told
 
 ENOUGH = 0.5
 """The share of the lost cases on which a known wrong answer must agree to be named."""
@@ -43,7 +43,7 @@ def hint_for(
     answer, share = _most_alike(task, evidence, known)
     if answer is not None and share == 1.0:
         return answer.hint, answer.name
-    lost = [e for e in evidence if e.wrong]
+    lost = sorted((e for e in evidence if e.wrong), key=lambda e: not e.case.shown)
     text = (
         _error(lost)
         or _parts(task, lost)
@@ -55,12 +55,7 @@ def hint_for(
         return text, ""
     if answer is not None:
         return answer.hint, answer.name
-    first = min(lost, key=lambda e: not e.case.shown)
-    same = _what_they_share(evidence)
-    return (
-        f"case {first.case.name!r}: {first.wrong if first.case.shown else _vague(first)}{same}",
-        "",
-    )
+    return f"case {lost[0].case.name!r}: {told(lost[0])}{_what_they_share(evidence)}", ""
 
 
 def _most_alike(
@@ -104,7 +99,7 @@ def _error(lost: Sequence[Evidence]) -> str:
     if outcome.error == "MemoryError":
         return f"{place}the function asks for more memory than there is; is a loop growing a list?"
     some = "" if len(lost) > 1 else f" in case {lost[0].case.name!r}"
-    return f"{place}{outcome.error}: {outcome.message}{some}"
+    return f"{place}{told(lost[0])}{some}"
 
 
 def _parts(task: Task, lost: Sequence[Evidence]) -> str:
@@ -141,15 +136,6 @@ def _only(e: Evidence, i: int, rtol: float) -> bool:
     return [bool(difference(right, got, rtol)) for right, got in pairs] == [
         k == i for k in range(len(e.expected))
     ]
-
-
-def _vague(e: Evidence) -> str:
-    """Say what is wrong with a hidden case without its values."""
-    if e.outcome.kind == ERROR:
-        return f"{e.outcome.error}: {e.outcome.message}"
-    if "expected" in e.wrong and "value" in e.wrong:
-        return "wrong values"
-    return e.wrong
 
 
 def _what_they_share(evidence: Sequence[Evidence]) -> str:

@@ -24,9 +24,18 @@ def sign_of(lost: Sequence[Evidence], rtol: float) -> str:
     if all(got is None for got, _ in pairs):
         return "nothing is returned; is a return missing?"
     if any(e.outcome.value is not None and not _is_number(e.outcome.value) for e in lost):
-        return lost[0].wrong if all(" expected a" in e.wrong for e in lost) else ""
+        return told(lost[0]) if all(" expected a" in e.wrong for e in lost) else ""
     arrays = _as_arrays(lost)
     return _kind(lost, arrays) or _values(lost, arrays, rtol) if arrays else ""
+
+
+def told(e: Evidence) -> str:
+    """Return what is wrong with a case; of a hidden one nothing that shows its inputs or result."""
+    if e.case.shown:
+        return e.wrong
+    if e.outcome.kind != VALUE:
+        return e.outcome.error
+    return e.wrong if e.wrong.startswith(("shape", "dtype")) else "a wrong result"
 
 
 def shape_of(lost: Sequence[Evidence]) -> str:
@@ -51,7 +60,7 @@ def _kind(lost: Sequence[Evidence], arrays: Arrays) -> str:
     if all(e.wrong.startswith("dtype") for e in lost):
         return f"the result has the wrong dtype: {lost[0].wrong.removeprefix('dtype ')}"
     if all(e.wrong.startswith("returned") for e in lost):
-        return lost[0].wrong
+        return told(lost[0])
     if all(got.dtype.kind == "f" and _new_nan(got, right) for got, right in arrays):
         return "NaN or infinity comes out where a number should; is something divided by zero?"
     return ""

@@ -106,7 +106,7 @@ def writes(x):
         (lambda x: undefined_name, "NameError"),  # noqa: F821
         (lambda: 1, "TypeError"),
         (lambda x: x[5], "IndexError"),
-        (lambda x: np.where(x == 0.5, 0, 2 * x), "case 'two': wrong values"),
+        (lambda x: np.where(x == 0.5, 0, 2 * x), "case 'two': a wrong result"),
     ],
 )
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
@@ -178,9 +178,26 @@ def test_the_right_answer_to_other_arguments(function, hint):
     assert hint in result(lesson, "1.1", function).hint
 
 
-def test_hints_do_not_show_hidden_values(lesson):
-    found = result(lesson, "1.1", lambda x: np.where(x == 0.5, 0.123, 2 * x))
-    assert "0.123" not in found.hint and "6.24" not in found.hint
+def tattles(x):
+    if len(x) == 2:
+        raise ValueError(f"secret {x}")
+    return 2 * x
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.where(x == 0.5, 0.123, 2 * x),
+        lambda x: 2 * x if len(x) == 3 else f"secret {x}",
+        lambda x: 2 * x if len(x) == 3 else float(x[0]),
+        tattles,
+    ],
+)
+def test_hints_do_not_show_hidden_values(lesson, function):
+    found = result(lesson, "1.1", function)
+    assert found.lost == ("two",)
+    for secret in ("0.123", "3.1", "6.24", "secret"):
+        assert secret not in found.hint
 
 
 def test_proofs_hold_for_the_small_lesson(lesson):

@@ -30,9 +30,14 @@ def simulated(*command, **variables):
 
 
 @pytest.fixture(scope="session")
-def judged(tmp_path_factory):
+def folder(tmp_path_factory):
+    """Where results and compiled twins lie."""
+    return tmp_path_factory.mktemp("cuda")
+
+
+@pytest.fixture(scope="session")
+def judged(folder):
     """A function from the name of a run to what ``judge.py`` wrote."""
-    folder = tmp_path_factory.mktemp("cuda")
     started = {
         name: simulated(JUDGE, name, dtype, folder / f"{name}.json")
         for name, dtype in RUNS.items()

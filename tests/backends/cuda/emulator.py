@@ -7,6 +7,7 @@ operating system. So the twins face the same table of cases as everything else.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import shutil
 import subprocess
@@ -67,8 +68,26 @@ template <typename Kernel> void each(const int* blocks, const int* threads, bool
 
 @cache
 def library(folder: Path, file: str, dtype: str, index: str) -> ctypes.CDLL:
-    """A file of kernels as a shared library, each kernel with a function ``run_NAME`` beside it."""
+    """A file of kernels as a shared library; compiled once for all processes with this folder."""
     source = twins.source(file, dtype, index)
+    sizes = [f"-D{name}={getattr(implicit_gemm, name)}" for name in ("WORK", "ACROSS", "STEP")]
+    sizes = sizes if "WORK" in source else []
+    path = folder / ("".join([Path(file).stem, dtype, index, *sizes]) + ".so")
+    if not path.exists():
+        made = folder / f"{path.stem}-{os.getpid()}"
+        made.with_suffix(".cpp").write_text(_with_starters(source))
+        command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *sizes]
+        command += ["-Wl,-Bsymbolic"]  # our `connect` is not the operating system's
+        command += ["-o", str(made.with_suffix(".so")), str(made.with_suffix(".cpp"))]
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{file} does not compile:\n{done.stderr}")
+        made.with_suffix(".so").replace(path)
+    return ctypes.CDLL(str(path))
+
+
+def _with_starters(source: str) -> str:
+    """The source behind what CUDA brings, and a function ``run_NAME`` for each kernel."""
     parts = [DEVICE, source]
     for name, parameters in twins.SIGNATURE.findall(source):
         names = ", ".join(re.findall(r"(\w+)(?:,|$)", parameters))
@@ -76,16 +95,7 @@ def library(folder: Path, file: str, dtype: str, index: str) -> ctypes.CDLL:
             f'extern "C" void run_{name}(const int* blocks, const int* threads, int meet, '
             f"{parameters}) {{ each(blocks, threads, meet, [&] {{ {name}({names}); }}); }}"
         )
-    path = folder / f"{Path(file).stem}-{dtype}-{index}"
-    path.with_suffix(".cpp").write_text("\n".join(parts))
-    sizes = [f"-D{name}={getattr(implicit_gemm, name)}" for name in ("WORK", "ACROSS", "STEP")]
-    command = [COMPILER, "-std=c++20", "-O1", "-shared", "-fPIC", "-pthread", *sizes]
-    command += ["-Wl,-Bsymbolic"]  # our `connect` is not the operating system's
-    command += ["-o", str(path.with_suffix(".so")), str(path.with_suffix(".cpp"))]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(f"{file} does not compile:\n{done.stderr}")
-    return ctypes.CDLL(str(path.with_suffix(".so")))
+    return "\n".join(parts)
 
 
 def runner(folder: Path):

@@ -1,6 +1,8 @@
-"""What a script does on a GPU, on the strict stand-in for CuPy: ``python on_strict_cupy.py FOLDER``.
+"""What a script does on a GPU, on the strict stand-in for CuPy.
 
-Prints one line for each thing that works; anything else ends it with a traceback.
+    python on_strict_cupy.py FOLDER CHECK...
+
+Prints the name of each check that passes; a failure ends it with a traceback.
 """
 
 import sys
@@ -14,9 +16,7 @@ strict_cupy.install(Path(sys.argv[1]))
 import minideeplab as mdl  # noqa: E402
 import minideeplab.functional as F  # noqa: E402
 from minideeplab.arrays import on_device  # noqa: E402
-from minideeplab.backends.cuda import launch  # noqa: E402
 
-launch.THREADS, launch.BLOCKS = 4, 2
 rng = np.random.default_rng(0)
 
 
@@ -62,7 +62,9 @@ def a_training_step_stays_on_the_device():
     net = mdl.models.build("small", 5, seed=0).train()
     _, loss, gradients = step(net, x, labels, "numba")
     other = mdl.models.build("small", 5, seed=0).train().to("cuda")
-    step(other, mdl.Tensor(x).to("cuda"), mdl.Tensor(labels).to("cuda"), "cuda")  # tables, compiling
+    step(
+        other, mdl.Tensor(x).to("cuda"), mdl.Tensor(labels).to("cuda"), "cuda"
+    )  # tables, compiling
     other = mdl.models.build("small", 5, seed=0).train().to("cuda")
     images, truth = mdl.Tensor(x).to("cuda"), mdl.Tensor(labels).to("cuda")
     strict_cupy.TRANSFERS.clear()
@@ -80,7 +82,7 @@ def a_picture_is_segmented():
 
     net = mdl.models.from_checkpoint(mdl.pretrained.find("shapes"))
     image = rng.integers(0, 255, (24, 33, 3)).astype(np.uint8)
-    labels, expected = mdl.segment(image, net)
+    _, expected = mdl.segment(image, net)
     net.to("cuda")
     with mdl.use_backend("cuda"):
         again, probabilities = mdl.segment(image, net)
@@ -101,8 +103,20 @@ def a_network_is_trained_from_the_command_line():
     assert mdl.models.from_checkpoint(out / "weights.npz")
 
 
+def the_benchmark_fills_its_tables():
+    from minideeplab.bench import device, gpu
+
+    plan = gpu.Plan(ops=("linear",), picture=9, train_picture=9, batches=(1,), rounds=1)
+    device.limits.__defaults__, device.WARM_UP = (8, 1, 1), 0
+    results = gpu.measure(plan)
+    counts = {name: len(rows) for name, rows in results.numbers.items()}
+    assert counts["operations"] == 27 and counts["networks"] == 2 and counts["crf"] == 1, counts
+    assert not any(row["wrong"] for row in results.numbers["checks"])
+    assert all("c ms" in row and "numba ms" in row for row in results.numbers["operations"])
+    assert "share of the limit" in results.text and "Everything agrees." in results.text
+
+
 if __name__ == "__main__":
-    for check in [value for value in dict(globals()).values() if callable(value)]:
-        if getattr(check, "__module__", "") == "__main__" and check not in (same, step):
-            check()
-            print(check.__name__, flush=True)
+    for name in sys.argv[2:]:
+        globals()[name]()
+        print(name, flush=True)

@@ -40,28 +40,10 @@ class TaskResult:
 
 
 @functools.lru_cache(maxsize=4096)
-def _expected_result(task_key: _ByIdentity, case_key: _ByIdentity, given: Any) -> Any:
-    case = case_key.item
-    args, options = prepare(case.args, given), prepare(case.options, given)
-    return task_key.item.reference(*args, **options)
-
-
-class _ByIdentity:
-    """A key for things that cannot be hashed by value, such as cases with arrays."""
-
-    def __init__(self, item: Any) -> None:
-        self.item = item
-
-    def __hash__(self) -> int:
-        return id(self.item)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _ByIdentity) and self.item is other.item
-
-
 def expected(lesson: Lesson, task: Task, case: Case) -> Any:
     """Return the right result of a case, from the task's reference."""
-    return _expected_result(_ByIdentity(task), _ByIdentity(case), lesson.given)
+    args, options = prepare(case.args, lesson.given), prepare(case.options, lesson.given)
+    return task.reference(*args, **options)
 
 
 def run_trusted(lesson: Lesson, task: Task, function: Callable[..., Any]) -> list[Outcome]:
@@ -108,16 +90,10 @@ def collect(lesson: Lesson, task: Task, outcomes: Sequence[Outcome]) -> list[Evi
     return found
 
 
-_KNOWN: dict[tuple[int, str], tuple[Lesson, list[tuple[WrongAnswer, list[Evidence]]]]] = {}
-
-
+@functools.lru_cache(maxsize=1024)
 def wrong_evidence(lesson: Lesson, task: Task) -> list[tuple[WrongAnswer, list[Evidence]]]:
     """Return what every known wrong answer to a task gives; computed once for each lesson."""
-    key = (id(lesson), task.id)
-    if key not in _KNOWN:
-        found = [
-            (answer, collect(lesson, task, run_trusted(lesson, task, answer.function)))
-            for answer in lesson.wrong_answers(task)
-        ]
-        _KNOWN[key] = (lesson, found)  # the lesson is kept, so that its id stays its own
-    return _KNOWN[key][1]
+    return [
+        (answer, collect(lesson, task, run_trusted(lesson, task, answer.function)))
+        for answer in lesson.wrong_answers(task)
+    ]

@@ -1,4 +1,7 @@
-"""What a lesson is made of: tasks, cases, and wrong answers that are known in advance."""
+"""What a lesson is made of: tasks, cases, and wrong answers that are known in advance.
+
+They hold arrays, so they are equal only to themselves (``eq=False``), and serve as keys.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ class Given:
     name: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One call of a task's function.
 
@@ -56,7 +59,7 @@ class Case:
     shown: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Task:
     """One function for the student to write. It is solved when every case comes out right.
 
@@ -83,7 +86,7 @@ class Task:
     seconds: float = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WrongAnswer:
     """A mistake that students make: the function, the cases that it loses, and what to say."""
 
@@ -111,7 +114,7 @@ def wrong(task: str, loses: Sequence[str] | str, hint: str) -> Callable[..., Any
     return mark
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lesson:
     """A lesson's folder, loaded: everything but the solved text, which `source` reads."""
 

@@ -17,7 +17,9 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     Checked are missing partners, files that cannot be read, masks in colour or of another size,
     wrong label values, a missing ignore value (255) and classes that hardly occur. FOLDER holds
     train + trainannot (val, test), JPEGImages + SegmentationClass, or images + masks or labels.
-    With train + trainannot and class names in classes.txt, train takes it as --data own:FOLDER.
+    With train + trainannot and the classes in classes.txt, train takes it as --data own:FOLDER.
+    A line of classes.txt is a name, or a name and its colour in masks drawn in colours: car 64 0
+    128; line 1 is label 0.
 
     \b
     Examples:
@@ -26,13 +28,19 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     """
     from minideeplab.data.checking import check_folders, find_pairs
     from minideeplab.data.folders import require_folder
+    from minideeplab.data.own import CLASS_FILE, read_classes
 
+    palette = None
+    if (folder / CLASS_FILE).exists():
+        names, palette = read_classes(folder / CLASS_FILE)
+        classes = classes or len(names)
+        click.echo(f"{folder / CLASS_FILE}: {len(names)} classes: {', '.join(names)}")
     pairs = find_pairs(folder) if masks is None else [(folder, masks)]
     failed = False
     for images, truths in pairs:
         require_folder(images, "pictures")
         require_folder(truths, "masks")
-        report = check_folders(images, truths, classes)
+        report = check_folders(images, truths, classes, palette)
         failed |= bool(report.problems) or report.pairs == 0
         click.echo(f"{images} + {truths}: {report.pairs} pairs")
         for text, files in report.problems.items():

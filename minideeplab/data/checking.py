@@ -15,6 +15,8 @@ from minideeplab.io import WIDE_MODES, read_image, read_labels
 IGNORE_INDEX = 255
 INDEX_MODES = ("P", "L", "1", *WIDE_MODES)
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
+UNREADABLE, STRANGE = "pairs that cannot be read", "colours not in the palette"
+SHOWN_COLOURS = 12
 RARE, DOMINANT = 0.001, 0.95  # shares of the labelled pixels that are worth a word
 #: (folder of pictures, folder of masks), below the data's own folder.
 LAYOUTS = (
@@ -25,12 +27,16 @@ LAYOUTS = (
 
 @dataclasses.dataclass
 class Report:
-    """What was found: ``problems`` and ``notes`` by kind, each with the files they concern."""
+    """What was found: ``problems`` by kind, with the files they concern, and ``notes``.
+
+    ``pixels`` counts labels, ``colours`` ("R G B") the pixels of masks in colour.
+    """
 
     pairs: int = 0
     pixels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(256, np.int64))
     problems: dict[str, list[Path]] = dataclasses.field(default_factory=dict)
     notes: list[str] = dataclasses.field(default_factory=list)
+    colours: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def problem(self, text: str, path: Path) -> None:
         """Add a file to those that have a problem."""
@@ -54,11 +60,13 @@ def check_folders(
     images: str | os.PathLike[str],
     masks: str | os.PathLike[str],
     num_classes: int | None = None,
+    palette: np.ndarray | None = None,
 ) -> Report:
     """Read every picture and mask of the same name and report what training would stumble over.
 
     A mask is a palette or grey picture whose values are class numbers from 0, 255 where nothing
-    is known. ``num_classes``: how many there should be; without it, the largest value tells.
+    is known, or, with a ``palette`` (C, 3), a picture in those colours. ``num_classes``: how many
+    there should be; without it, the largest value tells.
     """
     report = Report()
     pictures, truths = by_stem(Path(images)), by_stem(Path(masks))
@@ -71,26 +79,30 @@ def check_folders(
     used: dict[int, list[Path]] = {}
     for stem in sorted(pictures.keys() & truths.keys()):
         report.pairs += 1
-        for value in _check_pair(report, pictures[stem], truths[stem]):
+        for value in _check_pair(report, pictures[stem], truths[stem], palette):
             used.setdefault(value, []).append(truths[stem])
     _check_values(report, used, num_classes)
     _check_balance(report)
+    if report.colours:
+        report.notes.append(_colours_found(report.colours))
     return report
 
 
-def _check_pair(report: Report, image: Path, mask: Path) -> list[int]:
+def _check_pair(report: Report, image: Path, mask: Path, palette: np.ndarray | None) -> list[int]:
     """Check one pair; return the values of the mask."""
     try:
         size = read_image(image).shape[:2]
         with Image.open(mask) as picture:
-            mode = picture.mode
-        if mode not in INDEX_MODES:
-            text = "masks in colour; expected class numbers in a palette or grey picture"
-            report.problem(text, mask)
+            in_colour = picture.mode not in INDEX_MODES
+        if in_colour and palette is None:
+            text = "masks in colour; expected class numbers in a palette or grey picture, or the "
+            report.problem(text + "classes' colours in classes.txt", mask)
+            _count_colours(report.colours, mask)
             return []
-        labels = read_labels(mask)
-    except (OSError, ValueError):
-        report.problem("pairs that cannot be read", mask)
+        labels = read_labels(mask, palette)
+    except (OSError, ValueError) as error:
+        strange = str(error).partition(STRANGE)[2]
+        report.problem(f"masks with {STRANGE}{strange}" if strange else UNREADABLE, mask)
         return []
     if mask.suffix.lower() in LOSSY_SUFFIXES:
         report.problem("masks in a lossy format, which changes values; expected PNG", mask)
@@ -99,6 +111,22 @@ def _check_pair(report: Report, image: Path, mask: Path) -> list[int]:
     counts = np.bincount(labels.ravel(), minlength=256)
     report.pixels += counts
     return np.flatnonzero(counts).tolist()
+
+
+def _count_colours(colours: dict[str, int], mask: Path) -> None:
+    pixels = read_image(mask).astype(np.int64) @ [1 << 16, 1 << 8, 1]
+    for code, count in zip(*np.unique(pixels, return_counts=True), strict=True):
+        colour = f"{code >> 16} {code >> 8 & 255} {code & 255}"
+        colours[colour] = colours.get(colour, 0) + int(count)
+
+
+def _colours_found(colours: dict[str, int]) -> str:
+    """Say which colours the masks have, the most frequent first, as classes.txt wants them."""
+    total = sum(colours.values())
+    often = sorted(colours, key=colours.__getitem__, reverse=True)[:SHOWN_COLOURS]
+    shares = ", ".join(f"{colour} ({colours[colour] / total:.1%})" for colour in often)
+    more = "" if len(colours) <= SHOWN_COLOURS else f" and {len(colours) - SHOWN_COLOURS} more"
+    return f"colours of the masks: {shares}{more}; classes.txt takes lines such as 'car 64 0 128'"
 
 
 def _check_values(report: Report, used: dict[int, list[Path]], num_classes: int | None) -> None:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
+
+import numpy as np
 
 from minideeplab.data.folders import FolderDataset, by_stem, check_pairs, require_folder
 from minideeplab.data.palettes import voc_palette
 
 CLASS_FILE = "classes.txt"
+COLOURED = re.compile(r"(.*\S)\s+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})")  # name, R, G, B
 
 
 class OwnFolder(FolderDataset):
     """``root/train`` and ``root/trainannot``, ``val`` and ``valannot``, and ``root/classes.txt``.
 
-    The text file has one class name a line: line 1 is label 0. Masks are palette or grey PNGs of
-    those labels, 255 where nothing is known, or colour pictures in PASCAL VOC's colours.
+    The text file has one class a line, line 1 is label 0: a name, or a name and the colour in which
+    masks and results show it, ``car 64 0 128``. Masks are palette or grey PNGs of those labels, 255
+    where nothing is known, or colour pictures; without colours in the file, PASCAL VOC's are meant.
 
     Args:
         root: the folder that holds all of these.
@@ -23,12 +28,11 @@ class OwnFolder(FolderDataset):
 
     Raises:
         FileNotFoundError: a folder or the list of classes is missing.
-        ValueError: no class names or too many, or images and labels that do not pair up.
+        ValueError: a list that cannot be read, or images and labels that do not pair up.
     """
 
     def __init__(self, root: str | os.PathLike[str], split: str = "train"):
-        self.classes = _read_classes(Path(root, CLASS_FILE))
-        self.palette = voc_palette(len(self.classes))
+        self.classes, self.palette = read_classes(Path(root, CLASS_FILE))
         folder = require_folder(Path(root, split), f"the pictures of split {split!r}")
         masks = require_folder(Path(root, f"{split}annot"), f"the masks of split {split!r}")
         images, labels = by_stem(folder), by_stem(masks)
@@ -37,10 +41,25 @@ class OwnFolder(FolderDataset):
         super().__init__(names, [images[n] for n in names], [labels[n] for n in names])
 
 
-def _read_classes(path: Path) -> list[str]:
+def read_classes(path: Path) -> tuple[list[str], np.ndarray]:
+    """Read the classes' names and palette (C, 3) uint8.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: no class or more than 255, some with a colour and some without, or two of one.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the class names, one a line")
-    names = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
-    if not 1 <= len(names) <= 255:
-        raise ValueError(f"{path}: {len(names)} class names, expected 1 to 255, one a line")
-    return names
+    lines = [line.strip() for line in path.read_text("utf-8-sig").splitlines() if line.strip()]
+    if not 1 <= len(lines) <= 255:
+        raise ValueError(f"{path}: {len(lines)} class names, expected 1 to 255, one a line")
+    matches = [COLOURED.fullmatch(line) for line in lines]
+    if not any(matches):
+        return lines, voc_palette(len(lines))
+    if not all(matches):
+        plain = next(line for line, match in zip(lines, matches, strict=True) if not match)
+        raise ValueError(f"{path}: {plain!r} has no colour; expected one for all or for none")
+    palette = np.array([[int(part) for part in match.groups()[1:]] for match in matches])
+    if palette.max() > 255 or len(np.unique(palette, axis=0)) < len(palette):
+        raise ValueError(f"{path}: expected colours of 0..255, each for one class only")
+    return [match[1] for match in matches], palette.astype(np.uint8)

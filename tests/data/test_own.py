@@ -52,3 +52,46 @@ def test_own_data_is_checked_and_trained_on(root):
     assert cli.run(run) == 0
     with np.load(root / "run" / "weights.npz") as weights:
         assert '"road"' in str(weights["__meta__"])
+
+
+def colour_masks(root):
+    """Draw the masks in colours of our own, void in PASCAL VOC's."""
+    colours = np.uint8([(128, 64, 128), (70, 70, 70), (0, 0, 142)])
+    for stem in "ab":
+        labels = np.tile(np.uint8([0, 1, 2, 0]), (32, 10))
+        picture = colours[labels]
+        picture[:, :2] = (224, 224, 192)
+        Image.fromarray(picture).save(root / "trainannot" / f"{stem}.png")
+
+
+def test_masks_in_colours_are_told_and_read_once_the_colours_are_known(root, capsys):
+    colour_masks(root)
+    (root / "classes.txt").unlink()
+    assert cli.run(["check-data", str(root)]) == 1
+    out = capsys.readouterr().out
+    assert "masks in colour" in out and "128 64 128 (47.5%)" in out and "car 64 0 128" in out
+    (root / "classes.txt").write_text("road 128 64 128\nold house 70, 70, 70\ncar 0 0 142\n")
+    assert cli.run(["check-data", str(root)]) == 0
+    assert "3 classes: road, old house, car" in capsys.readouterr().out
+    dataset = open_dataset(f"own:{root}", "train")
+    assert dataset.classes == ["road", "old house", "car"]
+    assert dataset.palette.tolist() == [[128, 64, 128], [70, 70, 70], [0, 0, 142]]
+    np.testing.assert_array_equal(dataset[0][1][0, :8], [255, 255, 2, 0, 0, 1, 2, 0])
+
+
+def test_a_colour_that_is_no_class_is_named(root, capsys):
+    colour_masks(root)
+    (root / "classes.txt").write_text("road 128 64 128\ncar 0 0 142\n")
+    assert cli.run(["check-data", str(root)]) == 1
+    assert "masks with colours not in the palette: #464646: a.png, b.png" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("text, words", [
+    ("road 1 2 3\ncar\n", "'car' has no colour"),
+    ("road 1 2 300\n", "0..255"),
+    ("road 1 2 3\ncar 1 2 3\n", "one class only"),
+])  # fmt: skip
+def test_colours_that_cannot_be_meant_are_refused(root, text, words):
+    (root / "classes.txt").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        open_dataset(f"own:{root}", "train")

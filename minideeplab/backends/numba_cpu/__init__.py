@@ -23,6 +23,10 @@ from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
 from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_finished
 from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
 from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
+from minideeplab.backends.numba_cpu.max_pool import (
+    max_pool2d_values,
+    max_pool2d_values_backward,
+)
 from minideeplab.backends.numba_cpu.norm import batch_norm, batch_norm_backward
 from minideeplab.backends.numba_cpu.pool import (
     avg_pool2d,
@@ -73,6 +77,8 @@ __all__ = [
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool2d_values",
+    "max_pool2d_values_backward",
     "mean_field",
     "pad",
     "pad_backward",

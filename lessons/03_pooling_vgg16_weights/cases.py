@@ -29,16 +29,12 @@ def levels(seed: int, *shape: int) -> np.ndarray:
 
 
 def count_windows(n: int, k: int, stride: int, padding: int, ceil_mode: bool) -> int:
-    """Lay down one window after the other."""
-    count = 0
-    while True:
-        start = count * stride - padding
-        if not ceil_mode and start + k > n + padding:
-            return count
-        covered = count > 0 and start - stride + k >= n + padding
-        if ceil_mode and (covered or start >= n):
-            return count
-        count += 1
+    """Try every window."""
+    starts, end = range(-padding, n + padding, stride), n + padding
+    if not ceil_mode:
+        return sum(start + k <= end for start in starts)
+    first = starts[0]
+    return sum(start < n and (start == first or start - stride + k < end) for start in starts)
 
 
 def pool_maxima(x: np.ndarray, k: int, stride: int, padding: int) -> tuple[np.ndarray, np.ndarray]:

@@ -198,7 +198,7 @@ TASKS = (
             ),
             Case("fc7", (numbers(21, 8, 8, 1, 1), numbers(22, 8), 1, 4, 4, 1)),
             Case("a flat filter", (numbers(23, 5, 3, 3, 5), numbers(24, 5), 3, 2, 1, 2)),
-            Case("channels by another step", (numbers(25, 6, 9, 4, 4), numbers(26, 6), 2, 2, 3, 2)),
+            Case("channels by another step", (numbers(25, 6, 9, 4, 4), numbers(26, 6), 3, 2, 3, 2)),
         ),
     ),
     Task(
@@ -209,8 +209,8 @@ TASKS = (
         returns=("first", "jump"),
         cases=(
             Case("two 2 × 2 windows", ([(2, 2, 1, 0), (2, 2, 1, 0)],), shown=True),
-            Case("a filter without padding", ([(3, 2, 1, 0), (3, 1, 1, 1)],), shown=True),
-            Case("rate 4, padding 3", ([(2, 2, 1, 0), (3, 3, 4, 3)],)),
+            Case("filters without padding", ([(3, 2, 1, 0), (3, 1, 1, 0)],), shown=True),
+            Case("rate 4, padding 2", ([(2, 2, 1, 0), (3, 3, 4, 2)],)),
             Case("VGG-16", (BY_CAFFE,)),
             Case("DeepLab", (DEEPLAB,)),
             Case("too much padding", ([(3, 2, 1, 2), (2, 2, 1, 1)],)),

@@ -261,33 +261,33 @@ def multi_scale(image: np.ndarray, scales: list[float], network, resize) -> np.n
 check("6.5", multi_scale)
 
 # %% [markdown]
-# Let us look at it with a detector that knows one size only: it likes bright discs of 5 pixels in
+# Let us look at it with a detector that knows one size only: it likes bright discs of 3 pixels in
 # radius. On the picture as it is, it finds the small ones; on the shrunken ones the larger.
 
 
 # %%
 def disc_detector(image: np.ndarray) -> np.ndarray:
-    """Score discs of radius 5: the mean inside minus the mean of a ring around, (1, H, W)."""
-    y, x = np.mgrid[-8:9, -8:9]
+    """Score discs of radius 3: the mean inside minus the mean of a ring around, (1, H, W)."""
+    y, x = np.mgrid[-5:6, -5:6]
     distance = np.hypot(y, x)
-    inside, around = distance < 5.3, (distance >= 5.3) & (distance < 8.2)
+    inside, around = distance < 3.3, (distance >= 3.3) & (distance < 5.2)
     kernel = inside / inside.sum() - around / around.sum()
     return atrous_conv2d(image[:1], kernel[None, None], np.zeros(1), 1)
 
 
-y, x = np.mgrid[:129, :257]
-scene = np.zeros((3, 129, 257))
-for row, column, size in [(64, 55, 40), (34, 150, 20), (95, 170, 10), (60, 205, 5), (100, 225, 20)]:
+y, x = np.mgrid[:81, :161]
+scene = np.zeros((3, 81, 161))
+for row, column, size in [(40, 34, 24), (21, 94, 12), (60, 106, 6), (38, 128, 3), (62, 140, 12)]:
     scene[:, np.hypot(y - row, x - column) < size] = 1.0
 scales = [1.0, 0.5, 0.25, 0.125]
-alone = [resize(multi_scale(scene, [s], disc_detector, resize), (129, 257))[0] for s in scales]
+alone = [resize(multi_scale(scene, [s], disc_detector, resize), (81, 161))[0] for s in scales]
 fused = multi_scale(scene, scales, disc_detector, resize)[0]
 
 figure, panels = plt.subplots(2, 3, figsize=(9, 3.8))
 shown = {"picture": scene[0]} | {f"scale {s:g}": a for s, a in zip(scales, alone, strict=True)}
 shown["maximum of all four"] = fused
 for axes, (title, picture) in zip(panels.ravel(), shown.items(), strict=True):
-    axes.imshow(picture, cmap="cividis", vmin=0, vmax=1)
+    axes.imshow(picture, cmap="cividis", vmin=0, vmax=0.75)
     axes.set_title(title)
     axes.set_axis_off()
 

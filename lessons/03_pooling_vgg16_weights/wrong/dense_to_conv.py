@@ -66,3 +66,13 @@ def channels_last_everywhere(weight, size, framework):
 )
 def flips(weight, size, framework):
     return right(weight, size, framework)[:, :, ::-1, ::-1]
+
+
+@wrong(
+    "3.4",
+    loses=("Keras", "Keras, a high window", "Keras, one channel",
+           "Keras, as many outputs as inputs"),
+    hint="The framework is not looked at: Keras has other axes, in another order.",
+)  # fmt: skip
+def caffe_everywhere(weight, size, framework):
+    return weight.reshape(-1, *size)

@@ -80,3 +80,26 @@ def one_tap_only(weight, bias, mean_from, std, mean_to):
     scale = 255 * std
     shift = (mean_to[::-1] - 255 * mean_from) / scale
     return fold(weight, bias, scale, shift)[0], bias + weight[:, :, 0, 0] @ shift
+
+
+@wrong(
+    "3.5",
+    loses=("torchvision to DeepLab", "the scale differs, means are 0", "1 × 1 filters",
+           "wide filters"),
+    hint="The weights are BGR when they are divided by standard deviations that are RGB.",
+)  # fmt: skip
+def turns_too_early(weight, bias, mean_from, std, mean_to):
+    scale = 255 * std
+    moved = fold(weight, bias, scale, (mean_to[::-1] - 255 * mean_from) / scale)[1]
+    return weight[:, ::-1] / scale[:, None, None], moved
+
+
+@wrong(
+    "3.5",
+    loses=("torchvision to DeepLab", "the scale differs, means are 0", "1 × 1 filters",
+           "wide filters"),
+    hint="The scale is multiplied; u is v divided by it, so the weights are divided, too.",
+)  # fmt: skip
+def multiplies_by_the_scale(weight, bias, mean_from, std, mean_to):
+    scale = 255 * std
+    return fold(weight, bias, 1 / scale, (mean_to[::-1] - 255 * mean_from) * scale)

@@ -84,3 +84,25 @@ def counts_by_the_height(x, k, stride, padding):
 )  # fmt: skip
 def steps_by_k(x, k, stride, padding):
     return choose(*windows(x, k, k, padding))
+
+
+@wrong("3.2", loses=ALL, hint="This is the smallest value of each window; keep the largest.")
+def takes_the_minimum(x, k, stride, padding):
+    values, numbers = windows(x, k, stride, padding, fill=np.inf)
+    y, index = choose(-values, numbers)
+    return -y, index
+
+
+@wrong(
+    "3.2",
+    loses=("a row and a column left over",),
+    hint="One more window is taken where pixels are left over; here sizes are rounded down.",
+)
+def rounds_up(x, k, stride, padding):
+    missing = [-(n + 2 * padding - k) % stride for n in x.shape[1:]]
+    if stride != k:
+        return choose(*windows(x, k, stride, padding))
+    wide = np.pad(x, ((0, 0), (0, missing[0]), (0, missing[1])), constant_values=-np.inf)
+    y, index = choose(*windows(wide, k, stride, padding))
+    i, j = np.divmod(index, wide.shape[2])
+    return y, i * x.shape[2] + j

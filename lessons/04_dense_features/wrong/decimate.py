@@ -69,3 +69,14 @@ def makes_up_for_lost_taps(weight, bias, rate, filter_step, channel_step, tap_st
     small = weight[::filter_step, ::channel_step, ::tap_step, ::tap_step]
     share = np.prod(weight.shape[2:]) / np.prod(small.shape[2:])
     return small * share, bias[::filter_step], rate * tap_step
+
+
+@wrong(
+    "4.4",
+    loses=("fc6: a quarter of the filters, rate 4", "fc7", "a flat filter",
+           "channels by another step"),
+    hint="The step is added to the rate; taps that are s times as far apart have s times the rate.",
+)  # fmt: skip
+def adds_to_the_rate(weight, bias, rate, filter_step, channel_step, tap_step):
+    small = weight[::filter_step, ::channel_step, ::tap_step, ::tap_step]
+    return small, bias[::filter_step], rate + tap_step

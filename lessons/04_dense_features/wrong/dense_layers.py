@@ -112,3 +112,33 @@ def only_the_last_lost_stride(layers, output_stride):
             result.append((kernel, 1, rate * lost))
             lost = stride
     return result
+
+
+@wrong(
+    "4.2",
+    loses=(
+        "three strides, output stride 2",
+        "VGG-16 and fc6, output stride 8",
+        "output stride 1",
+        "rates that are there already",
+        "a smaller stride behind a lost one",
+    ),
+    hint="Nothing has changed: the output stride is still too large.",
+)
+def changes_nothing(layers, output_stride):
+    return list(layers)
+
+
+@wrong(
+    "4.2",
+    loses=(
+        "three strides, output stride 2",
+        "nothing to do",
+        "VGG-16 and fc6, output stride 8",
+        "rates that are there already",
+        "a smaller stride behind a lost one",
+    ),
+    hint="All strides are gone; those below the output stride should stay.",
+)
+def takes_all_strides(layers, output_stride):
+    return rewrite(layers, 1, lambda kept, lost, s: s == 1, lambda rate, lost, own: rate * lost)

@@ -81,3 +81,27 @@ def forgets_to_go_back(size, out, align_corners):
     if align_corners:
         return positions(size, out, True)
     return np.clip((np.arange(out) + 0.5) * size / out, 0, size - 1)
+
+
+@wrong("5.1", loses=EDGES, hint="The corners are aligned in every case; see align_corners.")
+def always_corners(size, out, align_corners):
+    return positions(size, out, True)
+
+
+@wrong(
+    "5.1",
+    loses=(*CORNERS, "corners, a single output"),
+    hint="The edges are aligned in every case; see align_corners.",
+)
+def always_edges(size, out, align_corners):
+    return positions(size, out, False)
+
+
+@wrong(
+    "5.1",
+    loses=("corners aligned, 3 to 9", "edges aligned, 3 to 6", "corners, 4 to 7", "edges, 4 to 7",
+           "corners, 9 to 4", "edges, 9 to 4"),
+    hint="The positions are rounded to whole pixels; they may lie between two.",
+)  # fmt: skip
+def rounds(size, out, align_corners):
+    return np.rint(positions(size, out, align_corners))

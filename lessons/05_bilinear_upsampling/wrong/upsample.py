@@ -66,3 +66,15 @@ def stops_before_the_last(x, rows, columns):
         high = np.minimum(low + 1, last)
         x = np.take(x, low, axis) * (1 - f) + np.take(x, high, axis) * f
     return x
+
+
+@wrong(
+    "5.2",
+    loses=("the last row and column", "two channels", "a single row"),
+    hint="On the last row or column the neighbour behind it is read, and there is none.",
+)
+def reads_behind_the_end(x, rows, columns):
+    low = np.floor(rows).astype(int)
+    x = x[:, low] * (1 - (rows - low)[:, None]) + x[:, low + 1] * (rows - low)[:, None]
+    low = np.floor(columns).astype(int)
+    return x[:, :, low] * (1 - columns + low) + x[:, :, low + 1] * (columns - low)

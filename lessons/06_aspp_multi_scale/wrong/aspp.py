@@ -71,3 +71,17 @@ def ignores_the_rate(x, branches):
 )
 def one_rate_for_all(x, branches):
     return sum(scores(x, branch, rate=branches[0][0]) for branch in branches)
+
+
+@wrong("6.3", loses=ALL, hint="A bias is missing; each of the three layers has one.")
+def no_bias_in_fc6(x, branches):
+    return sum(scores(x, (r, w6, 0 * b6, *rest)) for r, w6, b6, *rest in branches)
+
+
+@wrong(
+    "6.3",
+    loses=SEVERAL,
+    hint="The branches share the weights of the first; each has weights of its own.",
+)
+def shares_weights(x, branches):
+    return sum(scores(x, (branch[0], *branches[0][1:])) for branch in branches)

@@ -92,3 +92,23 @@ def always_three(kernels, rates):
 )  # fmt: skip
 def averages(kernels, rates):
     return merge(kernels, rates, largest(kernels, rates), middle) / len(kernels)
+
+
+@wrong(
+    "6.2",
+    loses=ALL,
+    hint="There is one hole too many between the taps: at rate r, r - 1 zeros lie between them.",
+)
+def one_hole_too_many(kernels, rates):
+    wider = [rate + 1 for rate in rates]
+    return merge(kernels, wider, largest(kernels, wider), middle)
+
+
+@wrong(
+    "6.2",
+    loses=ALL,
+    hint="The rates are not used: the kernels have to be spread apart before they are added.",
+)
+def ignores_the_rates(kernels, rates):
+    ones = [1] * len(rates)
+    return merge(kernels, ones, largest(kernels, ones), middle)

@@ -63,3 +63,8 @@ def all_or_the_middle(height, width, rate):
 def adds(height, width, rate):
     rows, columns = (2 * max(0, n - rate) / n for n in (height, width))
     return 1 + rows + columns
+
+
+@wrong("6.1", loses=ALL, hint="This is the share of the nine taps; their number is asked for.")
+def returns_the_share(height, width, rate):
+    return product(height, width, rate, lambda n, r: (1 + 2 * max(0, n - r) / n) / 3)

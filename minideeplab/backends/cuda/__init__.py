@@ -9,3 +9,8 @@ exports the operations and is what `use_backend("cuda")` loads.
 Importing anything here needs no GPU; loading ``backend.py`` asks for one, or for Numba's simulator
 (``NUMBA_ENABLE_CUDASIM=1``), in which NumPy stands in for CuPy.
 """
+
+try:
+    import numba.cuda  # noqa: F401 - part of Numba, or of the package numba-cuda
+except ImportError as error:
+    raise ImportError(f"Numba has no CUDA target here ({error}): pip install numba-cuda") from error

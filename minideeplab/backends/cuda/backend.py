@@ -6,6 +6,8 @@ are all there is to an operation, the definition itself runs on its arrays, impo
 
 from __future__ import annotations
 
+import numba
+
 from minideeplab import ops
 from minideeplab.backends.cuda import (
     activation,
@@ -23,6 +25,7 @@ from minideeplab.backends.cuda.crf import filtering, lattice, meanfield
 from minideeplab.backends.cuda.device import accepts_host_arrays
 
 probe.require()
+numba.config.CUDA_LOW_OCCUPANCY_WARNINGS = 0  # small arrays make small grids
 
 adaptive_avg_pool2d = accepts_host_arrays(pool.adaptive_avg_pool2d)
 adaptive_avg_pool2d_backward = accepts_host_arrays(pool.adaptive_avg_pool2d_backward)

@@ -69,20 +69,19 @@ def unfold_padded(
     return columns
 
 
-def fold_padded(
+def fold_into(
+    x: Any,
     columns: Any,
-    x_shape: Sequence[int],
     kernel_size: Pair,
     out: Pair,
     dilation: Pair,
     padding: Padding,
     stride: Pair,
-) -> Any:
-    """x of ``x_shape`` from columns (N, C*kh*kw, P*Q), (P, Q) = ``out``: see `unfold_padded`."""
-    x = xp.empty(tuple(x_shape), columns.dtype)
-    geometry = (*x_shape[2:], *kernel_size, *out, *stride, *dilation, padding[0][0], padding[1][0])
+) -> None:
+    """Fill a contiguous x (N, C, H, W) from columns (N, C*kh*kw, P*Q): see `unfold_padded`."""
+    size = x.shape[2:]
+    geometry = (*size, *kernel_size, *out, *stride, *dilation, padding[0][0], padding[1][0])
     fold_windows(x.size, flat(columns), x.reshape(-1), x.size, *geometry)
-    return x
 
 
 def _sides(padding: Pair) -> Padding:
@@ -110,7 +109,9 @@ def fold(
     sides = _sides(padding)
     out = output_shape(output_size, kernel_size, stride, sides, dilation)
     shape = (len(x), x.shape[1] // (kernel_size[0] * kernel_size[1]), *output_size)
-    return fold_padded(x, shape, kernel_size, out, dilation, sides, stride)
+    y = xp.empty(shape, x.dtype)
+    fold_into(y, x, kernel_size, out, dilation, sides, stride)
+    return y
 
 
 def fold_backward(dy: Any, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minideeplab.backends.cuda import implicit_gemm
-from minideeplab.backends.cuda.columns import fold_padded, unfold_padded
+from minideeplab.backends.cuda.columns import fold_into, unfold_padded
 from minideeplab.backends.cuda.device import xp
 from minideeplab.backends.cuda.norm import sum_over_pixels
 from minideeplab.ops.window import Padding, Pair, output_shape, transposed_size
@@ -51,7 +51,8 @@ def conv2d(
     matrices = _matrices(w, groups)
     for images in _chunks(x, w, out):
         columns = _columns(x[images], w, out, stride, padding, dilation, groups)
-        y[images] = xp.matmul(matrices, columns).reshape(y[images].shape)
+        shape = (len(columns), groups, len(w) // groups, out[0] * out[1])
+        xp.matmul(matrices, columns, out=y[images].reshape(shape))
     if b is not None:
         y += b[:, None, None]
     return y
@@ -157,8 +158,7 @@ def _input_gradient(
         rows = part.reshape(len(part), groups, dy.shape[1] // groups, out[0] * out[1])
         columns = xp.matmul(transposed, rows)  # (N, G, C/G*kh*kw, P*Q)
         columns = columns.reshape(len(part), -1, out[0] * out[1])
-        shape = (len(part), *x_shape[1:])
-        dx[images] = fold_padded(columns, shape, kernel, out, dilation, padding, stride)
+        fold_into(dx[images], columns, kernel, out, dilation, padding, stride)
     return dx
 
 

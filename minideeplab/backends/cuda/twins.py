@@ -67,7 +67,9 @@ def start(
     kind = index(args)
     function = _module(xp, file, floating(file, name, args), kind).get_function(name)
     integer = np.dtype(kind).type
-    function(blocks, threads, tuple(integer(a) if isinstance(a, int) else a for a in args))
+    function(
+        blocks, threads, tuple(integer(a) if isinstance(a, int | np.integer) else a for a in args)
+    )
 
 
 @cache

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import numpy as np
 
 from minideeplab.backends.cuda import implicit_gemm, twins
 
-COMPILER = shutil.which("g++") or shutil.which("clang++")
+COMPILER = shutil.which("g++") if sys.platform == "linux" else None
 DEVICE = r"""
 #include <barrier>
 #include <cmath>

@@ -37,10 +37,9 @@ def signature(names):
     )
 
 
-@pytest.mark.parametrize("run", ["simulator", "checker"])
-def test_numba_kernels_compile_to_ptx(run, compile_ptx, judged):
-    """As they were started: in float64 by the one run, in float32 by the other."""
-    for module, name, kinds in judged(run)["signatures"]:
+def test_numba_kernels_compile_to_ptx(compile_ptx, judged):
+    """As they were started in float32, which is where a GPU suffers from a stray float64."""
+    for module, name, kinds in judged("checker")["signatures"]:
         kernel = getattr(importlib.import_module(module), name)
         if not isinstance(kernel, launch.Kernel):
             kernel = implicit_gemm.implicit_gemm(kinds[0].removesuffix("[::1]"))

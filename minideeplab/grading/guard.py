@@ -113,5 +113,6 @@ def _readable() -> tuple[str, ...]:
     """Return the folders of Python's own modules, of NumPy and its neighbours, with a slash."""
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths.add(os.path.dirname(os.path.dirname(np.__file__)))
+    paths.add(os.path.join(sys.base_prefix, "DLLs"))  # of Windows
     both = {path for p in paths if p for path in (os.path.abspath(p), os.path.realpath(p))}
     return tuple(sorted(path.replace("\\", "/").rstrip("/") + "/" for path in both))

@@ -10,7 +10,7 @@ ABOUT = About(
     title="Dense features: from output stride 32 to 8",
     minutes=120,
     needs=("02", "03"),
-    paper="3.1, figures 2 to 4; 4.1.1, table 1",
+    paper="3.1, figures 2 and 3; 4.1.1, table 1",
 )
 
 Layers = list[tuple[int, int, int]]

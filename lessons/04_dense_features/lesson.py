@@ -275,11 +275,12 @@ axes.legend(ncols=6, loc="upper left", bbox_to_anchor=(-0.02, 1.22), columnspaci
 # 3 × 3 with padding 1, and pool5, which comes behind a lost stride, is *not* spread apart. And fc6
 # is made smaller: the network is trained on anyway, so its start need not be exact.
 #
-# **Cutting fc6.** Of fc6's 4096 filters every fourth stays, and of its 7 × 7 taps rows and columns
-# 0, 3 and 6. The three taps that stay are three times as far apart as the seven were, so that the
-# filter still sees as far: from $4 \cdot 6 = 24$ steps at rate 4 to $2 \cdot 12 = 24$ steps at
-# **rate 12**. That is where LargeFOV's 12 comes from. fc7 loses three quarters of its filters, and
-# three quarters of its channels as well, since these were fc6's filters.
+# **Cutting fc6.** Of fc6's 4096 filters a quarter stays (the authors drew them at random, here it
+# is every fourth), and of its 7 × 7 taps rows and columns 0, 3 and 6. The three taps that stay are
+# three times as far apart as the seven were, so that the filter still sees as far: from
+# $6 \cdot 4 = 24$ steps at rate 4 to $2 \cdot 12 = 24$ steps at **rate 12**, LargeFOV's. fc7 loses
+# three quarters of its filters, and three quarters of its channels as well, since these were fc6's
+# filters.
 
 # %%
 figure, axes = plt.subplots(figsize=(4.6, 3.8))
@@ -391,8 +392,8 @@ assert score_grid(nets["3 × 3 windows, padding 1"]) == (0, 8)
 #
 # <!-- answer -->
 # **Answers.** (1) Below the first stride all 16 runs compute on the same picture, only cut
-# differently: the first layer is computed 16 times, and nothing but the last layers is computed
-# once for each position. (2) $m$ zeros behind a subsampling by $s$ are as wide as $ms$ zeros before
+# differently: each value of the first layer is computed 16 times, in the dense network once.
+# (2) $m$ zeros behind a subsampling by $s$ are as wide as $ms$ zeros before
 # it, so the padding is multiplied like the rate (3 × 3 at rate 2 pads by 2). Then the dense
 # network still gives the old answers at every $S$-th position. (3) pool5 alone loses its stride,
 # as pool1 to pool4 make 16; so conv5 keeps rate 1 and fc6 gets rate 2. (4) At

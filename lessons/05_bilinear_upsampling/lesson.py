@@ -2,12 +2,11 @@
 # # Lesson 5 · Bilinear upsampling, align_corners, and its adjoint
 #
 # DeepLab's network gives one score for every 8 × 8 pixels, and every pixel wants one. The paper
-# simply interpolates (figure 1). That sounds like a detail, and it is one of the most frequent
-# reasons why a re-implementation is a little worse than the original: there are two conventions
-# for *where* to interpolate, libraries call them `align_corners`, and the wrong one moves a mask by
-# up to three and a half pixels. You will derive both, interpolate pictures, and send gradients
-# back through it. Going back is not downsampling: it is the *adjoint*, which you will get to know
-# as a matrix, and as code without any matrix.
+# simply interpolates (figure 1). That sounds like a detail, and yet it is asked about again and
+# again: there are two conventions for *where* to interpolate, which libraries tell apart by
+# `align_corners`, and the wrong one moves a mask by up to three and a half pixels. You will derive
+# both, interpolate pictures, and send gradients back through it. Going back is not downsampling: it
+# is the *adjoint*, which you will get to know as a matrix, and as code without any matrix.
 #
 # Five tasks, ten points. Fill in each hole, run the cell, and look at what `check` says.
 

@@ -13,7 +13,7 @@ ABOUT = About(
     title="ASPP and multi-scale",
     minutes=100,
     needs=("02", "05"),
-    paper="3.2, figure 7; 4.1.2, table 3",
+    paper="3.2, figures 4 and 7; 4.1.2, table 3",
 )
 
 

@@ -32,7 +32,7 @@ os._exit(0)
 CHEATS = {
     "leaves early": ("import sys\nsys.exit(0)", "crash", "SystemExit"),
     "leaves at once": ("import os\nos._exit(0)", "crash", "exit status 0"),
-    "fills the memory": ("return np.ones(10**11)", "crash", "memory"),
+    "fills the memory": ("return np.ones(10**15)", "crash", "memory"),
     "reads the cases": ("return open(CASES_FILE).read()", "crash", "reading files"),
     "reads them by another door": (
         "from pathlib import Path\nreturn Path(CASES_FILE).read_bytes()", "crash", "reading files",
@@ -51,8 +51,7 @@ CHEATS = {
     ),
     "prints a score": ("print('{\"case\": 0} score: 10/10')", "wrong", "nothing is returned"),
     "hides behind escapes": ("raise ValueError('\\x1b[2J')", "crash", "ValueError"),
-    "nests without end": ("r = 0\nwhile True:\n    r = [r]\n    if id(r) % 997 == 0:\n"
-                          "        return [[[r]]]", "crash", ""),
+    "nests deeply": ("r = 0\nfor _ in range(10**5):\n    r = [r]\nreturn r", "crash", "20 deep"),
 }  # fmt: skip
 
 

@@ -14,7 +14,8 @@ shared memory, tap by tap, as the product asks for it:
     f +=====+======+ . . . . | tile |                                                barrier
       |     |      |         +------+
 
-Every number copied is used SIDE times. A hole of the atrous filter costs nothing: it is not read.
+Every number copied is used SIDE times. Neighbouring threads copy neighbouring numbers: k of a
+filter, pixels of the picture. A hole of the atrous filter costs nothing: it is not read.
 """
 
 from __future__ import annotations
@@ -59,13 +60,13 @@ def implicit_gemm(dtype: str) -> Kernel:
 
         for first in range(0, per_filter, STEP):
             for e in range(thread, STEP * SIDE, ACROSS * ACROSS):
-                k, f = first + e // SIDE, first_filter + e % SIDE
+                k, f = first + e % STEP, first_filter + e // STEP
                 value = zero
                 if k < per_filter and f < filters:
                     value = w[(group * filters + f) * per_filter + k]
-                w_tile[e // SIDE, e % SIDE] = value
+                w_tile[e % STEP, e // STEP] = value
 
-                pixel = first_pixel + e % SIDE
+                k, pixel = first + e // SIDE, first_pixel + e % SIDE
                 value = zero
                 if k < per_filter and pixel < pixels:
                     q, p = pixel % cols, pixel // cols % rows

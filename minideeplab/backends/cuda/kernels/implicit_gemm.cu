@@ -24,12 +24,13 @@ extern "C" __global__ void implicit_gemm(const T* x, const T* w, const T* bias, 
 
     for (I first = 0; first < per_filter; first += STEP) {
         for (I e = thread; e < STEP * SIDE; e += ACROSS * ACROSS) {
-            I k = first + e / SIDE, f = first_filter + e % SIDE;
+            I k = first + e % STEP, f = first_filter + e / STEP;
             T value = 0;
             if (k < per_filter && f < filters)
                 value = w[(group * filters + f) * per_filter + k];
-            w_tile[e / SIDE][e % SIDE] = value;
+            w_tile[e % STEP][e / STEP] = value;
 
+            k = first + e / SIDE;
             I pixel = first_pixel + e % SIDE;
             value = 0;
             if (k < per_filter && pixel < pixels) {

@@ -71,7 +71,10 @@ def check_folders(
     report = Report()
     pictures, truths = by_stem(Path(images)), by_stem(Path(masks))
     alone = sorted(pictures.keys() - truths.keys())
-    if alone:
+    if Path(masks).name.endswith("annot"):  # the layout in which training wants whole pairs
+        for stem in alone:
+            report.problem("pictures without a mask of the same name", pictures[stem])
+    elif alone:
         first = pictures[alone[0]].name
         report.notes.append(f"pictures without a mask of the same name: {len(alone)}, as {first}")
     for stem in sorted(truths.keys() - pictures.keys()):

@@ -79,6 +79,12 @@ def test_masks_in_colours_are_told_and_read_once_the_colours_are_known(root, cap
     np.testing.assert_array_equal(dataset[0][1][0, :8], [255, 255, 2, 0, 0, 1, 2, 0])
 
 
+def test_a_picture_that_training_would_stumble_over_is_a_problem(root, capsys):
+    (root / "trainannot" / "b.png").unlink()
+    assert cli.run(["check-data", str(root)]) == 1
+    assert "PROBLEM 1 x pictures without a mask of the same name: b.jpg" in capsys.readouterr().out
+
+
 def test_a_colour_that_is_no_class_is_named(root, capsys):
     colour_masks(root)
     (root / "classes.txt").write_text("road 128 64 128\ncar 0 0 142\n")

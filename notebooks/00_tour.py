@@ -152,8 +152,8 @@ def mean_iou(q, truth=truth):
 states = [crf.start()] + [crf.step() for _ in range(10)]
 ious = [mean_iou(q) for q in states]
 
-figure = plt.figure(figsize=(9, 6.3))
-panels = figure.subplot_mosaic("AB\nCD")
+figure = plt.figure(figsize=(9, 5.9))
+panels = figure.subplot_mosaic("ABC\nDDD", height_ratios=(1, 1.05))
 for key, step in zip("ABC", (0, 1, 10), strict=True):
     title = "network alone" if step == 0 else f"CRF, iteration {step}"
     show(panels[key], paint(states[step].argmax(0)), f"{title}: {ious[step]:.1%}")
@@ -183,13 +183,13 @@ print(f"mean IoU of the 20 scenes, averaged: {before.mean():.1f} % -> {after.mea
 print(f"the CRF improves {np.sum(after > before)} of them and worsens {np.sum(after < before)}")
 assert after.mean() > before.mean()
 
-figure, axes = plt.subplots(figsize=(7.5, 4.6))
+figure, axes = plt.subplots(figsize=(5.6, 5.2))
 axes.plot([40, 100], [40, 100], color="0.6", lw=1.2)
 better = after >= before
 axes.plot(before[better], after[better], "o", ms=8, label="better with the CRF")
 axes.plot(before[~better], after[~better], "s", ms=8, label="worse")
 axes.set(xlabel="network alone, mean IoU, %", ylabel="with the CRF, %", aspect="equal")
-axes.legend(loc="upper left", bbox_to_anchor=(1, 1))
+axes.legend(loc="lower right", handletextpad=0.2)
 plt.show()
 
 # %% [markdown]

@@ -16,18 +16,18 @@ _NAME = re.compile(r"\d\d_\w+")
 
 
 def find_folder(given: Path | None = None) -> Path:
-    """Return the folder of lessons: ``given``, ``./lessons``, or that of the checkout.
+    """Return the folder of lessons: ``given``, ``./lessons``, ``..``, or that of the checkout.
 
     Raises:
         ValueError: there are no lessons there.
     """
     beside_package = Path(minideeplab.__file__).resolve().parents[1] / "lessons"
-    candidates = [given] if given is not None else [Path("lessons"), beside_package]
+    candidates = [given] if given is not None else [Path("lessons"), Path(".."), beside_package]
     for folder in candidates:
         if lesson_folders(folder):
             return folder.resolve()
     raise ValueError(
-        f"no lessons in {' or '.join(str(c) for c in candidates)}; expected folders such as "
+        f"no lessons in {' or '.join(map(str, candidates))}; expected folders such as "
         "02_atrous_convolution with a lesson.py (they come with the source checkout, "
         "not with the installed package); name the place with --lessons DIR"
     )

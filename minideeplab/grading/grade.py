@@ -73,10 +73,7 @@ def grade(
         if name and name not in loaded:
             loaded[name] = find_lesson(name, lessons)
         lesson = loaded.get(name)
-        if lesson is not None and len(candidates) > 1:
-            solved = (lesson.folder / "lesson.py").read_text(encoding="utf-8")
-            first = choose(candidates, solved)
-        chosen.append((first, lesson))
+        chosen.append((choose(candidates), lesson))
     only = next(iter(loaded.values())) if len(loaded) == 1 else None  # of who handed in nothing
     chosen = [(one, lesson or only) for one, lesson in chosen]
     return _grade_all(chosen, jobs, limits or Limits(), progress)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 _BEGIN = re.compile(r"(?P<indent> *)# solution (?P<task>\d+\.\d+): (?P<what>\S.*)")
 _END = re.compile(r" *# end (?P<task>\d+\.\d+)")
+WIDTH = 100
 _ANSWER, _ANSWER_END = "# <!-- answer -->", "# <!-- end -->"
 
 
@@ -64,8 +65,7 @@ def punch_holes(text: str, keep_answers: bool = False) -> str:
         begin, end = _BEGIN.fullmatch(line), _END.fullmatch(line)
         if begin and not task:
             task = begin["task"]
-            message = f"task {task}: {begin['what']}".replace("\\", "\\\\").replace('"', '\\"')
-            kept.append(f'{begin["indent"]}raise NotImplementedError("{message}")')
+            kept += _hole(begin["indent"], f"task {task}: {begin['what']}")
         elif end and end["task"] == task:
             task = ""
         elif begin or end:
@@ -75,6 +75,20 @@ def punch_holes(text: str, keep_answers: bool = False) -> str:
     if task:
         raise ValueError(f"solution {task}: there is no '# end {task}'")
     return "\n".join(kept) + "\n"
+
+
+def _hole(indent: str, message: str) -> list[str]:
+    """Return the statement that stands for a solution, broken where it is long."""
+    quoted = message.replace("\\", "\\\\").replace('"', '\\"')
+    line = f'{indent}raise NotImplementedError("{quoted}")'
+    if len(line) <= WIDTH:
+        return [line]
+    return [f"{indent}raise NotImplementedError(", f'{indent}    "{quoted}"', f"{indent})"]
+
+
+def open_holes(text: str) -> set[str]:
+    """Return the ids of the tasks whose holes are still in a text."""
+    return set(re.findall(r'NotImplementedError\(\s*"task (\d+\.\d+):', text))
 
 
 def _drop_answers(text: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minideeplab.grading.notebook import read_notebook
-from minideeplab.grading.source import Cell, punch_holes, split_cells
+from minideeplab.grading.source import Cell, open_holes, split_cells
 
 SUFFIXES = (".py", ".ipynb")
 NOT_ANSWERS = re.compile(r"given|cases|conftest|setup|(?:solution|visible)_\d\d")
@@ -116,18 +116,11 @@ def read(path: Path, name: str) -> Submission:
     return Submission(name, lesson, path.name, tuple(cells), problem)
 
 
-def choose(candidates: list[Submission], solved: str) -> Submission:
-    """Return the candidate that was worked on: the one with the fewest holes left.
-
-    Args:
-        candidates: of one student and lesson.
-        solved: text of the solved lesson, from which the holes are known.
-    """
-    holes = [line.strip() for line in punch_holes(solved).splitlines() if "task " in line]
+def choose(candidates: list[Submission]) -> Submission:
+    """Return the one of a student's files that was worked on: that with the fewest holes left."""
 
     def left(one: Submission) -> tuple[bool, int, bool]:
-        text = "\n".join(cell.text for cell in one.cells)
-        open_holes = sum(hole in text for hole in holes if hole.startswith("raise "))
-        return bool(one.problem), open_holes, one.file.endswith(".ipynb")
+        holes = open_holes("\n".join(cell.text for cell in one.cells))
+        return bool(one.problem), len(holes), one.file.endswith(".ipynb")
 
     return min(candidates, key=left)

@@ -7,7 +7,13 @@ from small_lesson import LESSON
 
 from minideeplab.grading.loading import load_definitions
 from minideeplab.grading.notebook import read_notebook, to_notebook
-from minideeplab.grading.source import fill_hole, punch_holes, solutions, split_cells
+from minideeplab.grading.source import (
+    fill_hole,
+    open_holes,
+    punch_holes,
+    solutions,
+    split_cells,
+)
 
 
 def test_cells_know_their_kind_text_and_line():
@@ -28,9 +34,15 @@ def test_holes_raise_and_answers_go():
     compile(text, "skeleton", "exec")
 
 
+def test_long_holes_are_broken():
+    text = punch_holes(LESSON.replace(": multiply", ': say "x"' + " and multiply" * 8))
+    assert max(map(len, text.splitlines())) <= 130 and open_holes(text) == {"1.1", "1.2", "1.3"}
+    compile(text, "skeleton", "exec")
+
+
 def test_one_hole_filled():
     text = fill_hole(LESSON, "1.2")
-    assert text.count("raise NotImplementedError(") == 2
+    assert open_holes(text) == {"1.1", "1.3"}
     assert "np.array([f(value) for value in x])" in text
     assert "# solution" not in text and "# <hole" not in text
 

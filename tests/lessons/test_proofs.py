@@ -27,11 +27,11 @@ def test_proofs_hold(lesson):
     assert prove(lesson) == []
 
 
-def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys, tmp_path):
+def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys):
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(lesson.folder)
     with importable(lesson.given), pyplot.rc_context(), mdl.use_backend("numpy"):
         exec(compile(read_solved(lesson), "lesson.py", "exec"), {"__name__": "lesson"})
     assert pyplot.get_fignums(), "a lesson has pictures"

@@ -41,6 +41,7 @@ def run(setup: Setup) -> Outcome:
         )
     notes = [
         *setup.notes(),
+        f"CRF: {setup.crf()}.",
         "The paper's parameters are 134.3, 65.1, 65.1 and 20.5 million; speeds depend on what "
         "else the machine did.",
     ]

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from minideeplab import pretrained
+from minideeplab.crf.refinement import PARAMETERS
 from minideeplab.data.cached import Cached
 from minideeplab.data.specs import open_dataset
 from minideeplab.evaluation import scores
@@ -150,11 +151,17 @@ class Setup:
         return net
 
     def crf(self) -> dict[str, Any]:
-        """Return the CRF's settings for this data: found for bundled weights, else the authors'."""
+        """Return the CRF's settings for this data: found for bundled weights, else the authors'.
+
+        Its reach in pixels shrinks with the pictures.
+        """
+        options: dict[str, Any] = {"iterations": 10, "parameters": PARAMETERS["v1-largefov"]}
         for kind in ("shapes", "camvid"):
             if self.data.startswith(kind):
-                return crf_options(True, from_checkpoint(pretrained.find(kind)))
-        return {"iterations": 10, "parameters": "v1-largefov"}
+                options = crf_options(True, from_checkpoint(pretrained.find(kind)))
+        found = options["parameters"]
+        reach = {name: getattr(found, name) * self.scale for name in ("sigma_alpha", "sigma_gamma")}
+        return options | {"parameters": dataclasses.replace(found, **reach)}
 
     def mean_iou(self, net: Module, dataset: Any = None, crf: Any = False, **options: Any) -> float:
         """Return the mean IoU in per cent, by default on ``validation_data``.

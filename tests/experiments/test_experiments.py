@@ -188,3 +188,10 @@ def test_scaled_data_are_smaller_with_the_same_labels():
     np.testing.assert_array_equal(Scaled(scenes, 1.0)[1][0], scenes[1][0])
     with pytest.raises(ValueError, match="scale: 0"):
         Scaled(scenes, 0)
+
+
+def test_the_crf_reaches_less_far_on_smaller_pictures(tmp_path):
+    full, half = (setup(tmp_path, scale=scale).crf()["parameters"] for scale in (1.0, 0.5))
+    assert (half.sigma_alpha, half.sigma_gamma) == (full.sigma_alpha / 2, full.sigma_gamma / 2)
+    assert (half.w1, half.sigma_beta) == (full.w1, full.sigma_beta)
+    assert Setup("voc:nowhere", tmp_path).crf()["parameters"].sigma_alpha == 121

@@ -25,6 +25,8 @@ _SUBMODULES = {
     "crf",
     "data",
     "evaluation",
+    "executors",
+    "experiments",
     "functional",
     "inference",
     "io",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -17,6 +18,42 @@ class _OperationFirst(click.Group):
         if args and args[0] not in self.commands and not args[0].startswith("-"):
             args = ["op", *args]
         return super().resolve_command(ctx, args)
+
+
+class _Operation(click.ParamType):
+    """The name of an operation; another word is wrong usage, and a near one is suggested."""
+
+    name = "op"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name if there is such an operation."""
+        import difflib
+
+        from minideeplab.testing.cases import TABLE
+
+        if value not in TABLE:
+            near = difflib.get_close_matches(value, TABLE, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            self.fail(f"op must be one of {', '.join(TABLE)}; got {value!r}{hint}", param, ctx)
+        return value
+
+
+def _load(name: str) -> Any:
+    """Return the function called ``name``; if there is none, that is wrong usage."""
+    from minideeplab.testing.loading import load_function
+
+    try:
+        return load_function(name)
+    except FileNotFoundError as error:
+        raise click.UsageError(f"function: {error.filename}: no such file") from error
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):  # an import inside the module
+            raise
+        raise click.UsageError(
+            f"function: got {name!r}, but there is no module {error.name} here or on Python's path"
+        ) from error
 
 
 @click.group(cls=_OperationFirst, invoke_without_command=True)
@@ -52,14 +89,15 @@ def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
 
 
 @command.command("op", hidden=True)
-@click.argument("op")
+@click.argument("op", type=_Operation())
 @click.argument("function")
 @click.option("--backward", metavar="FUNCTION", help="backward(grad_out, *args, **options).")
 @click.option(
     "--arrays",
     default="numpy",
     show_default=True,
-    help="What the function takes: numpy, torch, jax, cupy or minideeplab.",
+    type=click.Choice(["numpy", "torch", "jax", "cupy", "minideeplab"]),
+    help="What the function takes.",
 )
 @click.option(
     "--dtype",
@@ -88,10 +126,9 @@ def check_function(
     """Judge FUNCTION, given as package.module:function or FILE.py:function, as operation OP."""
     from minideeplab.io import atomic_write
     from minideeplab.testing import check_op
-    from minideeplab.testing.loading import load_function
 
     report = check_op(
-        op, load_function(function), load_function(backward) if backward else None,
+        op, _load(function), _load(backward) if backward else None,
         dtypes or ("float64", "float32"), against or ("reference",), arrays, raises=False,
         skip=("quirk", *skip),
     )  # fmt: skip
@@ -104,7 +141,7 @@ def check_function(
 
 
 @command.command("export")
-@click.argument("op")
+@click.argument("op", type=_Operation())
 @click.argument("path", type=click.Path(path_type=Path))
 @click.option("--onnx", is_flag=True, help="Write ONNX node tests into the folder PATH.")
 def export_rows(op: str, path: Path, onnx: bool) -> None:
@@ -140,7 +177,7 @@ def judge_rows(ctx: click.Context, path: Path) -> None:
 
 
 @command.command("fuzz")
-@click.argument("op")
+@click.argument("op", type=_Operation())
 @click.option("--count", default=1000, show_default=True, type=click.IntRange(1))
 @click.option("--seed", type=click.IntRange(0), help="Of the random cases; drawn if not given.")
 @click.option("--backend", "backends", multiple=True, help="All that work here by default.")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minideeplab.testing.cases import Case, cases
-from minideeplab.testing.compare import Mismatch, compare, tolerance
+from minideeplab.testing.compare import Mismatch, compare
 from minideeplab.testing.conventions import convention
 from minideeplab.testing.library import Outcome
 from minideeplab.testing.mutants import Mutant, mutants
@@ -22,7 +22,7 @@ from minideeplab.testing.mutants.base import right
 from minideeplab.testing.properties import check_property, properties
 from minideeplab.testing.remarks import remark
 from minideeplab.testing.report import RowResult
-from minideeplab.testing.runner import judge, reference
+from minideeplab.testing.runner import judge, reference, usual_tolerance
 from minideeplab.testing.subject import Subject
 from minideeplab.testing.traits import shared
 
@@ -121,9 +121,14 @@ def _score(
 
     Rows that fail with the mutant but not with the function count against it.
     """
-    matched = [row for row in rows if _same(mutant, row)]
     only_raised = all(isinstance(row.outcome, Mismatch) for row in rows)
-    if len(matched) < (ENOUGH_RAISED if only_raised else ENOUGH) * len(rows):
+    enough = (ENOUGH_RAISED if only_raised else ENOUGH) * len(rows)
+    matched: list[Evidence] = []
+    for number, row in enumerate(rows):
+        if len(matched) + len(rows) - number < enough:  # not even if all others match
+            return 0.0, matched
+        matched += [row] if _same(mutant, row) else []
+    if len(matched) < enough:
         return 0.0, matched
     ids = {evidence.case.id for evidence in failing}
     excess = sum(
@@ -169,8 +174,7 @@ _SEEN = ("value", "nan", "shape", "dtype")
 
 def _equal(mismatch: Mismatch, outcome: Outcome, evidence: Evidence) -> bool:
     case, what = evidence.case, mismatch.what
-    expected = reference(case, evidence.dtype)
-    tol = 2.0 * tolerance(case, what, case.arguments(evidence.dtype), expected)
+    tol = 2.0 * usual_tolerance(case, what, evidence.dtype)
     theirs = np.asarray(outcome[what])
     return compare(what, evidence.outcome[what], theirs, tol, theirs.dtype) is None
 

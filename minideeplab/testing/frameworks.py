@@ -181,11 +181,17 @@ def installed(*names: str) -> bool:
 def operation(name: str, op: str) -> Callable[..., Any]:
     """Return the library's own operation ``op``, called like ``torch.nn.functional``.
 
+    PyTorch has no CRF of its own: ``crf_torch`` is written with it.
+
     Raises:
         ValueError: the library has no such operation.
     """
-    ours = "minideeplab.testing.crf_ops" if op in CRF else "minideeplab.functional"
-    module = {"torch": "torch.nn.functional", "minideeplab": ours}.get(name)
+    modules = (
+        {"torch": "minideeplab.testing.crf_torch", "minideeplab": "minideeplab.testing.crf_ops"}
+        if op in CRF
+        else {"torch": "torch.nn.functional", "minideeplab": "minideeplab.functional"}
+    )
+    module = modules.get(name)
     found = module and getattr(importlib.import_module(module), op, None)
     if not found:
         raise ValueError(f"{name} has no operation of its own called {op}")

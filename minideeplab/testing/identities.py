@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.properties import Property, Sides, sample
+from minideeplab.testing.identities_crf import (
+    crf_energy_offset,
+    crf_labels,
+    crf_mirror,
+    crf_sums_to_one,
+    filter_constant,
+    filter_permutation,
+    filter_symmetric,
+)
+from minideeplab.testing.properties import Property, Sides, normals, sample
 from minideeplab.testing.subject import Subject
 
 Rng = np.random.Generator
@@ -21,19 +30,15 @@ def spread_apart(array: np.ndarray, steps: tuple[int, int]) -> np.ndarray:
     return wide
 
 
-def _normal(rng: Rng, dtype: Any, *shapes: tuple[int, ...]) -> list[np.ndarray]:
-    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-
-
 def conv_rate_is_zero_insertion(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Atrous convolution is convolution with holes in the kernel (DeepLab, section 3.1)."""
-    x, w = _normal(rng, dtype, (2, 3, 11, 12), (4, 3, 3, 2))
+    x, w = normals(rng, dtype, (2, 3, 11, 12), (4, 3, 3, 2))
     return f(x, w, dilation=(2, 3)), f(x, spread_apart(w, (2, 3))), 18.0
 
 
 def conv_rate_is_polyphase(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Rate 2 is ordinary convolution on each of the 2 x 2 subsampled pictures."""
-    x, w = _normal(rng, dtype, (2, 3, 10, 12), (4, 3, 3, 3))
+    x, w = normals(rng, dtype, (2, 3, 10, 12), (4, 3, 3, 3))
     whole = f(x, w, dilation=2)
     parts = np.empty_like(whole)
     for i in range(2):
@@ -44,51 +49,51 @@ def conv_rate_is_polyphase(f: Subject, rng: Rng, dtype: Any) -> Sides:
 
 def conv_shift(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """A shifted input gives a shifted output."""
-    x, w = _normal(rng, dtype, (2, 3, 9, 10), (4, 3, 3, 2))
+    x, w = normals(rng, dtype, (2, 3, 9, 10), (4, 3, 3, 2))
     return f(x[..., 1:, 2:], w), f(x, w)[..., 1:, 2:], 18.0
 
 
 def conv_padding_is_zeros(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Padding is convolution of the picture in a frame of zeros."""
-    x, w = _normal(rng, dtype, (2, 3, 5, 6), (4, 3, 3, 2))
+    x, w = normals(rng, dtype, (2, 3, 5, 6), (4, 3, 3, 2))
     framed = np.pad(x, ((0, 0), (0, 0), (1, 1), (2, 2)))
     return f(x, w, padding=(1, 2)), f(framed, w), 18.0
 
 
 def conv_stride_is_subsampling(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Stride s keeps every s-th output."""
-    x, w = _normal(rng, dtype, (2, 3, 9, 11), (4, 3, 3, 2))
+    x, w = normals(rng, dtype, (2, 3, 9, 11), (4, 3, 3, 2))
     return f(x, w, stride=(2, 3)), f(x, w)[..., ::2, ::3], 18.0
 
 
 def conv_groups_are_blocks(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Groups are separate convolutions of blocks of channels."""
-    x, w = _normal(rng, dtype, (2, 4, 6, 7), (6, 2, 3, 2))
+    x, w = normals(rng, dtype, (2, 4, 6, 7), (6, 2, 3, 2))
     blocks = [f(x[:, :2], w[:3]), f(x[:, 2:], w[3:])]
     return f(x, w, groups=2), np.concatenate(blocks, axis=1), 12.0
 
 
 def conv_linear_in_weight(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Convolution is linear in the kernel."""
-    x, w, v = _normal(rng, dtype, (2, 3, 6, 7), (4, 3, 3, 2), (4, 3, 3, 2))
+    x, w, v = normals(rng, dtype, (2, 3, 6, 7), (4, 3, 3, 2), (4, 3, 3, 2))
     return f(x, 2 * w - 3 * v), 2 * f(x, w) - 3 * f(x, v), 72.0
 
 
 def transpose_stride_is_zero_insertion(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """A stride of the transpose spreads its input apart."""
-    x, w = _normal(rng, dtype, (2, 3, 4, 5), (3, 4, 3, 2))
+    x, w = normals(rng, dtype, (2, 3, 4, 5), (3, 4, 3, 2))
     return f(x, w, stride=(2, 3)), f(spread_apart(x, (2, 3)), w), 18.0
 
 
 def transpose_padding_crops(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Padding of the transpose cuts a frame off its output."""
-    x, w = _normal(rng, dtype, (2, 3, 4, 5), (3, 4, 3, 4))
+    x, w = normals(rng, dtype, (2, 3, 4, 5), (3, 4, 3, 4))
     return f(x, w, padding=(1, 2)), f(x, w)[..., 1:-1, 2:-2], 36.0
 
 
 def transpose_of_one_pixel(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """A single pixel prints the kernel, unflipped."""
-    (w,) = _normal(rng, dtype, (1, 4, 3, 2))
+    (w,) = normals(rng, dtype, (1, 4, 3, 2))
     return f(np.ones((1, 1, 1, 1), dtype), w), w, 1.0
 
 
@@ -107,7 +112,7 @@ def adaptive_constant(f: Subject, rng: Rng, dtype: Any) -> Sides:
 
 def max_of_maximum(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """The maximum goes through: f(max(x, z)) = max(f(x), f(z))."""
-    x, z = _normal(rng, dtype, (2, 3, 7, 9), (2, 3, 7, 9))
+    x, z = normals(rng, dtype, (2, 3, 7, 9), (2, 3, 7, 9))
     options = {"kernel_size": (3, 2), "stride": (2, 1), "padding": 1}
     return f(np.maximum(x, z), **options), np.maximum(f(x, **options), f(z, **options)), 0.0
 
@@ -131,26 +136,26 @@ def resize_ramp(f: Subject, rng: Rng, dtype: Any) -> Sides:
 
 def resize_keeps_samples(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """(8k+1, 8l+1) pixels with aligned corners: every eighth is an input pixel."""
-    (x,) = _normal(rng, dtype, (2, 3, 3, 4))
+    (x,) = normals(rng, dtype, (2, 3, 3, 4))
     wide = f(x, size=(17, 25), mode="bilinear", align_corners=True)
     return wide[..., ::8, ::8], x, 4.0**2
 
 
 def pad_crop(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """What is inside the frame is the picture."""
-    (x,) = _normal(rng, dtype, (2, 3, 4, 5))
+    (x,) = normals(rng, dtype, (2, 3, 4, 5))
     return f(x, pad=(1, 2, 3, 0))[..., 3:, 1:-2], x, 0.0
 
 
 def relu_splits(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """relu(x) - relu(-x) = x."""
-    (x,) = _normal(rng, dtype, (2, 3, 4, 5))
+    (x,) = normals(rng, dtype, (2, 3, 4, 5))
     return f(x) - f(-x), x, 0.0
 
 
 def relu_twice(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """relu(relu(x)) = relu(x)."""
-    (x,) = _normal(rng, dtype, (2, 3, 4, 5))
+    (x,) = normals(rng, dtype, (2, 3, 4, 5))
     return f(f(x)), f(x), 0.0
 
 
@@ -178,14 +183,14 @@ def softmax_shift(f: Subject, rng: Rng, dtype: Any) -> Sides:
 
 def softmax_sums_to_one(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Probabilities sum to one."""
-    (x,) = _normal(rng, dtype, (2, 5, 3, 4))
+    (x,) = normals(rng, dtype, (2, 5, 3, 4))
     total = f(x, dim=1).sum(axis=1)
     return total, np.ones_like(total), 5.0
 
 
 def log_softmax_sums_to_one(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """So do the exponentials of their logarithms."""
-    (x,) = _normal(rng, dtype, (2, 5, 3, 4))
+    (x,) = normals(rng, dtype, (2, 5, 3, 4))
     total = np.exp(f(x, dim=1)).sum(axis=1)
     return total, np.ones_like(total), 25.0
 
@@ -205,7 +210,7 @@ def entropy_of_one_hot(f: Subject, rng: Rng, dtype: Any) -> Sides:
 
 def entropy_ignores(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """Ignored pixels might as well not be there."""
-    (scores,) = _normal(rng, dtype, (6, 5))
+    (scores,) = normals(rng, dtype, (6, 5))
     labels = np.array([0, 255, 3, 4, 255, 1])
     seen = labels != 255
     return f(scores, labels, ignore_index=255), f(scores[seen], labels[seen]), 30.0
@@ -213,7 +218,7 @@ def entropy_ignores(f: Subject, rng: Rng, dtype: Any) -> Sides:
 
 def norm_standardises(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """In training every channel has mean 0 and variance 1 - eps / (variance + eps)."""
-    (x,) = _normal(rng, dtype, (3, 4, 5, 6))
+    (x,) = normals(rng, dtype, (3, 4, 5, 6))
     y = f(x, None, None, training=True).astype(np.float64)
     moments = np.stack([y.mean((0, 2, 3)), y.var((0, 2, 3))])
     variance = x.astype(np.float64).var((0, 2, 3))
@@ -224,53 +229,6 @@ def norm_forgets_offset(f: Subject, rng: Rng, dtype: Any) -> Sides:
     """In training a constant added to a channel changes nothing."""
     x = rng.integers(-9, 10, (3, 4, 5, 6)).astype(dtype)
     return f(x + 64, None, None, training=True), f(x, None, None, training=True), 64.0**2
-
-
-def filter_permutation(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """The order of the points does not matter."""
-    values, features = _normal(rng, dtype, (3, 20), (4, 20))
-    order = rng.permutation(20)
-    return f(values[:, order], features[:, order]), f(values, features)[:, order], 200.0
-
-
-def filter_constant(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """A filter that is normalised afterwards preserves constants."""
-    (features,) = _normal(rng, dtype, (4, 20))
-    ones = np.full((3, 20), 3.5, dtype)
-    return f(ones, features, normalization="after"), ones, 200.0
-
-
-def filter_symmetric(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """<u, K v> = <K u, v>."""
-    u, v, features = _normal(rng, dtype, (3, 20), (3, 20), (4, 20))
-    return np.vdot(u, f(v, features)), np.vdot(f(u, features), v), 4e3
-
-
-def crf_mirror(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """A mirrored picture gives mirrored labels: pixels may be permuted."""
-    unary, image = _normal(rng, dtype, (3, 4, 6), (4, 6, 3))
-    mirrored = f(unary[:, ::-1, ::-1], image[::-1, ::-1])
-    return mirrored, f(unary, image)[:, ::-1, ::-1], 4e3
-
-
-def crf_labels(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """The order of the labels does not matter."""
-    unary, image = _normal(rng, dtype, (3, 4, 6), (4, 6, 3))
-    return f(unary[[2, 0, 1]], image), f(unary, image)[[2, 0, 1]], 4e3
-
-
-def crf_sums_to_one(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """Every pixel's probabilities sum to one."""
-    unary, image = _normal(rng, dtype, (3, 4, 6), (4, 6, 3))
-    total = f(unary, image).sum(axis=0)
-    return total, np.ones_like(total), 9.0
-
-
-def crf_energy_offset(f: Subject, rng: Rng, dtype: Any) -> Sides:
-    """A constant added to all energies of a pixel changes nothing."""
-    unary = rng.integers(-4, 5, (3, 4, 6)).astype(dtype)
-    (image,) = _normal(rng, dtype, (4, 6, 3))
-    return f(unary + 64, image), f(unary, image), 64.0**2
 
 
 def _own(*equations: Any) -> list[Property]:

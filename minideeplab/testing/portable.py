@@ -145,7 +145,9 @@ def read_results(path: str | Path) -> dict[str, np.ndarray]:
         with np.load(path) as file:
             return {name: file[name] for name in file.files}
     except (zipfile.BadZipFile, ValueError, EOFError) as error:
-        raise ValueError(f"{path}: not a .npz file: {error}") from error
+        raise ValueError(
+            f"{path}: not a .npz file; expected one, or a folder of .npy files"
+        ) from error
 
 
 def judge_results(path: str | Path) -> Report:

@@ -75,11 +75,11 @@ def _shapes(rows: Sequence[Evidence]) -> str:
 
 
 def _shape(what: str, got: Any, right: Any, expected: dict[str, Any]) -> str:
-    if len(got) != len(right):
-        return "the results have another number of axes"
     others = [name for name in expected if name.startswith("grad_") and name != what]
     if any(np.shape(expected[name]) == got for name in others) and what.startswith("grad_"):
         return "the gradients are returned in another order than the arguments"
+    if len(got) != len(right):
+        return "the results have another number of axes"
     if sorted(got) == sorted(right):
         return "two axes of the results are exchanged"
     larger = np.array(got) >= np.array(right)

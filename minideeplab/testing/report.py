@@ -11,6 +11,10 @@ SHOWN = 10
 """How many failing rows the text shows in full."""
 
 
+LEAST = 0.25
+"""The share of the rows that must be judged: less is not said to have passed."""
+
+
 @dataclass(frozen=True)
 class Finding:
     """One mismatch of a row, with the dtype it was run in and what it was compared with."""
@@ -61,14 +65,15 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """Return "FAIL", "PASS", or "INCOMPLETE" where most rows could not be judged."""
+        """Return "FAIL", "PASS", or "INCOMPLETE" where too few rows could be judged."""
         if self.failures:
             return "FAIL"
-        return "INCOMPLETE" if 2 * len(self.skipped) >= len(self.rows) else "PASS"
+        judged = len(self.rows) - len(self.skipped)
+        return "PASS" if judged >= LEAST * len(self.rows) and judged else "INCOMPLETE"
 
     @property
     def passed(self) -> bool:
-        """Return whether nothing is wrong and most rows could be judged."""
+        """Return whether nothing is wrong and enough rows could be judged."""
         return self.verdict == "PASS"
 
     def _headline(self) -> str:

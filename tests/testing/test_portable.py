@@ -109,11 +109,13 @@ def test_check_a_file_on_the_command_line(tmp_path, capsys):
     [
         (["check"], 2, "name an operation"),
         (["check", "relu"], 2, "Missing argument"),
-        (["check", "conv9", "numpy:abs"], 1, "op must be one of"),
-        (["check", "relu", "numpy"], 1, "package.module:function"),
-        (["check", "relu", "numpy:nothing"], 1, "has no 'nothing'"),
-        (["check", "relu", "nowhere.py:f"], 1, "nowhere.py: no such file"),
-        (["check", "relu", "no_such_module:f"], 1, "no_such_module"),
+        (["check", "conv9", "numpy:abs"], 2, "op must be one of"),
+        (["check", "relu", "numpy"], 2, "package.module:function"),
+        (["check", "relu", "numpy:nothing"], 2, "has no 'nothing'"),
+        (["check", "relu", "nowhere.py:f"], 2, "nowhere.py: no such file"),
+        (["check", "relu", "no_such_module:f"], 2, "there is no module no_such_module"),
+        (["check", "fuzz", "softmux"], 2, "did you mean softmax?"),
+        (["check", "relu", "numpy:abs", "--arrays", "tensorflow"], 2, "'--arrays'"),
         (["check", "judge", "nowhere.npz"], 2, "does not exist"),
     ],
 )

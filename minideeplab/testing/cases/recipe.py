@@ -6,6 +6,7 @@ made anew, in the dtype wanted, for every function that it judges.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -144,12 +145,11 @@ class Array:
     fill: Fill = normal
     layout: str = "contiguous"
 
-    def make(self, rng: np.random.Generator, dtype: np.dtype) -> np.ndarray:
-        """Return the array; whole numbers (labels) keep their dtype, others become ``dtype``."""
-        array = np.asarray(self.fill(rng, self.shape))
-        if array.dtype.kind == "f":
-            array = array.astype(dtype)
-        return LAYOUTS[self.layout](array)
+    def lay(self, values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Return a copy of ``values`` in ``dtype`` (labels keep theirs) and in the layout."""
+        return LAYOUTS[self.layout](
+            values.astype(dtype if values.dtype.kind == "f" else values.dtype)
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,13 +183,27 @@ class Case:
     def arguments(self, dtype: Any) -> dict[str, np.ndarray | None]:
         """Return fresh arrays for the arguments, by name and in order, in ``dtype``."""
         return {
-            name: None if recipe is None else recipe.make(self.rng(position), np.dtype(dtype))
-            for position, (name, recipe) in enumerate(self.arrays.items())
+            name: None if recipe is None else recipe.lay(values, np.dtype(dtype))
+            for (name, recipe), values in zip(self.arrays.items(), _values(self), strict=True)
         }
 
     def cotangent(self, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         """Return the random gradient of the output with which the row is differentiated."""
-        return np.asarray(self.rng(1000).standard_normal(shape)).astype(dtype)
+        return _cotangent(self, shape).astype(dtype)
+
+
+@functools.lru_cache(maxsize=2048)
+def _values(case: Case) -> list[np.ndarray | None]:
+    """Return the values of the row's arguments, which every call copies."""
+    return [
+        None if recipe is None else np.asarray(recipe.fill(case.rng(position), recipe.shape))
+        for position, recipe in enumerate(case.arrays.values())
+    ]
+
+
+@functools.lru_cache(maxsize=2048)
+def _cotangent(case: Case, shape: tuple[int, ...]) -> np.ndarray:
+    return np.asarray(case.rng(1000).standard_normal(shape))
 
 
 def single(

@@ -21,7 +21,7 @@ def pad(x: np.ndarray, pad: Sequence[Pair], mode: str, value: float) -> np.ndarr
     if mode == "constant":
         shape = [size + before + after for size, (before, after) in zip(x.shape, pad, strict=True)]
         y = np.full(shape, value, x.dtype)
-        here, there = _overlap(x.shape, pad)
+        here, there = overlap(x.shape, pad)
         y[there] = x[here]
         return y
     for axis, (before, after) in enumerate(pad):
@@ -36,7 +36,7 @@ def pad_backward(
     """dx of x's shape: a pixel collects the dy of all its copies; a constant has no gradient."""
     if mode == "constant":
         dx = np.zeros(x_shape, dy.dtype)
-        here, there = _overlap(x_shape, pad)
+        here, there = overlap(x_shape, pad)
         dx[here] = dy[there]
         return dx
     for axis, (before, after) in enumerate(pad):
@@ -59,7 +59,7 @@ def source(size: int, before: int, after: int, mode: str) -> np.ndarray:
     return np.clip(position, 0, size - 1)
 
 
-def _overlap(
+def overlap(
     shape: Sequence[int], pad: Sequence[Pair]
 ) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Where input and output overlap under constant padding: slices of x, slices of y."""

@@ -47,7 +47,7 @@ def pad(x: Any, pad: Sequence[Pair], mode: str, value: float) -> Any:
     if mode == "constant":
         shape = [size + sum(amounts) for size, amounts in zip(x.shape, pad, strict=True)]
         y = xp.full(shape, value, x.dtype)
-        here, there = definition._overlap(x.shape, pad)
+        here, there = definition.overlap(x.shape, pad)
         y[there] = x[here]
         return y
     for axis, (before, after) in enumerate(pad):
@@ -65,7 +65,7 @@ def pad_backward(dy: Any, x_shape: Sequence[int], pad: Sequence[Pair], mode: str
     """dx of x's shape: a pixel collects the dy of all its copies; a constant has no gradient."""
     if mode == "constant":
         dx = xp.zeros(tuple(x_shape), dy.dtype)
-        here, there = definition._overlap(x_shape, pad)
+        here, there = definition.overlap(x_shape, pad)
         dx[here] = dy[there]
         return dx
     for axis, (before, after) in enumerate(pad):

@@ -65,14 +65,13 @@ def run(setup: Setup) -> Outcome:
         )
         curves[f"{name}: {rows[-1][SCORE]:.1f} %"] = _curve(trainer)
     notes = [
-        *setup.notes(),
-        "SGD as Caffe's: rate 0.01, momentum 0.9, weight decay 0.0005, no averaged weights; the "
-        "step schedule divides the rate by 10 after each third, as the authors' did.",
+        *setup.notes("Caffe's SGD of rate 0.01, momentum 0.9, weight decay 0.0005"),
+        "No averaged weights; the step schedule divides the rate by 10 after each third, as the "
+        "authors' did.",
     ]
     figure, axes = plot("pictures seen", "loss, smoothed")
     for label, (seen, losses) in curves.items():
         axes.plot(seen, losses, label=label)
-    axes.set_yscale("log")
     axes.legend(fontsize=8)
     title = "Step against poly, batch size and iterations, LargeFOV before the CRF (table 2)"
     return Outcome(title, rows, figure, notes)

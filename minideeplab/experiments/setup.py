@@ -177,7 +177,7 @@ class Setup:
         height, width = self.validation_data[0][1].shape
         return f"Data: {self.data}, {len(self.validation_data)} of val scored at {height}x{width}"
 
-    def notes(self) -> list[str]:
+    def notes(self, optimizer: str = "AdamW of rate 0.003") -> list[str]:
         """Return what tables of trained networks must say about themselves."""
         config, where = self.config(), "from random weights"
         if self.init:
@@ -187,7 +187,7 @@ class Setup:
             f"Networks: trunk {self.trunk!r}, {self.width:g} of the authors' filters in trunk and "
             "head; kernels and rates are the authors'. See minideeplab/experiments/net.py.",
             f"Training: {where}, {config.iterations} iterations of {config.batch_size} crops of "
-            f"{config.crop[0]}x{config.crop[1]} unless a row says otherwise, {config.optimizer}, "
+            f"{config.crop[0]}x{config.crop[1]} unless a row says otherwise, {optimizer}, "
             f"seed {self.seed}; one run a row, so differences of a point or two mean little.",
         ]
 

@@ -191,6 +191,9 @@ def _violated(subject: Subject, failing: set[str]) -> str:
             }
             if broken == failing:
                 return f"{mutant.diagnosis} [{mutant.name}]"
-    notes = {f"{subject.op}/property-{p.name}": p.equation.__doc__ for p in properties(subject.op)}
+    notes = {
+        f"{subject.op}/property-{p.name}": (p.equation.__doc__ or "").partition("\n")[0]
+        for p in properties(subject.op)
+    }
     broken = [f"{row.partition('-')[2]}: {notes[row]}" for row in sorted(failing) if row in notes]
     return f"every row of the table is right, but not the rule {broken[0]}" if broken else ""

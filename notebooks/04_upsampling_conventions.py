@@ -54,9 +54,7 @@ for axes, (name, align) in zip(panels, conventions.items(), strict=True):
     reads = np.interp(positions(n, m, align), np.arange(n), coarse)
     arrow = {"arrowstyle": "->", "color": "0.6"}
     for start, end in zip(fine, reads, strict=True):
-        axes.annotate(
-            "", (end, 0.85), (start, 0.12), arrowprops={"arrowstyle": "->", "color": "0.6"}
-        )
+        axes.annotate("", (end, 0.85), (start, 0.12), arrowprops=arrow)
     axes.plot(coarse, np.ones(n), "s", ms=15, color=ORANGE)
     axes.plot(fine, np.zeros(m), "o", ms=11, color=BLUE)
     axes.set(xlim=(-0.9, m - 0.1), ylim=(-0.5, 1.5), yticks=(0, 1), xticks=range(m), title=name)

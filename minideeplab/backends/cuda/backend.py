@@ -13,6 +13,7 @@ from minideeplab.backends.cuda import (
     activation,
     columns,
     conv,
+    finish,
     loss,
     norm,
     padding,
@@ -34,6 +35,7 @@ avg_pool2d_backward = accepts_host_arrays(pool.avg_pool2d_backward)
 batch_norm = accepts_host_arrays(norm.batch_norm)
 batch_norm_backward = accepts_host_arrays(norm.batch_norm_backward)
 conv2d = accepts_host_arrays(conv.conv2d)
+conv2d_finished = accepts_host_arrays(finish.conv2d_finished)
 conv2d_backward = accepts_host_arrays(conv.conv2d_backward)
 conv_transpose2d = accepts_host_arrays(conv.conv_transpose2d)
 conv_transpose2d_backward = accepts_host_arrays(conv.conv_transpose2d_backward)

@@ -50,17 +50,20 @@ def accepts_host_arrays(operation: Callable) -> Callable:
 
     @functools.wraps(operation)
     def wrapped(*args: Any, **options: Any) -> Any:
-        if xp is np or any(on_device(a) for a in args):
+        if xp is np or any(on_device(a) for a in (*args, *options.values())):
             back = _unchanged
         else:
             back = to_host
-        moved = [to_device(a) if isinstance(a, np.ndarray) else a for a in args]
-        result = operation(*moved, **options)
+        result = operation(*map(_moved, args), **{k: _moved(v) for k, v in options.items()})
         if isinstance(result, tuple):
             return tuple(None if part is None else back(part) for part in result)
         return back(result)
 
     return wrapped
+
+
+def _moved(argument: Any) -> Any:
+    return to_device(argument) if isinstance(argument, np.ndarray) else argument
 
 
 def _unchanged(array: Any) -> Any:

@@ -21,6 +21,7 @@ import emulator
 import numpy as np
 
 import minideeplab as mdl
+import minideeplab.functional as F
 from minideeplab.backends.cuda import launch
 from minideeplab.crf import DenseCRF
 from minideeplab.testing import simt
@@ -54,6 +55,27 @@ def implicit(dtype, judged_rows, names):
         if names is None or any(name in case.name for name in names)
         for mismatch in check_row(fn, case, dtype, library)
     ]
+
+
+def finished(dtype):
+    """Differences between a convolution with what follows it, in one pass and in several."""
+    rng, complaints = np.random.default_rng(0), []
+    x, w, b, scale = (
+        rng.standard_normal(s).astype(dtype) for s in ((2, 3, 5, 4), (4, 3, 3, 2), 4, 4)
+    )
+    x[0, 0, 0, 0] = np.nan
+    for rectify in (False, True):
+        for name, call in {
+            "relu": lambda: F.conv2d_relu(x, w, b, 1, 1, 2),
+            "scaled": lambda: F.conv2d_scaled(x, w, scale, b, 1, 1, 2, rectify=rectify),  # noqa: B023
+        }.items():
+            results = []
+            for backend in ("numpy", "cuda"):
+                with mdl.use_backend(backend):
+                    results.append(call())
+            if not np.allclose(*results, atol=100 * np.finfo(dtype).eps, equal_nan=True):
+                complaints.append(f"{name}, rectify={rectify}: {results}")
+    return complaints
 
 
 def crf(dtype):
@@ -130,6 +152,7 @@ def main(runner, dtype, *rest):
         found["implicit"] = implicit(
             dtype, judged_rows, IMPLICIT if runner == "simulator" else None
         )
+        found["finished"] = finished(dtype)
         found["crf"] = crf(dtype)
     out.write_text(json.dumps({"complaints": found, "signatures": sorted(signatures)}))
 

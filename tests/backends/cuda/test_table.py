@@ -13,7 +13,7 @@ from minideeplab.backends.cuda import twins
 from minideeplab.testing.cases import NETWORK
 
 
-@pytest.mark.parametrize("what", [*NETWORK, "implicit", "crf"])
+@pytest.mark.parametrize("what", [*NETWORK, "implicit", "finished", "crf"])
 @pytest.mark.parametrize("run", RUNS)
 def test_agrees_with_the_definition(run, what, judged):
     assert not judged(run)["complaints"][what]

@@ -9,6 +9,7 @@ shape. What remains is told by its first lost case.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,12 +79,17 @@ def _most_alike(
 
 
 def _alike(task: Task, one: Outcome, other: Outcome) -> bool:
-    """Tell whether two outcomes are the same: the same value, or the same type of error."""
+    """Tell whether two outcomes are the same: the same value, or the same kind of error."""
     if one.kind != other.kind:
         return False
     if one.kind == VALUE:
         return not difference(other.value, one.value, 10 * task.rtol)
-    return one.error == other.error
+    return one.error == other.error and _gist(one.message) == _gist(other.message)
+
+
+def _gist(message: str) -> str:
+    """Return what an error's message says before the details: no numbers, nothing after a colon."""
+    return re.sub(r"\d+", "#", message).partition(":")[0]
 
 
 def _error(lost: Sequence[Evidence]) -> str:

@@ -70,9 +70,10 @@ def _execute(statements: list[ast.stmt], names: dict[str, Any], file: str) -> li
             module = ast.Module([statement], type_ignores=[])
             code = compile(module, file, "exec", _ANNOTATIONS, dont_inherit=True)
             exec(code, names)
-        except ImportError as error:
-            _bind_absent(statement, names, str(error))
         except BaseException as error:  # SystemExit, too
+            if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Try)):
+                _bind_absent(statement, names, str(error))
+                continue
             if isinstance(statement, (ast.Assign, ast.AnnAssign)):
                 continue  # of a picture, as a rule; whoever needs the name will say so
             complaints.append(f"line {statement.lineno}: {type(error).__name__}: {error}")

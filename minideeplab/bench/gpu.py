@@ -101,7 +101,7 @@ def time_work(work: Any, limits: Any, rounds: int) -> dict[str, Any]:
             times[language] = device.milliseconds(run, rounds)
             row[f"{language} ms"] = times[language]
     row["share of the limit"] = limits.fraction(work.bytes, work.operations, min(times.values()))
-    return row | with_torch(lambda torch: work.on_torch(torch), rounds)
+    return row | with_torch(work.on_torch, rounds)
 
 
 def with_torch(prepare: Callable[[Any], Callable[[], Any]], rounds: int) -> dict[str, float]:

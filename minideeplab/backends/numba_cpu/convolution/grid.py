@@ -29,7 +29,7 @@ class Grid:
 
     def points(self, name: str, channels: int, tiles: int) -> Panels:
         """Return scratch for ``tiles`` transformed tiles."""
-        return Panels.scratch(name, self.n**2, channels, tiles)
+        return Panels.empty(self.n**2, channels, tiles, name)
 
     def blocks(self, size: int, first: int = 0, last: int | None = None) -> list[Pair]:
         """Cut tiles [first, last) into about equal blocks of at most ``size`` bytes transformed."""

@@ -17,7 +17,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, spans
 
-MOST_BYTES = 192 << 20  # of all kept together
+MOST_BYTES = 200 << 20  # of all kept together
 
 
 @dataclass
@@ -44,7 +44,7 @@ def remembered(w: np.ndarray, kind: Hashable, make: Callable[[], np.ndarray]) ->
         if not known:
             _entries[key] = _Entry(weakref.ref(w, lambda _: _entries.pop(key, None)), bits)
         elif value.nbytes + _kept() <= MOST_BYTES:
-            entry.value = value.copy()
+            entry.value = value
     return value
 
 

@@ -33,12 +33,13 @@ class Panels:
     hop: int  # from point to point
 
     @classmethod
-    def scratch(cls, name: str, points: int, channels: int, indices: int) -> Panels:
-        """Return uninitialised panels in this thread's work memory."""
+    def empty(cls, points: int, channels: int, indices: int, name: str = "") -> Panels:
+        """Return uninitialised panels, in this thread's work memory if that has a ``name``."""
         panels, stride = channels // CHANNELS, -(-indices // ROWS) * ROWS
         # Odd: points must not lie a power of two bytes apart, they would share sets of a cache.
         hop = panels * stride | 1
-        vectors = scratch(name, (points * hop, CHANNELS), np.dtype(np.float32))
+        shape, dtype = (points * hop, CHANNELS), np.dtype(np.float32)
+        vectors = scratch(name, shape, dtype) if name else np.empty(shape, dtype)
         return cls(vectors, panels, stride, hop)
 
     @property

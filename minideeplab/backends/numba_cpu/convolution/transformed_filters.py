@@ -19,7 +19,7 @@ from minideeplab.backends.numba_cpu.threads import parallel_for
 
 
 def transform(w: np.ndarray, n: int, turned: bool = False) -> Panels:
-    """Return filters w (K, C, 3, 3) at the n * n points, in scratch: G w G^T.
+    """Return filters w (K, C, 3, 3) at the n * n points: G w G^T.
 
     ``turned`` gives those of the transposed problem.
     """
@@ -27,7 +27,7 @@ def transform(w: np.ndarray, n: int, turned: bool = False) -> Panels:
     steps = (0, 9 * channels, 9, 1)
     if turned:
         filters, channels, steps = channels, filters, (8, 9, 9 * channels, -1)
-    u = Panels.scratch("filters", n * n, filters, channels)
+    u = Panels.empty(n * n, filters, channels)
     flat, blocks = np.ascontiguousarray(w).reshape(-1), -(-channels // CHANNELS)
     parallel_for(lambda k: _points(flat, steps, u.vectors, n, k, u.panels, u.stride, u.hop), blocks)
     return u

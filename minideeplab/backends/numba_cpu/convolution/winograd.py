@@ -96,7 +96,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
     du = v^T e, and dw = G^T du G.
     """
     grid, channels, filters = Grid(problem, m), problem.channels, problem.filters
-    du = Panels.scratch("gradient", grid.n**2, filters, channels)
+    du = Panels.empty(grid.n**2, filters, channels, "gradient")
     sums = _by_segments if du.nbytes <= L2_BYTES else _by_points
     sums(grid, dy, x, du)
     dw = transformed_filters.gradient(du, grid.n, (filters, channels, 3, 3))

@@ -9,11 +9,13 @@ from minideeplab.training.loop import Diverged, Trainer
 from minideeplab.training.loss import class_weights, segmentation_loss
 from minideeplab.training.multiscale import fused_scores, multi_scale_loss
 from minideeplab.training.optim import SGD, AdamW, caffe_multipliers
+from minideeplab.training.parallel import ParallelTrainer
 from minideeplab.training.schedule import poly, step, warm_up
 from minideeplab.training.validation import evaluate, predictions
 
 __all__ = [
-    "SGD", "AdamW", "Batches", "Config", "Diverged", "Trainer", "WeightAverage",
-    "caffe_multipliers", "class_weights", "evaluate", "fused_scores", "multi_scale_loss",
-    "poly", "predictions", "prefetch", "segmentation_loss", "step", "warm_up",
+    "SGD", "AdamW", "Batches", "Config", "Diverged", "ParallelTrainer", "Trainer",
+    "WeightAverage", "caffe_multipliers", "class_weights", "evaluate", "fused_scores",
+    "multi_scale_loss", "poly", "predictions", "prefetch", "segmentation_loss", "step",
+    "warm_up",
 ]  # fmt: skip

@@ -43,7 +43,9 @@ def _show(value: Any) -> str:
 @click.option("--data", help="camvid:FOLDER, voc:FOLDER, own:FOLDER, or shapes (synthetic).")
 @click.option("--split", default="train", show_default=True, help="Split to train on.")
 @click.option("--model", type=click.Choice(MODELS), help="Network. [small]")
-@click.option("--init", type=click.Path(), help="Weights to start from: a file or official name.")
+@click.option(
+    "--init", type=click.Path(), help="Weights to start from: a file, official or bundled name."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option(
     "--jobs",

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab import pretrained
 from minideeplab.io import atomic_write
 from minideeplab.models.deeplab import VARIANTS
 from minideeplab.models.files import write_npz
@@ -72,13 +73,19 @@ def convert(
 
 
 def locate(source: str | os.PathLike[str], progress: bool = True) -> Path:
-    """Return the path of a file, or of an official one by name, downloaded if need be."""
+    """Return the path of a file, of bundled weights, or of an official file, which is downloaded.
+
+    Raises FileNotFoundError if ``source`` is neither a file nor one of the names.
+    """
     if Path(source).exists():
         return Path(source)
+    if str(source) in pretrained.NAMES:
+        return pretrained.find(source)
     if str(source) in KNOWN:
         return fetch(str(source), progress=progress)
+    names = (*pretrained.NAMES, *KNOWN)
     raise FileNotFoundError(
-        f"{source}: no such file, and not one of the known names {', '.join(KNOWN)}"
+        f"{source}: no such file, and not one of the known names {', '.join(names)}"
     )
 
 

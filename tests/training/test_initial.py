@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from minideeplab import pretrained, weights
 from minideeplab.models import DeepLab, deeplab_small, save_weights
 from minideeplab.training.initial import load_initial
 
@@ -27,6 +28,15 @@ def test_a_narrow_vgg_net_goes_into_one_of_its_size(tmp_path):
     text = load_initial(net, tmp_path / "w.npz")
     assert "afresh" not in text
     np.testing.assert_array_equal(net.fc8_4.weight.data, source.fc8_4.weight.data)
+
+
+def test_bundled_weights_are_known_by_name():
+    net = deeplab_small(3)
+    assert "afresh: score.weight, score.bias" in load_initial(net, "shapes")
+    bundled = weights.load(pretrained.find("shapes"))
+    np.testing.assert_array_equal(net.state_dict()["fine.0.bn.bias"], bundled["fine.0.bn.bias"])
+    with pytest.raises(FileNotFoundError, match="camvid, shapes, vgg16"):
+        load_initial(net, "nowhere")
 
 
 def test_weights_of_another_network_are_refused(tmp_path):

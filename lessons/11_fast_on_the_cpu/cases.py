@@ -5,124 +5,116 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.grading import About, Case, Task
-from minideeplab.ops import conv, im2col
+from minideeplab.ops import conv
 
 ABOUT = About(
     title="Fast on the CPU: im2col, Winograd, Numba",
-    minutes=150,
+    minutes=130,
     needs=("02",),
-    paper="CPU backend; Winograd's form: arXiv 1509.09308",
+    paper="3.1, implementation by im2col; Winograd: arXiv 1509.09308",
+    allow=("numba",),
 )
 
 
-def numbers(seed: int, *shape: int) -> np.ndarray:
+def random(seed: int, *shape: int) -> np.ndarray:
     """Random numbers of a shape."""
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def slower_of_both(m: int, n: int, k: int, peak: float, bandwidth: float) -> float:
-    """Divide the work by the time of whichever of computing and moving takes longer."""
-    work = 2.0 * m * n * k
-    seconds = max(work / peak, 4.0 * (m * k + k * n + m * n) / bandwidth)
-    return float(work / seconds)
+def columns_one_by_one(x: np.ndarray, kernel: tuple[int, int], rate: int) -> np.ndarray:
+    """Cut the window of each position."""
+    (_, height, width), (kh, kw) = x.shape, kernel
+    high, wide = (kh - 1) * rate + 1, (kw - 1) * rate + 1
+    windows = [
+        x[:, p : p + high : rate, q : q + wide : rate].ravel()
+        for p in range(height - high + 1)
+        for q in range(width - wide + 1)
+    ]
+    return np.stack(windows, axis=1)
 
 
-def columns_by_library(x: np.ndarray, kernel: tuple[int, int], rate: int) -> np.ndarray:
-    """Take the library's definition."""
-    return im2col.unfold(x[None], tuple(kernel), (rate, rate), (0, 0), (1, 1))[0]
-
-
-def back_by_library(
-    columns: np.ndarray, shape: tuple[int, int, int], kernel: tuple[int, int], rate: int
+def adjoint_by_numbers(
+    matrix: np.ndarray, shape: tuple[int, int, int], kernel: tuple[int, int], rate: int
 ) -> np.ndarray:
-    """Take the backward pass of the library's definition."""
-    return im2col.unfold_backward(
-        columns[None], (1, *shape), tuple(kernel), (rate, rate), (0, 0), (1, 1)
-    )[0]
+    """Ask where each entry came from, and add it there."""
+    origin = columns_one_by_one(np.arange(np.prod(shape)).reshape(shape), tuple(kernel), rate)
+    return np.bincount(origin.ravel(), matrix.ravel(), int(np.prod(shape))).reshape(shape)
 
 
-def tile_point_by_point(d: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Evaluate polynomials at 0, 1, -1 and infinity; the outputs are a plain convolution."""
-    filters = np.array([_at_points(_at_points(f, 1).swapaxes(1, 2), 1).swapaxes(1, 2) for f in w])
-    inputs = _differences(_differences(d, 1).swapaxes(1, 2), 1).swapaxes(1, 2)
-    y = conv.conv2d(d[None], w, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)[0]
-    return (filters * inputs).sum(axis=1), y
-
-
-def _at_points(g: np.ndarray, axis: int) -> np.ndarray:
-    """Values of the filter's polynomial, halved at 1 and -1."""
-    a, b, c = np.moveaxis(g, axis, 0)
-    return np.stack([a, (a + b + c) / 2, (a - b + c) / 2, c], axis)
-
-
-def _differences(d: np.ndarray, axis: int) -> np.ndarray:
-    """The sums and differences of inputs that go with the points."""
-    a, b, c, e = np.moveaxis(d, axis, 0)
-    return np.stack([a - c, b + c, c - b, e - b], axis)
+def transform_by_hand(w: np.ndarray) -> np.ndarray:
+    """Evaluate the polynomials of the kernels at 0, 1, -1 and infinity."""
+    for axis in (2, 3):
+        a, b, c = np.moveaxis(w, axis, 0)
+        w = np.stack([a, (a + b + c) / 2, (a - b + c) / 2, c], axis=axis)
+    return w.transpose(2, 3, 0, 1)
 
 
 def convolve(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
-    """Convolve by the library's definition."""
+    """The library's definition, without margins."""
     return conv.conv2d(x[None], w, None, (1, 1), ((0, 0), (0, 0)), (rate, rate), 1)[0]
+
+
+def convolve_transformed(x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Find the filters again, and convolve by the definition."""
+    back = np.array([[1.0, 0, 0, 0], [0, 1, -1, 0], [0, 0, 0, 1]])  # of a, (a+b+c)/2, (a-b+c)/2, c
+    return convolve(x, np.einsum("ia,abfc,jb->fcij", back, u, back), 1)
+
+
+def filters(seed: int, *shape: int) -> np.ndarray:
+    """Transforms of random filters."""
+    return transform_by_hand(random(seed, *shape, 3, 3))
+
+
+def columns(seed: int, shape: tuple, kernel: tuple, rate: int) -> tuple:
+    """Arguments of a col2im."""
+    high, wide = (n - (k - 1) * rate for n, k in zip(shape[1:], kernel, strict=True))
+    return random(seed, shape[0] * kernel[0] * kernel[1], high * wide), shape, kernel, rate
 
 
 TASKS = (
     Task(
-        id="11.1",
-        function="attainable",
-        points=1,
-        reference=slower_of_both,
+        id="11.1", function="im2col", points=2, reference=columns_one_by_one,
         cases=(
-            Case("large and square", (512, 512, 512, 80e9, 20e9), shown=True),
-            Case("a thin product", (64, 90_000, 27, 80e9, 20e9)),
-            Case("a matrix times a vector", (1000, 1, 700, 80e9, 20e9)),
+            Case("one channel", (random(1, 1, 4, 5), (3, 3), 1), shown=True),
+            Case("rate 2", (random(2, 1, 6, 7), (3, 3), 2), shown=True),
+            Case("two channels", (random(3, 2, 4, 6), (3, 3), 1)),
+            Case("a flat kernel, rate 2", (random(4, 3, 5, 8), (2, 3), 2)),
+            Case("one tap", (random(5, 3, 4, 2), (1, 1), 3)),
         ),
     ),
     Task(
-        id="11.2",
-        function="im2col",
-        points=2,
-        reference=columns_by_library,
+        id="11.2", function="col2im", points=2, reference=adjoint_by_numbers,
         cases=(
-            Case("one channel", (numbers(1, 1, 4, 5), (3, 3), 1), shown=True),
-            Case("a flat kernel", (numbers(2, 1, 5, 6), (2, 3), 1), shown=True),
-            Case("three channels", (numbers(3, 3, 4, 6), (2, 2), 1)),
-            Case("rate 2", (numbers(4, 2, 7, 6), (3, 2), 2)),
-            Case("one output", (numbers(5, 2, 5, 3), (3, 2), 2)),
+            Case("one channel", columns(11, (1, 4, 5), (3, 3), 1), shown=True),
+            Case("rate 2", columns(12, (1, 6, 7), (3, 3), 2), shown=True),
+            Case("two channels", columns(13, (2, 4, 6), (3, 3), 1)),
+            Case("a flat kernel, rate 2", columns(14, (3, 5, 8), (2, 3), 2)),
+            Case("one tap", columns(15, (3, 4, 2), (1, 1), 3)),
         ),
     ),
     Task(
-        id="11.3",
-        function="col2im",
-        points=2,
-        reference=back_by_library,
+        id="11.3", function="transform_filters", points=1, reference=transform_by_hand,
         cases=(
-            Case("one channel", (numbers(11, 9, 6), (1, 4, 5), (3, 3), 1), shown=True),
-            Case("three channels", (numbers(12, 18, 8), (3, 3, 6), (2, 3), 1)),
-            Case("rate 2", (numbers(13, 12, 15), (2, 7, 7), (3, 2), 2)),
+            Case("one filter", (random(21, 1, 1, 3, 3),), shown=True),
+            Case("filters and channels", (random(22, 4, 2, 3, 3),)),
         ),
     ),
     Task(
-        id="11.4",
-        function="winograd_tile",
-        points=3,
-        reference=tile_point_by_point,
-        returns=("m", "y"),
+        id="11.4", function="winograd", points=3, reference=convolve_transformed,
         cases=(
-            Case("one channel", (numbers(21, 1, 4, 4), numbers(22, 1, 1, 3, 3)), shown=True),
-            Case("two filters", (numbers(23, 1, 4, 4), numbers(24, 2, 1, 3, 3))),
-            Case("three channels", (numbers(25, 3, 4, 4), numbers(26, 2, 3, 3, 3))),
+            Case("one tile", (random(31, 1, 4, 4), filters(32, 1, 1)), shown=True),
+            Case("tiles", (random(33, 1, 6, 10), filters(34, 1, 1)), shown=True),
+            Case("channels and filters", (random(35, 3, 8, 6), filters(36, 2, 3))),
+            Case("one tile, many channels", (random(37, 5, 4, 4), filters(38, 3, 5))),
         ),
     ),
     Task(
-        id="11.5",
-        function="convolve_by_loops",
-        points=2,
-        reference=convolve,
+        id="11.5", function="conv_loops", points=2, reference=convolve,
         cases=(
-            Case("rate 1", (numbers(31, 1, 4, 5), numbers(32, 1, 1, 3, 3), 1), shown=True),
-            Case("channels and filters", (numbers(33, 3, 4, 5), numbers(34, 2, 3, 2, 3), 1)),
-            Case("rate 2", (numbers(35, 2, 7, 6), numbers(36, 3, 2, 3, 2), 2)),
+            Case("one channel", (random(41, 1, 5, 6), random(42, 1, 1, 3, 3), 1), shown=True),
+            Case("rate 2", (random(43, 1, 6, 8), random(44, 2, 1, 3, 3), 2), shown=True),
+            Case("channels", (random(45, 3, 5, 4), random(46, 2, 3, 3, 3), 1)),
+            Case("a flat kernel, rate 2", (random(47, 2, 4, 9), random(48, 3, 2, 1, 4), 2)),
         ),
     ),
-)
+)  # fmt: skip

@@ -1,381 +1,290 @@
 # %% [markdown]
 # # Lesson 11 · Fast on the CPU: im2col, Winograd, Numba
 #
-# LargeFOV multiplies some hundred thousand million numbers for one picture. Whether that takes a
-# second or an hour is not a matter of luck. You will compute how fast a product of matrices can be,
-# turn a convolution into one (**im2col**) and find the way back for gradients, save more than half
-# of the multiplications by evaluating polynomials (**Winograd**), and write plain loops that a
-# compiler (**Numba**) turns into machine code.
+# The definition of a convolution is short, and slow. DeepLab
+# ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915)) spends nearly all of its time in it, so
+# this lesson writes the same sum in three other ways: as *one matrix product* (im2col), with
+# *fewer multiplications* (Winograd), and as *loops that are compiled* (Numba). At the end you
+# time them on your own machine.
 #
 # Five tasks, ten points. Fill in each hole, run the cell, and look at what `check` says.
 
 # %%
 import time
+from collections.abc import Callable
 
 import matplotlib.pyplot as plt
+import numba
 import numpy as np
-from given import winograd_matrices
 
 from minideeplab.grading import checker
+from minideeplab.ops import conv
 
 plt.style.use("minideeplab.grading.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 check = checker("11")
 
 # %% [markdown]
-# ## How fast can it be?
+# ## One matrix product
 #
-# Two things take time: computing, and fetching what to compute with. The machine has a **peak** of
-# $P$ operations a second and a **bandwidth** of $W$ bytes a second from memory. They overlap, so
-# a program with $F$ operations that moves $B$ bytes needs at least $\max(F / P,\, B / W)$
-# seconds, and its speed is at most
+# Without margins, $C$ channels, $F$ filters of $k_h \times k_w$ taps at rate $r$:
 #
-# $$ \frac{F}{\max(F/P,\; B/W)} = \min\Big(P,\; W\,\frac{F}{B}\Big). \tag{1} $$
+# $$ y[f, p, q] = \sum_{c, i, j} w[f, c, i, j]\; x[c,\; p + r i,\; q + r j]. \tag{1} $$
 #
-# The quotient $F / B$ is the **intensity**. Drawn over it, (1) is a slope that ends in a flat top:
-# the *roofline*. A product of $(m, k)$ with $(k, n)$ has $mnk$ multiplications and as many
-# additions, and at best every number of the three matrices is moved once, at four bytes (float32).
-# For square matrices the intensity is $2n^3 / (4 \cdot 3n^2) = n/6$: it *grows*. That is why one
-# large product is what machines like best.
+# Write the three indices of the sum as one, $m = (c, i, j)$, and the two of the position as one,
+# $n = (p, q)$. Then (1) is $y_{fn} = \sum_m w_{fm} X_{mn}$, a product of the matrices
+# $(F, C k_h k_w)$ and $(C k_h k_w, H' W')$, if only we write out
+# $X_{(c,i,j),(p,q)} = x[c, p + ri, q + rj]$: every row is a shifted piece of the picture. That is
+# **im2col**. It needs $k_h k_w$ times the picture's memory, and wins all the same: the product
+# of two matrices is the best tuned program on any machine, because each number that it
+# fetches is used many times.
 #
-# ### Task 11.1 · The roofline (1 point)
-
-
-# %%
-def attainable(m: int, n: int, k: int, peak: float, bandwidth: float) -> float:
-    """Bound (1), operations a second, of a float32 product of (m, k) with (k, n)."""
-    # solution 11.1: operations over bytes moved once, below the peak
-    operations = 2 * m * n * k
-    moved = 4 * (m * k + k * n + m * n)
-    return float(min(peak, bandwidth * operations / moved))
-    # end 11.1
-
-
-check("11.1", attainable)
-
-# %% [markdown]
-# Three layers of LargeFOV, written as products of $(F, 9C)$ with $(9C, PQ)$, on one core that
-# computes 83 GFLOP/s (measured, one core of an AMD Zen 3) and reads 20 GB/s (assumed). The last
-# point adds two vectors of a million numbers: one operation for every twelve bytes.
-
-# %%
-PEAK, BANDWIDTH = 83e9, 20e9
-layers = {"conv1_1": (64, 321**2, 27), "conv3_2": (256, 81**2, 2304), "fc6": (1024, 41**2, 4608)}
-figure, axes = plt.subplots(figsize=(9, 3.4))
-intensity = np.geomspace(0.05, 1000, 200)
-axes.plot(intensity, np.minimum(PEAK, BANDWIDTH * intensity) / 1e9, color="0.5")
-for (name, (m, n, k)), colour in zip(layers.items(), (ORANGE, GREEN, BLUE), strict=True):
-    x = 2 * m * n * k / (4 * (m * k + k * n + m * n))
-    y = attainable(m, n, k, PEAK, BANDWIDTH) / 1e9
-    axes.plot(x, y, "o", ms=9, color=colour)
-    axes.annotate(name, (x, y), (0, -18), textcoords="offset points", ha="center", color=colour)
-axes.plot(1 / 12, BANDWIDTH / 12e9, "s", ms=8, color="black")
-axes.annotate("x + y", (1 / 12, BANDWIDTH / 12e9), (12, -4), textcoords="offset points")
-axes.set(xscale="log", yscale="log", ylim=(0.7, 200))
-axes.set(xlabel="operations for each byte", ylabel="GFLOP/s at most")
-
-# %% [markdown]
-# ## Convolution as one product
-#
-# With output $(p, q)$ of filter $f$ being
-#
-# $$ y[f, p, q] = \sum_{c, i, j} w[f, c, i, j]\; x[c,\; p + r i,\; q + r j], $$
-#
-# number the triples $(c, i, j)$ by one index, and the pairs $(p, q)$ by another. Then $w$ is a
-# matrix $(F,\, C k_h k_w)$, in the very order in which it lies in memory, and what the outputs see
-# is a matrix $X$ of shape $(C k_h k_w,\, PQ)$: row $(c, i, j)$ is the piece of channel $c$ that starts
-# at $(ri, rj)$, read row by row. So $Y = w X$. The price is memory: $X$ holds the picture $k_h k_w$
-# times.
-#
-# ### Task 11.2 · Columns (2 points)
-#
-# Build $X$, without padding. A loop over the taps suffices.
+# ### Task 11.1 · Pictures to columns (2 points)
 
 
 # %%
 def im2col(x: np.ndarray, kernel: tuple[int, int], rate: int) -> np.ndarray:
-    """Columns (C kh kw, P Q) of x (C, H, W) for a kernel (kh, kw) at a rate."""
-    # solution 11.2: copy the piece under each tap, then flatten
-    (channels, height, width), (kh, kw) = x.shape, kernel
+    """Matrix (C kh kw, H' W') of x (C, H, W), with H' = H - (kh-1) rate, W' = W - (kw-1) rate."""
+    # solution 11.1: one shifted piece for each channel and tap
+    channels, height, width = x.shape
+    kh, kw = kernel
     rows, columns = height - (kh - 1) * rate, width - (kw - 1) * rate
-    pieces = np.empty((channels, kh, kw, rows, columns))
+    matrix = np.empty((channels, kh, kw, rows, columns))
     for i, j in np.ndindex(kh, kw):
-        pieces[:, i, j] = x[:, i * rate : i * rate + rows, j * rate : j * rate + columns]
-    return pieces.reshape(channels * kh * kw, rows * columns)
-    # end 11.2
+        matrix[:, i, j] = x[:, i * rate : i * rate + rows, j * rate : j * rate + columns]
+    return matrix.reshape(channels * kh * kw, rows * columns)
+    # end 11.1
 
 
-check("11.2", im2col)
+check("11.1", im2col)
 
 # %%
-picture = np.arange(1.0, 21).reshape(1, 4, 5)
-matrix = im2col(picture, (3, 3), 1)
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), width_ratios=(5, 6))
+tiny = np.arange(20.0).reshape(1, 4, 5)
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), width_ratios=(5, 6))
 for axes, values, title in (
-    (left, picture[0], "picture (4, 5)"),
-    (right, matrix, "columns (9, 6)"),
+    (left, tiny[0], "picture 4 × 5"),
+    (right, im2col(tiny, (3, 3), 1), "columns: 9 taps × 6 positions"),
 ):
-    shade = np.zeros(values.shape)
-    if axes is left:
-        shade[:3, :3] = 0.3
-    else:
-        shade[:, 0] = 0.3
-    axes.imshow(shade, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    axes.imshow(values, cmap="cividis", aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        axes.text(j, i, f"{value:.0f}", ha="center", va="center")
-    axes.set(title=title, xticks=(), yticks=())
-    axes.grid(False)
-right.set(xlabel="outputs (p, q)", ylabel="taps (i, j)")
+        colour = "white" if value < 10 else "black"
+        axes.text(j, i, f"{value:.0f}", ha="center", va="center", color=colour)
+    axes.set(title=title, xticks=[], yticks=[])
+right.set(xlabel="position $(p, q)$", ylabel="tap $(i, j)$")
 
 # %% [markdown]
-# ## The way back
+# ### Task 11.2 · Back again (2 points)
 #
-# $Y = wX$ is a product of matrices, so $\bar w = \bar Y X^\top$ and $\bar X = w^\top \bar Y$. What is
-# left is $x \mapsto X$, which only *copies* numbers. If $X_a = x_b$ for all $a$ of a set $S_b$, the
-# chain rule gives
+# Going back, $\bar X = w^T \bar y$ is again one product. It remains to bring $\bar X$ to the
+# picture. As im2col *copies* $x[c, u, v]$ to all places with $p + ri = u$, $q + rj = v$, the
+# chain rule *adds* what comes from all of them:
 #
-# $$ \bar x_b = \sum_{a \in S_b} \bar X_a : $$
+# $$ \bar x[c, u, v] = \sum_{(i, j, p, q):\; p + ri = u,\; q + rj = v} \bar X_{(c,i,j),(p,q)}. $$
 #
-# each pixel collects the gradients of all its copies. In the middle of a picture there are nine.
-#
-# ### Task 11.3 · Back to the picture (2 points)
+# This is the adjoint: $\langle \bar X, \mathrm{im2col}(x) \rangle = \langle
+# \mathrm{col2im}(\bar X), x \rangle$ for all $x$ and $\bar X$.
 
 
 # %%
 def col2im(
-    columns: np.ndarray, shape: tuple[int, int, int], kernel: tuple[int, int], rate: int
+    matrix: np.ndarray, shape: tuple[int, int, int], kernel: tuple[int, int], rate: int
 ) -> np.ndarray:
-    """Gradient of x, of shape (C, H, W), for that of its columns (C kh kw, P Q)."""
-    # solution 11.3: add each tap's row of columns onto the piece that it was read from
-    (channels, height, width), (kh, kw) = shape, kernel
-    rows, across = height - (kh - 1) * rate, width - (kw - 1) * rate
-    pieces = columns.reshape(channels, kh, kw, rows, across)
-    dx = np.zeros((channels, height, width))
+    """Adjoint of task 11.1: add a matrix (C kh kw, H' W') up to an array of shape (C, H, W)."""
+    # solution 11.2: what was read from a shifted piece is added to it
+    channels, height, width = shape
+    kh, kw = kernel
+    down, across = height - (kh - 1) * rate, width - (kw - 1) * rate
+    pieces = matrix.reshape(channels, kh, kw, down, across)
+    dx = np.zeros(shape)
     for i, j in np.ndindex(kh, kw):
-        dx[:, i * rate : i * rate + rows, j * rate : j * rate + across] += pieces[:, i, j]
+        dx[:, i * rate : i * rate + down, j * rate : j * rate + across] += pieces[:, i, j]
     return dx
-    # end 11.3
+    # end 11.2
 
 
-check("11.3", col2im)
-
-# %%
-figure, panels = plt.subplots(1, 3, figsize=(9, 2.6), layout="constrained")
-for axes, rate in zip(panels, (1, 2, 3), strict=True):
-    ones = np.ones((9, (12 - 2 * rate) * (14 - 2 * rate)))
-    shown = axes.imshow(col2im(ones, (1, 12, 14), (3, 3), rate)[0], cmap="cividis", vmin=0, vmax=9)
-    axes.set(title=f"rate {rate}", xticks=(), yticks=())
-    axes.grid(False)
-figure.colorbar(shown, ax=panels, label="copies of a pixel")
+check("11.2", col2im)
 
 # %% [markdown]
 # ## Fewer multiplications
 #
-# Two outputs of a 3-tap filter, $y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2$ and
-# $y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2$, take six multiplications. Four are enough. First look at the
-# *transposed* problem: the coefficients $s_0, \dots, s_3$ of the product of two polynomials,
+# Two outputs of three taps need six multiplications. Winograd's way needs **four**. Take the
+# samples $d_0, \dots, d_3$ and taps $g_0, g_1, g_2$:
 #
-# $$ s(a) = u(a)\, g(a), \qquad u(a) = u_0 + u_1 a, \quad g(a) = g_0 + g_1 a + g_2 a^2. $$
+# $$ y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2, \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2. $$
 #
-# $s$ has degree 3, so four values determine it, and a value costs *one* multiplication. Take
-# the points $0, 1, -1$ and "infinity", that is the leading coefficient:
+# Let $g(t) = g_0 + g_1 t + g_2 t^2$, and use its values at $0$, $1$, $-1$ and "at infinity" (its
+# leading coefficient $g_2$). The middle two have $g_0 + g_2$ in common and differ in the sign of
+# $g_1$. Try
 #
-# $$ s(0) = u_0 g_0, \quad s(1) = (u_0 + u_1)(g_0 + g_1 + g_2), \quad
-#    s(-1) = (u_0 - u_1)(g_0 - g_1 + g_2), \quad s(\infty) = u_1 g_2. $$
+# $$ m_2 = (d_1 + d_2)\,\tfrac{g_0 + g_1 + g_2}{2}, \qquad
+#    m_3 = (d_2 - d_1)\,\tfrac{g_0 - g_1 + g_2}{2}. $$
 #
-# From these, $s_0 = s(0)$ and $s_3 = s(\infty)$; half the sum of $s(\pm 1)$ is $s_0 + s_2$, and half
-# their difference $s_1 + s_3$. With the halves moved into the filter's matrix, $s = B\,[(Gg) \odot
-# (Au)]$, where $\odot$ multiplies entry by entry and
+# Multiplied out, $m_2 + m_3 = d_2 (g_0 + g_2) + d_1 g_1$ and $m_2 - m_3 = d_1 (g_0 + g_2) + d_2
+# g_1$. The first lacks $d_0 g_0 - d_2 g_0$ to be $y_0$, the second lacks $d_3 g_2 - d_1 g_2$ to be
+# $y_1$: one product each, $m_1 = (d_0 - d_2)\, g_0$ and $m_4 = (d_1 - d_3)\, g_2$. So
 #
-# $$ A = \begin{pmatrix} 1 & 0 \\ 1 & 1 \\ 1 & -1 \\ 0 & 1 \end{pmatrix}, \quad
-#    G = \begin{pmatrix} 1 & 0 & 0 \\ \frac12 & \frac12 & \frac12 \\
-#        \frac12 & -\frac12 & \frac12 \\ 0 & 0 & 1 \end{pmatrix}, \quad
-#    B = \begin{pmatrix} 1 & 0 & 0 & 0 \\ 0 & 1 & -1 & -1 \\ -1 & 1 & 1 & 0 \\ 0 & 0 & 0 & 1
-#        \end{pmatrix}. $$
+# $$ y_0 = m_1 + m_2 + m_3, \qquad y_1 = m_2 - m_3 - m_4, $$
 #
-# For a fixed $g$, $s = T u$ with the matrix $T = B\,\mathrm{diag}(Gg)\,A$, whose entries are $T_{ij} =
-# g_{i-j}$. But our outputs are $y_j = \sum_i g_{i-j}\, d_i$, that is $y = T^\top d$. Transposing a
-# product turns it round, and the diagonal matrix stays:
+# or with matrices, $y = A^T \bigl[(G g) \odot (B^T d)\bigr]$, where $\odot$ multiplies entry by
+# entry. In two dimensions, apply it to rows and columns: a tile $d$ of $4 \times 4$ samples and a
+# $3 \times 3$ filter $g$ give $2 \times 2$ outputs with 16 multiplications instead of 36,
 #
-# $$ y = A^\top \big[(Gg) \odot (B^\top d)\big]. \tag{2} $$
-#
-# In two dimensions, do it along the rows and then along the columns. A tile of 4 × 4 inputs gives
-# 2 × 2 outputs, and over the channels the products add up *before* the last transform:
-#
-# $$ M_f = \sum_c (G\, w_{fc}\, G^\top) \odot (B^\top d_c\, B), \qquad Y_f = A^\top M_f\, A. \tag{3} $$
-#
-# That is 16 multiplications instead of 36. The filters are transformed once, the inputs once for
-# all filters; and at each of the 16 points, the sum over $c$ for all tiles and filters is again a
-# product of matrices.
-#
-# ### Task 11.4 · One tile (3 points)
-#
-# Return both $M$ and $Y$ of (3). NumPy's `@` works on the last two axes and carries the others along.
+# $$ Y = A^T \bigl[\,(G\, g\, G^T) \odot (B^T d\, B)\,\bigr] A. \tag{2} $$
 
 # %%
-BT = np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, -1, 0, 1]])
+B_T = np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-AT = np.array([[1.0, 1, 1, 0], [0, 1, -1, 1]])
+A_T = np.array([[1.0, 1, 1, 0], [0, 1, -1, -1]])
+
+# %% [markdown]
+# ### Task 11.3 · The filters, once (1 point)
+#
+# Filters stay the same from picture to picture, so $G g G^T$ is computed once. Put the two axes
+# of the tile first, which makes the next task a product of matrices. The matrices `B_T`, `G` and
+# `A_T` above are at hand.
 
 
-def winograd_tile(d: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Products M (F, 4, 4) and outputs Y (F, 2, 2) of a tile d (C, 4, 4), filters w (F, C, 3, 3)."""
-    # solution 11.4: transform filters and inputs, multiply, sum over channels, transform back
-    u = G @ w @ G.T  # (F, C, 4, 4)
-    v = BT @ d @ BT.T  # (C, 4, 4)
-    m = (u * v).sum(axis=1)
-    return m, AT @ m @ AT.T
+# %%
+def transform_filters(w: np.ndarray) -> np.ndarray:
+    """U (4, 4, F, C) with U[:, :, f, c] = G w[f, c] G^T, for filters w (F, C, 3, 3)."""
+    # solution 11.3: one sum over both axes of the kernel
+    return np.einsum("ai,fcij,bj->abfc", G, w, G)
+    # end 11.3
+
+
+check("11.3", transform_filters)
+
+# %% [markdown]
+# ### Task 11.4 · A convolution by tiles (3 points)
+#
+# The outputs are cut into tiles of $2 \times 2$, so the $4 \times 4$ tiles of samples begin at
+# every *second* pixel and overlap. The sum over channels can be taken **before** the way back,
+# since $A$ is linear: at each of the 16 places, $M = U V$ is a product of $(F, C)$ and ($C$,
+# number of tiles). Compute (1) for $3 \times 3$ filters of rate 1 from their transforms `u`. The
+# number of output rows and columns, $H - 2$ and $W - 2$, is even.
+
+
+# %%
+def winograd(x: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Convolve x (C, H, W), H and W even, with u (4, 4, F, C) of task 11.3: y (F, H-2, W-2)."""
+    # solution 11.4: tiles at every second pixel, there, product, back, and side by side
+    _, height, width = x.shape
+    tiles = np.lib.stride_tricks.sliding_window_view(x, (4, 4), axis=(1, 2))[:, ::2, ::2]
+    v = np.einsum("ai,cpqij,bj->abcpq", B_T, tiles, B_T, optimize=True)
+    m = np.matmul(u, v.reshape(*v.shape[:3], -1)).reshape(4, 4, u.shape[2], *v.shape[3:])
+    y = np.einsum("ia,abfpq,jb->fpiqj", A_T, m, A_T, optimize=True)
+    return y.reshape(u.shape[2], height - 2, width - 2)
     # end 11.4
 
 
-check("11.4", winograd_tile)
+check("11.4", winograd)
 
 # %% [markdown]
-# ## Larger tiles, larger errors
+# ## Compiled loops
 #
-# With $n = m + 2$ points, $m \times m$ outputs cost $n^2$ instead of $9 m^2$ multiplications. Why
-# stop at $m = 2$? The further points are $\pm 2, \pm\frac12, \pm 3$, whose powers are large and small.
-# Large numbers that cancel leave the rounding errors of large numbers. The picture measures
-# them in float32, against the result in double precision.
+# Python runs a loop some hundred times slower than the machine could, because it looks at the
+# types of all numbers in every step. **Numba** looks once and makes machine code of the function.
+# So write the plainest thing: loops over numbers. Without the decorator the same text can be
+# debugged.
+#
+# ### Task 11.5 · Loops (2 points)
+#
+# Equation (1) with loops and single numbers. What should the innermost loop run over? Memory is
+# fetched in lines of neighbouring numbers: over $q$, where $x$ and $y$ are next to each other.
 
 
 # %%
-def rounding_error(m: int, tiles: int = 300, channels: int = 64) -> float:
-    """Largest error of F(m x m, 3 x 3) in float32, as a part of the largest output."""
-    rng = np.random.default_rng(m)
-    w = rng.standard_normal((channels, 3, 3))
-    d = rng.standard_normal((tiles, channels, m + 2, m + 2))
-    right = sum(
-        np.einsum("c,tcpq->tpq", w[:, i, j], d[:, :, i : i + m, j : j + m])
-        for i, j in np.ndindex(3, 3)
-    )
-    bt, g, at = (matrix.astype(np.float32) for matrix in winograd_matrices(m))
-    w, d = w.astype(np.float32), d.astype(np.float32)
-    products = ((g @ w @ g.T) * (bt @ d @ bt.T)).sum(axis=1)
-    return float(np.abs(at @ products @ at.T - right).max() / np.abs(right).max())
-
-
-sizes = np.arange(2, 9)
-errors = [rounding_error(int(m)) for m in sizes]
-figure, panels = plt.subplots(1, 2, figsize=(9, 3.2))
-panels[0].plot(sizes, 9 * sizes**2 / (sizes + 2) ** 2, "o-", color=BLUE)
-panels[0].axhline(9, color="0.6", ls="--")
-panels[0].set(title="times fewer multiplications", ylim=(0, 10))
-panels[1].semilogy(sizes, errors, "o-", color=ORANGE)
-panels[1].axhline(2.0**-24, color="0.6", ls="--")
-panels[1].text(8, 2.0**-24 * 1.2, "one rounding", ha="right", va="bottom", color="0.4")
-panels[1].set(title="relative error in float32")
-for axes in panels:
-    axes.set(xlabel="outputs of a tile, along one side", xticks=sizes)
-assert errors[0] < errors[4]
-
-# %% [markdown]
-# The gain flattens while the error grows: this library uses $m = 4$ (four times fewer) and $m = 6$
-# (five times).
-#
-# ## Loops that are compiled
-#
-# Python's interpreter spends tens of nanoseconds on each operation, a hundred times what the
-# machine needs. NumPy hides that behind whole arrays, but each array operation writes its result to
-# memory and reads it again. **Numba** compiles a function of plain loops to machine code at its
-# first call, and then a sum can stay in a register.
-#
-# Such a function is written in the simplest way: numbers and loops, no temporary arrays. What
-# matters is the *order* of the loops: the innermost one should walk through memory in a straight
-# line, or keep its sum.
-#
-# ### Task 11.5 · Six loops (2 points)
-#
-# Write the convolution with one loop for each of $f, p, q, c, i, j$.
-
-
-# %%
-def convolve_by_loops(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
-    """Convolve x (C, H, W) with w (F, C, kh, kw) at a rate, no padding: y (F, P, Q)."""
-    # solution 11.5: one sum of numbers for each output
-    channels, height, width = x.shape
-    filters, _, kh, kw = w.shape
-    y = np.empty((filters, height - (kh - 1) * rate, width - (kw - 1) * rate))
+def conv_loops(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
+    """Equation (1) by loops: y (F, H', W') of x (C, H, W) and w (F, C, kh, kw)."""
+    # solution 11.5: seven numbers from seven loops, positions of a row innermost
+    filters, channels, kh, kw = w.shape
+    rows, columns = x.shape[1] - (kh - 1) * rate, x.shape[2] - (kw - 1) * rate
+    y = np.zeros((filters, rows, columns))
     for f in range(filters):
-        for p in range(y.shape[1]):
-            for q in range(y.shape[2]):
-                total = 0.0
-                for c in range(channels):
-                    for i in range(kh):
-                        for j in range(kw):
-                            total += w[f, c, i, j] * x[c, p + i * rate, q + j * rate]
-                y[f, p, q] = total
+        for p in range(rows):
+            for c in range(channels):
+                for i in range(kh):
+                    for j in range(kw):
+                        tap = w[f, c, i, j]
+                        for q in range(columns):
+                            y[f, p, q] += tap * x[c, p + i * rate, q + j * rate]
     return y
     # end 11.5
 
 
-check("11.5", convolve_by_loops)
+check("11.5", conv_loops)
 
+# %% [markdown]
+# ## Time them
+#
+# All of them on one layer, 16 channels and 24 filters on 50 × 66 pixels, the best of five runs. The
+# plain loops are timed on a small part and scaled up. Bars are on a logarithmic scale. What comes
+# out depends on the machine: the product of matrices uses all cores and the widest instructions,
+# the compiled loops one core. Do not be surprised if Winograd's way is *slower* here: NumPy
+# makes an array of every intermediate result, and moving them costs more than the multiplications
+# that were saved. It pays once the transforms of a tile stay in the processor's cache, as in the
+# compiled, blocked version that `minideeplab` has.
 
 # %%
-def compiled(function):
-    """The function as machine code; imported here, since the tasks need no Numba."""
-    import numba
-
-    return numba.njit(function)
-
-
-def by_columns(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
-    """Task 11.2 and one product of matrices."""
-    size = (x.shape[1] - (w.shape[2] - 1) * rate, x.shape[2] - (w.shape[3] - 1) * rate)
-    return (w.reshape(len(w), -1) @ im2col(x, w.shape[2:], rate)).reshape(len(w), *size)
+rng = np.random.default_rng(11)
+x = rng.standard_normal((16, 50, 66))
+w = rng.standard_normal((24, 16, 3, 3))
+u = transform_filters(w)
+compiled = numba.njit(fastmath=True)(conv_loops)
 
 
-def milliseconds(function, *arguments, runs: int = 5) -> float:
-    """The least of several runs, since others only ever make a run slower."""
-    seconds = []
-    for _ in range(runs):
+def by_columns(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Convolve by one product of matrices."""
+    y = w.reshape(len(w), -1) @ im2col(x, (3, 3), 1)
+    return y.reshape(len(w), x.shape[1] - 2, x.shape[2] - 2)
+
+
+def best_of_five(function: Callable, *arguments: object) -> float:
+    """The shortest of five times, in milliseconds."""
+    times = []
+    for _ in range(5):
         start = time.perf_counter()
         function(*arguments)
-        seconds.append(time.perf_counter() - start)
-    return 1000 * min(seconds)
+        times.append(1000 * (time.perf_counter() - start))
+    return min(times)
 
 
-rng = np.random.default_rng(0)
-work = rng.standard_normal((8, 28, 36)), rng.standard_normal((12, 8, 3, 3)), 2
-machine_code = compiled(convolve_by_loops)
-assert np.allclose(machine_code(*work), by_columns(*work))  # the first call compiles
-times = {
-    "loops, Python": milliseconds(convolve_by_loops, *work, runs=1),
-    "loops, Numba": milliseconds(machine_code, *work),
-    "columns, one product": milliseconds(by_columns, *work),
+right_answer = conv.conv2d(x[None], w, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)[0]
+for answer in (by_columns(x, w), winograd(x, u), compiled(x, w, 1)):
+    assert np.allclose(answer, right_answer)
+
+start = time.perf_counter()
+conv_loops(x[:2, :10, :18], w[:2, :2], 1)
+part = (2 * 2 * 8 * 16) / (24 * 16 * 48 * 64)
+results = {
+    "plain loops": 1000 * (time.perf_counter() - start) / part,
+    "loops, Numba": best_of_five(compiled, x, w, 1),
+    "im2col": best_of_five(by_columns, x, w),
+    "Winograd, NumPy": best_of_five(winograd, x, u),
 }
-figure, axes = plt.subplots(figsize=(9, 2.4))
-axes.barh(list(times), list(times.values()), color=(ORANGE, BLUE, GREEN))
-for row, value in enumerate(times.values()):
-    axes.text(value * 1.1, row, f"{value:.3g} ms", va="center")
-axes.set(xscale="log", xlabel="milliseconds on this machine", xlim=(None, 20 * max(times.values())))
+
+figure, axes = plt.subplots(figsize=(9, 3.2))
+axes.barh(list(results), list(results.values()), color=(ORANGE, GREEN, BLUE, BLUE))
+for place, value in enumerate(results.values()):
+    axes.text(1.1 * value, place, f"{value:,.0f} ms", va="center")
+axes.set(xscale="log", xlabel="time, milliseconds", xlim=(0.1, 6 * max(results.values())))
 axes.invert_yaxis()
 
 # %% [markdown]
-# Compiling buys some hundred times. The product of matrices is faster still, by another measure:
-# whoever wrote it for NumPy kept a whole *block* of sums in registers, so that each number
-# fetched is used several times. `minideeplab/backends/numba_cpu/convolution/README.md` goes on
-# from here, step by step, with measurements: Winograd's form, blocks of registers, panels in
-# memory.
-#
 # ## Check yourself
 #
-# 1. How much memory do the columns of conv1_2 take (64 channels of 321 × 321, 3 × 3, padding 1,
-#    float32)? And the layer's input?
-# 2. A layer takes 100 ms, of which products take 70. Winograd makes them four times faster, and
-#    its transforms take 12 ms. What is the gain?
-# 3. How does an atrous convolution of rate 2 become ordinary ones, so that Winograd applies?
-# 4. Your kernel is at 40 % of the peak, at intensity 2, with $P = 83$ GFLOP/s and $W = 20$ GB/s.
-#    Is it worth optimising its arithmetic?
-# 5. Why does im2col need no Winograd for 1 × 1 filters?
+# 1. How much memory does im2col need for `conv4_2` of VGG-16 (512 channels, 3 × 3 taps, 65 × 65
+#    outputs), in `float32`?
+# 2. Winograd's $F(2 \times 2, 3 \times 3)$ saves a factor 2.25 in multiplications. Why is it not
+#    2.25 times faster?
+# 3. How could Winograd's method serve an atrous convolution of rate 2?
+# 4. Why is col2im not the inverse of im2col?
 #
 # <!-- answer -->
-# **Answers.** (1) $9 \cdot 64 \cdot 321^2 \cdot 4$ bytes $\approx 237$ MB against 26 MB. (2)
-# $30 + 17.5 + 12 = 59.5$ ms, 1.7 times faster: what is not products stays (Amdahl's law). (3)
-# Outputs at even rows and columns read only pixels at even rows and columns, and so on: it is four
-# ordinary convolutions on pictures of half the size, whose results are put back. (4) No. At most
-# $2 \cdot 20 = 40$ GFLOP/s are possible, and 40 % of the peak is 33: the memory is the limit, so move
-# fewer bytes. (5) With one tap, every output takes one multiplication for each channel and
-# filter already, and the columns are the picture itself: nothing is copied, nothing to save.
+# **Answers.** (1) $512 \cdot 9 \cdot 65^2 \cdot 4$ bytes = 78 MB, nine times the input's 8.7 MB;
+# fast programs therefore make the columns block by block. (2) The transforms there and back cost
+# additions and, worse, memory traffic: each sample is in up to four tiles. They pay when there
+# are many channels and filters to share them. (3) Sort the pixels by the parity of row and column
+# into four pictures; on each of them the convolution has rate 1. (4) It adds up all copies:
+# col2im(im2col(x)) is x times the number of windows that see each pixel.
 # <!-- end -->

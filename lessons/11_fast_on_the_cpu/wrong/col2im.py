@@ -1,4 +1,4 @@
-"""Wrong answers to task 11.3."""
+"""Wrong answers to task 11.2."""
 
 import numpy as np
 
@@ -6,52 +6,48 @@ from minideeplab.grading import wrong
 from minideeplab.grading.model import ALL
 
 
-def write(columns, shape, kernel, rate, step=None, add=True, order="ckk"):
-    """Write columns back, in any way."""
-    (c, height, width), (kh, kw) = shape, kernel
-    p, q = height - (kh - 1) * rate, width - (kw - 1) * rate
-    if order == "ckk":
-        pieces = columns.reshape(c, kh, kw, p, q)
-    else:
-        pieces = columns.reshape(kh, kw, c, p, q).transpose(2, 0, 1, 3, 4)
-    step = rate if step is None else step
-    x = np.zeros(tuple(shape))
-    for i, j in np.ndindex(kh, kw):
-        places = slice(None), slice(i * step, i * step + p), slice(j * step, j * step + q)
-        x[places] = pieces[:, i, j] + (x[places] if add else 0)
-    return x
+def put(matrix, shape, kernel, rate, add=True, order=(0, 1, 2)):
+    """Bring the rows back, in an order of (C, kh, kw)."""
+    size = (shape[0], *kernel)
+    high, wide = (n - (k - 1) * rate for n, k in zip(shape[1:], kernel, strict=True))
+    p = matrix.reshape(*[size[o] for o in order], high, wide)
+    p = p.transpose(*np.argsort(order), 3, 4)
+    dx = np.zeros(shape)
+    for i, j in np.ndindex(*kernel):
+        part = dx[:, i * rate : i * rate + high, j * rate : j * rate + wide]
+        part[...] = part + p[:, i, j] if add else p[:, i, j]
+    return dx
 
 
 @wrong(
-    "11.3", loses=ALL, hint="A later tap overwrites an earlier one; one pixel is read by several."
+    "11.2",
+    loses=("one channel", "rate 2", "two channels", "a flat kernel, rate 2"),
+    hint="A later tap overwrites an earlier one; what comes from several windows adds up.",
 )
-def overwrites(columns, shape, kernel, rate):
-    return write(columns, shape, kernel, rate, add=False)
+def overwrites(matrix, shape, kernel, rate):
+    return put(matrix, shape, kernel, rate, add=False)
 
 
 @wrong(
-    "11.3",
-    loses=("rate 2",),
-    hint="The rate is not used: tap (i, j) writes r i down and r j across.",
+    "11.2",
+    loses=("one channel", "rate 2", "two channels", "a flat kernel, rate 2"),
+    hint="The sums are divided by the number of windows; that is an inverse, not the adjoint.",
 )
-def ignores_rate(columns, shape, kernel, rate):
-    return write(columns, shape, kernel, rate, step=1)
+def averages(matrix, shape, kernel, rate):
+    return put(matrix, shape, kernel, rate) / np.maximum(
+        1, put(np.ones(matrix.shape), shape, kernel, rate)
+    )
 
 
 @wrong(
-    "11.3",
-    loses=("three channels", "rate 2"),
-    hint="Rows of the columns are in the order of w: the channel first, then the tap.",
+    "11.2",
+    loses=("two channels", "a flat kernel, rate 2"),
+    hint="The rows are read in another order: the channel is the slowest index, then i, then j.",
 )
-def channel_last(columns, shape, kernel, rate):
-    return write(columns, shape, kernel, rate, order="kkc")
+def taps_before_channels(matrix, shape, kernel, rate):
+    return put(matrix, shape, kernel, rate, order=(1, 2, 0))
 
 
-@wrong(
-    "11.3",
-    loses=ALL,
-    hint="This is the mean over the taps that read a pixel; a gradient is their sum.",
-)
-def averages(columns, shape, kernel, rate):
-    count = write(np.ones_like(columns), shape, kernel, rate)
-    return write(columns, shape, kernel, rate) / np.maximum(count, 1)
+@wrong("11.2", loses=ALL, hint="Every row is read backwards; is a kernel flipped? It is not here.")
+def backwards(matrix, shape, kernel, rate):
+    return put(matrix[:, ::-1], shape, kernel, rate)

@@ -1,4 +1,4 @@
-"""Wrong answers to task 11.2."""
+"""Wrong answers to task 11.1."""
 
 import numpy as np
 
@@ -6,58 +6,45 @@ from minideeplab.grading import wrong
 from minideeplab.grading.model import ALL
 
 
-def windows(x, kernel, rate, step=None):
-    """Return the pieces under the taps, (C, kh, kw, P, Q)."""
-    (c, height, width), (kh, kw) = x.shape, kernel
-    p, q = height - (kh - 1) * rate, width - (kw - 1) * rate
-    step = rate if step is None else step
-    pieces = np.empty((c, kh, kw, p, q))
-    for i, j in np.ndindex(kh, kw):
-        pieces[:, i, j] = x[:, i * step : i * step + p, j * step : j * step + q]
-    return pieces
+def pieces(x, kernel, rate):
+    """Return the shifted pieces, (C, kh, kw, H', W')."""
+    high, wide = (n - (k - 1) * rate for n, k in zip(x.shape[1:], kernel, strict=True))
+    rows = [[x[:, i * rate :][:, :high, j * rate :][:, :, :wide] for j in range(kernel[1])]
+            for i in range(kernel[0])]  # fmt: skip
+    return np.array(rows).transpose(2, 0, 1, 3, 4)
 
 
 @wrong(
-    "11.2",
-    loses=("rate 2", "one output"),
-    hint="The taps are neighbours whatever the rate is: tap (i, j) reads r i down and r j across.",
+    "11.1",
+    loses=("two channels", "a flat kernel, rate 2"),
+    hint="The rows are in another order: the channel is the slowest index, then i, then j.",
 )
-def taps_are_neighbours(x, kernel, rate):
-    pieces = windows(x, kernel, rate, step=1)
-    return pieces.reshape(-1, pieces.shape[3] * pieces.shape[4])
+def taps_before_channels(x, kernel, rate):
+    p = pieces(x, kernel, rate)
+    return p.transpose(1, 2, 0, 3, 4).reshape(-1, p.shape[3] * p.shape[4])
 
 
 @wrong(
-    "11.2",
-    loses=("three channels", "rate 2", "one output"),
-    hint="Rows are in the order of w.reshape(F, -1): the channel first, then the tap.",
+    "11.1",
+    loses=("rate 2", "a flat kernel, rate 2"),
+    hint="The rate is not used: tap (i, j) reads r i down and r j across.",
 )
-def channel_last(x, kernel, rate):
-    pieces = windows(x, kernel, rate).transpose(1, 2, 0, 3, 4)
-    return pieces.reshape(-1, pieces.shape[3] * pieces.shape[4])
+def ignores_rate(x, kernel, rate):
+    p = pieces(x, kernel, 1)
+    return p.reshape(-1, p.shape[3] * p.shape[4])
+
+
+@wrong("11.1", loses=ALL, hint="Rows and columns are swapped: a row for each tap.")
+def a_row_for_each_position(x, kernel, rate):
+    p = pieces(x, kernel, rate)
+    return np.ascontiguousarray(p.reshape(-1, p.shape[3] * p.shape[4]).T)
 
 
 @wrong(
-    "11.2",
-    loses=("one channel", "a flat kernel", "three channels", "rate 2", "one output"),
-    hint="Taps go down the columns of the kernel first; w is read row by row.",
+    "11.1",
+    loses=("one channel", "rate 2", "two channels", "a flat kernel, rate 2"),
+    hint="i and j are swapped: i goes down and is the slower one.",
 )
-def taps_by_columns(x, kernel, rate):
-    pieces = windows(x, kernel, rate).transpose(0, 2, 1, 3, 4)
-    return pieces.reshape(-1, pieces.shape[3] * pieces.shape[4])
-
-
-@wrong("11.2", loses=ALL, hint="One row for each output; asked for is one column for each.")
-def transposed(x, kernel, rate):
-    pieces = windows(x, kernel, rate)
-    return pieces.reshape(-1, pieces.shape[3] * pieces.shape[4]).T
-
-
-@wrong(
-    "11.2",
-    loses=("one channel", "a flat kernel", "three channels", "rate 2"),
-    hint="Outputs are in the order of a picture: row by row, not column by column.",
-)
-def outputs_by_columns(x, kernel, rate):
-    pieces = windows(x, kernel, rate).swapaxes(3, 4)
-    return pieces.reshape(-1, pieces.shape[3] * pieces.shape[4])
+def swaps_taps(x, kernel, rate):
+    p = pieces(x, kernel, rate)
+    return p.transpose(0, 2, 1, 3, 4).reshape(-1, p.shape[3] * p.shape[4])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minideeplab import functional as F
+from minideeplab.functional.fused import conv2d_relu, conv2d_scaled
 from minideeplab.nn import BatchNorm2d, Conv2d, Module, ReLU
 from minideeplab.tape import is_recording
 from minideeplab.tensor import Tensor
@@ -31,10 +31,10 @@ def _first(layers: Sequence[Module], x: Tensor | np.ndarray) -> tuple[Tensor | n
         return conv(x), 1
     options = (conv.stride, conv.padding, conv.dilation, conv.groups)
     if type(norm) is ReLU:
-        return F.conv2d_relu(x, conv.weight, conv.bias, *options), 2
+        return conv2d_relu(x, conv.weight, conv.bias, *options), 2
     constant = type(norm) is BatchNorm2d and not (norm.training or is_recording())
     if not constant or conv.bias is not None:
         return conv(x), 1
     scale, shift = norm.scale_and_shift()
     rectify = type(last) is ReLU
-    return F.conv2d_scaled(x, conv.weight, scale, shift, *options, rectify), 2 + rectify
+    return conv2d_scaled(x, conv.weight, scale, shift, *options, rectify), 2 + rectify

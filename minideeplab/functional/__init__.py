@@ -8,7 +8,6 @@ are checked; the definitions are in `minideeplab.ops`, and the backend in use co
 from minideeplab.functional.activation import dropout, dropout_rng, log_softmax, relu, softmax
 from minideeplab.functional.combine import cat, maximum
 from minideeplab.functional.conv import conv2d, conv_transpose2d, linear
-from minideeplab.functional.fused import conv2d_relu, conv2d_scaled
 from minideeplab.functional.im2col import fold, unfold
 from minideeplab.functional.loss import cross_entropy
 from minideeplab.functional.norm import batch_norm
@@ -22,8 +21,6 @@ __all__ = [
     "batch_norm",
     "cat",
     "conv2d",
-    "conv2d_relu",
-    "conv2d_scaled",
     "conv_transpose2d",
     "cross_entropy",
     "dropout",

@@ -1,7 +1,7 @@
 """A convolution and what follows it, in one pass over memory where the backend can do that.
 
 A convolution's result that goes to main memory only to be read, rectified and written again costs
-more than the arithmetic. So `nn.run` hands a convolution over together with its ReLU, and, when
+more than the arithmetic. So `fusion.run` hands a convolution over together with its ReLU, and, when
 nothing is recorded, with the batch norm between them, whose statistics are constants then.
 """
 

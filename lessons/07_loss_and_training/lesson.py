@@ -132,6 +132,40 @@ def sgd_step(
 check("7.3", sgd_step)
 
 # %% [markdown]
+# How large may the rate be? Take a valley $\frac{h}{2} w^2$ of curvature $h$, so $g = h w$, without
+# decay and with $a = 1$. The last step was $v = w_{n-1} - w_n$, and (3) becomes
+#
+# $$ w_{n+1} = (1 + m - \eta h)\, w_n - m\, w_{n-1}. $$
+#
+# Its solutions are sums of powers $z^n$ with $z^2 - (1 + m - \eta h)\, z + m = 0$. Both roots of
+# $z^2 - bz + m$ are inside the unit circle if and only if $|m| < 1$ and $|b| < 1 + m$, that is for
+# $0 < \eta h < 2\,(1 + m)$. So the *steepest* direction of a loss limits the rate, and without
+# momentum the flat directions crawl. Below, one direction is 25 times as steep as the other.
+
+
+# %%
+def descend(momentum: float) -> np.ndarray:
+    """Path (41, 2) down the valley."""
+    w, v = np.array([-9.0, 1.6]), np.zeros(2)
+    path = [w]
+    for _ in range(40):
+        w, v = sgd_step(w, v, np.array([1.0, 25.0]) * w, 0.03, momentum, 0.0, (1.0, 1.0))
+        path.append(w)
+    return np.array(path)
+
+
+figure, panels = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True)
+for axes, momentum, colour in zip(panels, (0.0, 0.7), (ORANGE, BLUE), strict=True):
+    across, up = np.meshgrid(np.linspace(-10, 4, 120), np.linspace(-2.2, 2.2, 80))
+    axes.contour(across, up, (across**2 + 25 * up**2) / 2, levels=10, colors="0.8", linewidths=1)
+    path = descend(momentum)
+    axes.plot(*path.T, "o-", ms=3, lw=1, color=colour)
+    axes.plot(0, 0, "x", ms=9, color="black")
+    left_over = np.linalg.norm(path[-1])
+    axes.set(title=f"momentum {momentum}: {left_over:.2g} left to go", xlabel="flat direction")
+panels[0].set_ylabel("steep direction")
+
+# %% [markdown]
 # ### Task 7.4 · The learning rate (1 point)
 #
 # The first version of the paper divided the rate by 10 every 2000 iterations. The second found

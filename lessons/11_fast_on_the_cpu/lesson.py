@@ -196,7 +196,7 @@ check("11.4", winograd)
 # %%
 def conv_loops(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
     """Equation (1) by loops: y (F, H', W') of x (C, H, W) and w (F, C, kh, kw)."""
-    # solution 11.5: seven numbers from seven loops, positions of a row innermost
+    # solution 11.5: six loops over single numbers, positions of a row innermost
     filters, channels, kh, kw = w.shape
     rows, columns = x.shape[1] - (kh - 1) * rate, x.shape[2] - (kw - 1) * rate
     y = np.zeros((filters, rows, columns))

@@ -21,9 +21,9 @@ import emulator
 import numpy as np
 
 import minideeplab as mdl
-import minideeplab.functional as F
 from minideeplab.backends.cuda import launch
 from minideeplab.crf import DenseCRF
+from minideeplab.functional import fused
 from minideeplab.testing import simt
 from minideeplab.testing.cases import NETWORK, cases
 from minideeplab.testing.frameworks import Minideeplab, operation
@@ -66,8 +66,8 @@ def finished(dtype):
     x[0, 0, 0, 0] = np.nan
     for rectify in (False, True):
         for name, call in {
-            "relu": lambda: F.conv2d_relu(x, w, b, 1, 1, 2),
-            "scaled": lambda: F.conv2d_scaled(x, w, scale, b, 1, 1, 2, rectify=rectify),  # noqa: B023
+            "relu": lambda: fused.conv2d_relu(x, w, b, 1, 1, 2),
+            "scaled": lambda: fused.conv2d_scaled(x, w, scale, b, 1, 1, 2, rectify=rectify),  # noqa: B023
         }.items():
             results = []
             for backend in ("numpy", "cuda"):

@@ -7,6 +7,7 @@
 
 # %%
 import importlib.util
+import os
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -184,8 +185,8 @@ assert abs(by_step[-1] - by_step[-2]) < abs(by_step[1] - by_step[0]), "it settle
 #
 # ## Turn them yourself
 #
-# With a running kernel and `ipywidgets` (part of `jupyter`) the cell below shows sliders. On a page
-# without a kernel it shows nothing that the figures above do not.
+# With a running kernel and `ipywidgets` (part of `jupyter`) the cell below shows sliders, on a page
+# without a kernel one picture.
 
 
 # %%
@@ -200,7 +201,8 @@ def turn(scene=SCENE, w1=4, sigma_alpha=40, sigma_beta=30, w2=3, sigma_gamma=3, 
     plt.show()
 
 
-if importlib.util.find_spec("ipywidgets"):
+page = "MINIDEEPLAB_STATIC" in os.environ  # set by build.py
+if importlib.util.find_spec("ipywidgets") and not page:
     from ipywidgets import IntSlider, interact
 
     def slider(low, high, value):

@@ -20,12 +20,13 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError
 
 from minideeplab.io import atomic_write
 
 FOLDER = Path(__file__).resolve().parent
 SIZE_LIMIT = 1_000_000  # bytes; larger notebooks are not shown on a repository's page
-TIME_LIMIT = 300  # seconds a cell
+TIME_LIMIT = 120  # seconds a cell
 
 
 def main() -> int:
@@ -52,6 +53,19 @@ def find_sources(names: list[str]) -> list[Path]:
 
 
 def execute(source: Path) -> nbformat.NotebookNode:
+    """Run a source in a new kernel and return the notebook with its outputs.
+
+    Once in a while Jupyter loses a kernel's answer and waits for it in vain: a cell that took too
+    long gets one more try, in another kernel. One that raises does not.
+    """
+    try:
+        return execute_once(source)
+    except CellTimeoutError:
+        print(f"{source.name}: no answer in {TIME_LIMIT} s, once more", flush=True)
+        return execute_once(source)
+
+
+def execute_once(source: Path) -> nbformat.NotebookNode:
     """Run a source in a new kernel and return the notebook with its outputs."""
     notebook = jupytext.read(source)
     notebook.metadata = {
@@ -68,15 +82,7 @@ def execute(source: Path) -> nbformat.NotebookNode:
         resources={"metadata": {"path": str(FOLDER)}},
     )
     client.execute()
-    notebook.metadata.pop("widgets", None)  # sliders are dead without their kernel
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
     return notebook
-
-
-def _is_widget(output: nbformat.NotebookNode) -> bool:
-    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})
 
 
 def build(source: Path) -> None:
@@ -133,5 +139,6 @@ def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
+    os.environ["MINIDEEPLAB_STATIC"] = "1"  # a page has no kernel that could answer sliders
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # whatever CI says
     sys.exit(main())

@@ -19,7 +19,7 @@ import numpy as np
 from minideeplab.weights.state import StateDict, checked_size
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MAX_FIELDS = 200_000  # a net has thousands; more would only keep the reader busy
+MAX_FIELDS = 100_000  # a net has thousands; more would only keep the reader busy
 
 # Messages and field numbers of caffe.proto.
 NET_V1_LAYER, NET_LAYER = 2, 100

@@ -118,10 +118,10 @@ def test_bad_networks(tmp_path, content, message):
 
 def test_files_that_would_keep_the_reader_busy(tmp_path):
     alternating = (unpacked(np.float32([1])) + number(1, 1)) * 300_000
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ValueError, match="implausible"):
         read(tmp_path, network(layer("c", "Convolution", alternating)))
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_against_googles_protobuf(tmp_path):

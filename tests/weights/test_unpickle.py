@@ -125,7 +125,7 @@ def test_a_memo_slot_with_a_large_number_costs_nothing():
     ids=["marks", "nested lists", "endless", "doubled", "doubled key", "doubled callee"],
 )
 def test_bombs_are_over_in_a_second(data):
-    start = time.perf_counter()
+    start = time.process_time()
     with contextlib.suppress(ValueError):
         read(data)
-    assert time.perf_counter() - start < 3  # a second on an idle machine
+    assert time.process_time() - start < 3  # a second on an idle machine

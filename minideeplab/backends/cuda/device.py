@@ -28,6 +28,11 @@ try:
 except ImportError:
     xp = np
 
+if SIMULATED:
+    from minideeplab.backends.cuda.simulator import repair
+
+    repair()
+
 
 def to_device(array: np.ndarray) -> Any:
     """A copy on the device; the array itself if it is there already, or if NumPy stands in."""

@@ -1,0 +1,37 @@
+"""A repair of Numba's CUDA simulator, which runs the threads of a block as threads of Python.
+
+It finds a block's shared array by the line that asks for it, and makes it if there is none, without
+a lock between the two: now and then two threads of a block got different arrays.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+from numba.core import types
+from numba.cuda.simulator.kernelapi import FakeCUDAShared
+from numba.np.numpy_support import as_dtype
+
+_LOCK = threading.Lock()
+_dynamic = FakeCUDAShared.array
+
+
+def _shared_array(self: Any, shape: Any, dtype: Any, alignment: int | None = None) -> np.ndarray:
+    """The block's array for the calling line; one of size 0 stands for dynamic memory."""
+    if shape == 0:
+        return _dynamic(self, shape, dtype, alignment)
+    frame = sys._getframe(1)
+    line = (frame.f_code.co_filename, frame.f_lineno)
+    with _LOCK:
+        if line not in self._allocations:
+            kind = as_dtype(dtype) if isinstance(dtype, types.Type) else dtype
+            self._allocations[line] = np.empty(shape, kind)
+        return self._allocations[line]
+
+
+def repair() -> None:
+    """Let `cuda.shared.array` give all threads of a block the same array."""
+    FakeCUDAShared.array = _shared_array

@@ -34,7 +34,7 @@ def augment(
         crop: height and width of the view.
         scales: two numbers are a range to draw from, any other count a set to choose from.
         mirror: flip left and right every other time.
-        jitter: strength in [0, 1) of random brightness, contrast, saturation and gamma.
+        jitter: strength in [0, 1) of random brightness, contrast, saturation, gamma and tint.
         fill: colour of what lies outside the image.
         ignore_index: label of what lies outside the image.
 
@@ -55,14 +55,18 @@ def augment(
 
 
 def jitter_colour(picture: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
-    """Change gamma, contrast, brightness and saturation, each by a random factor near 1."""
+    """Change gamma, contrast, brightness, saturation and tint, each by a random factor near 1.
+
+    The tint changes each colour channel by itself, at most a third as much as the others: the
+    colour of daylight differs less than its strength.
+    """
     gamma, contrast, brightness, saturation = 1 + strength * (2 * rng.random(4) - 1)
-    grey = picture.convert("L")
-    mean = float(np.mean(grey)) / 255
+    tint = 1 + strength / 3 * (2 * rng.random(3) - 1)  # red, green, blue
+    mean = float(np.mean(picture.convert("L"))) / 255
     values = (np.arange(256) / 255) ** gamma
     values = ((values - mean**gamma) * contrast + mean**gamma) * brightness
-    table = np.clip(np.rint(255 * values), 0, 255).astype(int).tolist()
-    picture = picture.point(table * 3)
+    tables = np.clip(np.rint(255 * values * tint[:, None]), 0, 255).astype(int)
+    picture = picture.point(tables.ravel().tolist())
     return Image.blend(picture.convert("L").convert("RGB"), picture, saturation)
 
 

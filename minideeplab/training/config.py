@@ -38,7 +38,9 @@ class Config:
     step_every: int = setting(2000, "Iterations between drops of the step schedule.", least=1)
     step_factor: float = setting(0.1, "What the step schedule multiplies the rate by.")
     warm_up: int = setting(100, "Iterations of linear rise at the start.")
-    class_weights: str = setting("log", "How rare classes are favoured.", ("none", "log", "median"))
+    class_weights: str = setting(
+        "log", "How rare classes are favoured.", ("none", "root", "log", "median")
+    )
     loss_at: str = setting(
         "full",
         "Upsample the scores to the labels, or subsample the labels to the scores' stride.",

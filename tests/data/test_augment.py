@@ -89,6 +89,17 @@ def test_jitter_changes_colours_but_not_labels():
     assert np.std(brightness) > 5 and abs(np.mean(brightness) - image.mean()) < 25
 
 
+def test_jitter_tints_grey_in_every_direction():
+    grey, labels = np.full((8, 8, 3), 120, np.uint8), np.zeros((8, 8), np.uint8)
+    views = [
+        augment(grey, labels, np.random.default_rng(s), (8, 8), (1, 1), jitter=0.4)[0][0, 0]
+        for s in range(40)
+    ]
+    strongest = {int(view.argmax()) for view in views if np.ptp(view.astype(int)) > 4}
+    assert strongest == {0, 1, 2}
+    assert max(np.ptp(view.astype(int)) for view in views) < 70
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

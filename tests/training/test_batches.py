@@ -102,6 +102,9 @@ def test_class_weights_by_formula():
     expected = 1 / np.log(1.02 + np.array([5 / 6, 1 / 6]))
     expected = np.append(expected / expected.mean(), 1)
     np.testing.assert_allclose(class_weights("log", pictures, 3), expected)
+    expected = 1 / np.sqrt(np.log(1.02 + np.array([5 / 6, 1 / 6])))
+    expected = np.append(expected / expected.mean(), 1)
+    np.testing.assert_allclose(class_weights("root", pictures, 3), expected)
     share = np.array([5 / 6, 1 / 4])  # class 1 occurs in the first picture only
     expected = np.median(share) / share
     expected = np.append(expected / expected.mean(), 1)

@@ -31,7 +31,7 @@ def measure(name: str, size: tuple[int, int], batch: int, training: bool, rounds
         grid = net(x).shape[2:]
     labels = rng.integers(0, CLASSES, (batch, *grid))
     run = {"ours": _step(net, x, labels) if training else _forward(net, x)}
-    for layout, twin in _twins(net).items():
+    for layout, twin in twins(net).items():
         step = _torch_step if training else _torch_forward
         run[f"torch {layout}"] = step(twin, twin.tensor(x), labels)
     row = {"what": name, "pass": "training step" if training else "forward",
@@ -62,7 +62,7 @@ def _step(net: Module, x: np.ndarray, labels: np.ndarray) -> Callable[[], None]:
     return run
 
 
-def _twins(net: Module) -> dict[str, Any]:
+def twins(net: Module) -> dict[str, Any]:
     """Return torch's versions of the network, none where torch is not installed."""
     try:
         import torch

@@ -1,4 +1,4 @@
-"""Training as it is done: seconds of a step and of making its batch, and memory, by batch size."""
+"""Training as it is done, by batch size: a step, making its batch, memory, and torch's step."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ import numpy as np
 
 from minideeplab import models
 from minideeplab.bench import memory
+from minideeplab.bench.networks import twins
 from minideeplab.bench.report import Results, machine, markdown
+from minideeplab.bench.timing import interleaved
 from minideeplab.data.specs import open_dataset
+from minideeplab.nn import Module
 from minideeplab.training import Batches, Config
 from minideeplab.training.loop import batch_loss
+from minideeplab.training.loss import IGNORE, subsample
 from minideeplab.training.optim import make_optimizer
 
 
@@ -39,6 +43,8 @@ def measure(
     """Return a row for each batch size; "loader" is the time to make a batch over that of a step.
 
     Batches are made in a thread while the network trains, so a loader below 1 is never waited for.
+    Where torch is installed, the same network with the same loss and optimiser takes turns with
+    ours on the same batch; "times faster" is the median of the ratios to its better layout.
     """
     rows = []
     for size in progress(plan.batch_sizes):
@@ -67,24 +73,68 @@ def measure_here(plan: Plan) -> dict[str, Any]:
     config = Config.for_model(plan.model, batch_size=size, crop=tuple(plan.crop))
     net = models.build(plan.model, len(dataset.classes)).train()
     batches = Batches(dataset, net.preprocessing, config)
+    making = statistics.median(_seconds(lambda i=i: batches(i)) for i in range(plan.steps))
+    images, labels = batches(0)
+    ours = _our_step(net, config, images, labels)
+    ours()
+    peak = round(memory.resident(memory.PEAK) / 1e6) if memory.known() else None  # before torch's
+    run = {"ours": ours}
+    for layout, twin in twins(net).items():
+        run[f"torch {layout}"] = _torch_step(twin, config, images, labels)
+    times = interleaved(run, plan.steps)
+    step = times.pop("ours")
+    row = {"batch": size, "step, s": step.median, "pictures/s": size / step.median,
+           "making it, s": making, "loader": making / step.median}  # fmt: skip
+    row |= {} if peak is None else {"peak, MB": peak}
+    row |= {f"{name}, s": theirs.median for name, theirs in times.items()}
+    if times:
+        row["times faster"] = min(step.times_faster_than(theirs) for theirs in times.values())
+    return row
+
+
+def _seconds(run: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def _our_step(
+    net: Module, config: Config, images: np.ndarray, labels: np.ndarray
+) -> Callable[[], None]:
     optimizer = make_optimizer(
         config.optimizer, net.named_parameters(), config.lr, config.weight_decay, config.momentum
     )
-    making, training = [], []
-    for i in range(plan.steps + 1):  # the first compiles and warms up
-        start = time.perf_counter()
-        images, labels = batches(i)
-        made = time.perf_counter()
-        _step(net, optimizer, images, labels, config)
-        making.append(made - start)
-        training.append(time.perf_counter() - made)
-    step, batch = statistics.median(training[1:]), statistics.median(making[1:])
-    row = {"batch": size, "step, s": step, "pictures/s": size / step, "making it, s": batch,
-           "loader": batch / step}  # fmt: skip
-    return row | ({"peak, MB": round(memory.resident(memory.PEAK) / 1e6)} if memory.known() else {})
+
+    def run() -> None:
+        net.zero_grad()
+        batch_loss(net, images, labels, None, config).backward()
+        optimizer.step()
+
+    return run
 
 
-def _step(net: Any, optimizer: Any, images: np.ndarray, labels: np.ndarray, config: Config) -> None:
-    net.zero_grad()
-    batch_loss(net, images, labels, None, config).backward()
-    optimizer.step()
+def _torch_step(
+    twin: Any, config: Config, images: np.ndarray, labels: np.ndarray
+) -> Callable[[], None]:
+    import torch
+    import torch.nn.functional as T
+
+    x, target = twin.tensor(images), torch.from_numpy(labels)
+    if config.loss_at == "stride":
+        with torch.no_grad():
+            target = torch.from_numpy(subsample(labels, tuple(twin(x).shape[2:])))
+    decay = {"lr": config.lr, "weight_decay": config.weight_decay}
+    if config.optimizer == "adamw":
+        optimizer = torch.optim.AdamW(twin.weights.values(), **decay)
+    else:
+        optimizer = torch.optim.SGD(twin.weights.values(), momentum=config.momentum, **decay)
+
+    def run() -> None:
+        optimizer.zero_grad()
+        scores = twin(x)
+        if scores.shape[2:] != target.shape[1:]:
+            scores = T.interpolate(scores, target.shape[1:], mode="bilinear", align_corners=True)
+        T.cross_entropy(scores, target, ignore_index=IGNORE).backward()
+        optimizer.step()
+
+    return run

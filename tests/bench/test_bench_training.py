@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from minideeplab import cli
@@ -14,6 +16,7 @@ def test_a_row_has_times_that_fit_together():
     assert row["pictures/s"] == pytest.approx(2 / row["step, s"])
     assert row["loader"] == pytest.approx(row["making it, s"] / row["step, s"])
     assert ("peak, MB" in row) == memory.known()
+    assert ("times faster" in row) == (importlib.util.find_spec("torch") is not None)
 
 
 def test_the_command_prints_a_row_for_each_batch_size(capsys):

@@ -10,6 +10,7 @@ import importlib
 
 from minideeplab.experiments.outcome import Outcome
 from minideeplab.experiments.setup import Setup
+from minideeplab.io import require_writable
 
 __all__ = ["EXPERIMENTS", "Outcome", "Setup", "run"]
 
@@ -25,8 +26,12 @@ EXPERIMENTS = {
 
 
 def run(name: str, setup: Setup) -> Outcome:
-    """Run the experiment called ``name``; raises ValueError for another name."""
+    """Run the experiment called ``name``, which may leave parts of its work in ``setup.out``.
+
+    Raises ValueError for another name, OSError if the folder cannot be written to.
+    """
     if name not in EXPERIMENTS:
         raise ValueError(f"experiment: {name!r}, expected one of {', '.join(EXPERIMENTS)}")
     module = importlib.import_module(f"{__name__}.{name.replace('-', '_')}")
+    require_writable(setup.out)  # before hours of work
     return module.run(setup)

@@ -128,12 +128,12 @@ def test_the_crf_search_checks_what_it_found_on_other_pictures(tmp_path, monkeyp
     monkeypatch.setattr(crf_search, "PART", 1)
     monkeypatch.setattr(crf_search, "ROUNDS", 1)
     monkeypatch.setattr(crf_search, "SCENES", Grid((3,), (20,), (5, 20)))
-    outcome = experiments.run("crf-search", setup(tmp_path, pictures=2))
+    outcome = experiments.run("crf-search", setup(tmp_path / "new", pictures=2))
     best, *_, without, published = outcome.rows
     assert best["searched part, %"] >= outcome.rows[1]["searched part, %"]
     assert {row["sigma beta"] for row in outcome.rows[:2]} == {5, 20}
     assert all(row["rest of val, %"] > 0 for row in (best, without, published))
-    assert (tmp_path / "crf-search-all.csv").exists()
+    assert (tmp_path / "new" / "crf-search-all.csv").exists()
 
 
 def test_a_table_has_every_column_and_dashes():

@@ -12,7 +12,7 @@ import numpy as np
 import minideeplab as mdl
 import minideeplab.functional as F
 
-plt.style.use("lecture.mplstyle")
+plt.style.use("minideeplab.grading.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 print(mdl.doctor())
 

@@ -19,7 +19,7 @@ import minideeplab as mdl
 from minideeplab.crf import DenseCRF, unary_from_labels
 from minideeplab.crf.meanfield import energy, softmax
 
-plt.style.use("lecture.mplstyle")
+plt.style.use("minideeplab.grading.lecture")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 print(mdl.doctor())
 

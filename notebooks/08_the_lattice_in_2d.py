@@ -19,7 +19,7 @@ import minideeplab as mdl
 from minideeplab.crf import lattice as pl
 from minideeplab.crf.exact import ExactKernel
 
-plt.style.use("lecture.mplstyle")
+plt.style.use("minideeplab.grading.lecture")
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CORNER_COLOURS = np.array([BLUE, ORANGE, GREEN])
 print(mdl.doctor())

@@ -1,4 +1,10 @@
-"""Cross-entropy as its definition, run on strips of pixels that fit the cache."""
+"""Cross-entropy of labels in one pass over the scores; other targets as their definition.
+
+A pixel's scores lie side by side, and a block of pixels goes through three short loops while it is
+in the first cache: subtract each pixel's largest score, take all exponentials as vectors, add up.
+Class probabilities and label smoothing, which segmentation does not use, run the definition on
+strips that fit the cache.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +13,14 @@ from collections.abc import Callable
 import numpy as np
 
 from minideeplab import ops
-from minideeplab.backends.numba_cpu.threads import parallel_for, spans
+from minideeplab.backends.numba_cpu.crf.lanes import WIDTH, exponential, load, store
+from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.layout import pixels
+from minideeplab.backends.numba_cpu.threads import parallel_for, parallel_spans, spans
 from minideeplab.ops.loss import class_weights, total_weight
 
 STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache
-
-
-def _for_each_strip(task: Callable[[int, slice], None], shape: tuple[int, int, int]) -> None:
-    """Call ``task(n, pixels)`` on every strip of scores (N, C, L)."""
-    count, channels, length = shape
-    strips = [slice(*s) for s in spans(length, max(1, STRIP // max(1, channels)))]
-    parallel_for(lambda i: task(i // len(strips), strips[i % len(strips)]), count * len(strips))
+BLOCK = 256  # pixels whose exponentials are taken together
 
 
 def cross_entropy(
@@ -30,15 +33,23 @@ def cross_entropy(
 ) -> np.ndarray:
     """Return the loss, (N, L) or (), of scores (N, C, L); see ``ops.cross_entropy``."""
     losses = np.empty((scores.shape[0], scores.shape[2]), scores.dtype)
-    options = (weight, ignore_index, "none", label_smoothing)
+    weights = class_weights(scores, weight)
+    if _plain(scores, target, label_smoothing):
+        rows, labels, flat = _rows(scores), target.reshape(-1), losses.reshape(-1)
+        parallel_spans(
+            lambda a, b: _losses(rows[a:b], labels[a:b], weights, ignore_index, flat[a:b]),
+            *rows.shape,
+        )
+    else:
+        options = (weight, ignore_index, "none", label_smoothing)
 
-    def run(n: int, part: slice) -> None:
-        strip = np.ascontiguousarray(scores[n : n + 1, :, part])
-        losses[n, part] = ops.cross_entropy(strip, target[n : n + 1, ..., part], *options)[0]
+        def run(n: int, part: slice) -> None:
+            strip = np.ascontiguousarray(scores[n : n + 1, :, part])
+            losses[n, part] = ops.cross_entropy(strip, target[n : n + 1, ..., part], *options)[0]
 
-    _for_each_strip(run, scores.shape)
+        _for_each_strip(run, scores.shape)
     if reduction == "mean":
-        return losses.sum() / total_weight(target, class_weights(scores, weight), ignore_index)
+        return losses.sum() / total_weight(target, weights, ignore_index)
     return losses.sum() if reduction == "sum" else losses
 
 
@@ -52,9 +63,20 @@ def cross_entropy_backward(
     label_smoothing: float,
 ) -> np.ndarray:
     """Return dscores (N, C, L) for dloss (N, L) or ()."""
+    weights = class_weights(scores, weight)
     if reduction == "mean":
-        dloss = dloss / total_weight(target, class_weights(scores, weight), ignore_index)
-    dloss = np.broadcast_to(dloss, (scores.shape[0], scores.shape[2]))
+        dloss = dloss / total_weight(target, weights, ignore_index)
+    dloss = np.broadcast_to(np.asarray(dloss, scores.dtype), (scores.shape[0], scores.shape[2]))
+    if _plain(scores, target, label_smoothing):
+        rows, labels, shares = _rows(scores), target.reshape(-1), dloss.reshape(-1)
+        drows = np.empty_like(rows)
+        parallel_spans(
+            lambda a, b: _gradients(
+                shares[a:b], rows[a:b], labels[a:b], weights, ignore_index, drows[a:b]
+            ),
+            *rows.shape,
+        )
+        return drows.reshape(*dloss.shape, scores.shape[1]).transpose(0, 2, 1)
     dscores = np.empty_like(scores)
     options = (weight, ignore_index, "none", label_smoothing)
 
@@ -66,3 +88,83 @@ def cross_entropy_backward(
 
     _for_each_strip(run, scores.shape)
     return dscores
+
+
+def _plain(scores: np.ndarray, target: np.ndarray, label_smoothing: float) -> bool:
+    return target.ndim == 2 and not label_smoothing and scores.shape[1] > 0
+
+
+def _rows(scores: np.ndarray) -> np.ndarray:
+    """Return scores (N, C, L) as a matrix (N * L, C)."""
+    return pixels(scores[..., None]).reshape(-1, scores.shape[1])
+
+
+def _for_each_strip(task: Callable[[int, slice], None], shape: tuple[int, int, int]) -> None:
+    """Call ``task(n, pixels)`` on every strip of scores (N, C, L)."""
+    count, channels, length = shape
+    strips = [slice(*s) for s in spans(length, max(1, STRIP // max(1, channels)))]
+    parallel_for(lambda i: task(i // len(strips), strips[i % len(strips)]), count * len(strips))
+
+
+@jit
+def _powers(scores, tops, powers):
+    """``powers[0]`` = exp(scores - top), row after row, ``tops`` = each row's largest score.
+
+    A row with NaN or +inf, or only -inf, has the top NaN: its softmax is NaN.
+    """
+    at, nothing = 0, scores.dtype.type(np.nan)
+    for line in range(scores.shape[0]):
+        row = scores[line]
+        top = row[0]
+        for c in range(row.size):
+            top = row[c] if row[c] > top or row[c] != row[c] else top
+        top = top if np.isfinite(top) else nothing
+        tops[line] = top
+        for c in range(row.size):
+            powers[0, at + c] = row[c] - top
+        at += row.size
+    for lane in range(0, at, WIDTH):
+        store(powers, 0, lane, exponential(load(powers, 0, lane)))
+
+
+@jit
+def _losses(scores, target, weight, ignore_index, losses):
+    """``losses`` = weight * (log sum exp(scores) - the label's score); 0 where it is ignored."""
+    channels = scores.shape[1]
+    tops = np.empty(BLOCK, scores.dtype)
+    powers = np.zeros((1, BLOCK * channels + WIDTH), scores.dtype)
+    for first in range(0, target.size, BLOCK):
+        last = min(target.size, first + BLOCK)
+        _powers(scores[first:last], tops, powers)
+        for line in range(first, last):
+            label, at = target[line], (line - first) * channels
+            losses[line] = 0
+            if label != ignore_index:
+                total = powers[0, at]
+                for c in range(1, channels):
+                    total += powers[0, at + c]
+                chosen = scores[line, label] - tops[line - first] - np.log(total)
+                losses[line] = -weight[label] * chosen
+
+
+@jit
+def _gradients(shares, scores, target, weight, ignore_index, dscores):
+    """``dscores`` = share * weight * (softmax - 1 at the label); 0 where it is ignored."""
+    channels = scores.shape[1]
+    tops = np.empty(BLOCK, scores.dtype)
+    powers = np.zeros((1, BLOCK * channels + WIDTH), scores.dtype)
+    for first in range(0, target.size, BLOCK):
+        last = min(target.size, first + BLOCK)
+        _powers(scores[first:last], tops, powers)
+        for line in range(first, last):
+            label, at = target[line], (line - first) * channels
+            counted = label != ignore_index
+            share = shares[line] * weight[label] if counted else weight.dtype.type(0)
+            total = powers[0, at]
+            for c in range(1, channels):
+                total += powers[0, at + c]
+            factor = share / total
+            for c in range(channels):
+                dscores[line, c] = powers[0, at + c] * factor
+            if counted:
+                dscores[line, label] -= share

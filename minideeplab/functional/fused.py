@@ -2,7 +2,8 @@
 
 A convolution's result that goes to main memory only to be read, rectified and written again costs
 more than the arithmetic. So `fusion.run` hands a convolution over together with its ReLU, and, when
-nothing is recorded, with the batch norm between them, whose statistics are constants then.
+nothing is recorded, with the batch norm between them, whose statistics are constants then. When
+they are not, batch norm and ReLU go together.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from minideeplab.backends import current
 from minideeplab.functional.activation import relu
 from minideeplab.functional.arguments import Array, accepts_unbatched, per_channel, result
 from minideeplab.functional.conv import checked, conv2d
+from minideeplab.functional.norm import normalized
 from minideeplab.ops.window import Pair
 from minideeplab.tensor import Tensor
 
@@ -66,3 +68,20 @@ def conv2d_scaled(
         y = backend.conv2d(x, w, None, *options) * scale[:, None, None] + shift[:, None, None]
         y = backend.relu(y) if rectify else y
     return Tensor(y) if isinstance(input, Tensor) or isinstance(weight, Tensor) else y
+
+
+def batch_norm_relu(
+    input: Array,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Array:
+    """relu(batch_norm(...)) of the same arguments, gradients and running statistics included."""
+    arguments = (input, running_mean, running_var, weight, bias, training, momentum, eps)
+    joined = hasattr(current(), "batch_norm_relu")
+    y = normalized(*arguments, rectify=joined)
+    return y if joined else relu(y)

@@ -35,6 +35,23 @@ def batch_norm(
     by `momentum` towards them, in place (the variance unbiased). Otherwise the running statistics
     are used. Raises ValueError or TypeError for wrong shapes, dtypes or options.
     """
+    return normalized(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, rectify=False
+    )
+
+
+def normalized(
+    input: Array,
+    running_mean: Array | None,
+    running_var: Array | None,
+    weight: Array | None,
+    bias: Array | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    rectify: bool,
+) -> Array:
+    """batch_norm(...) of the other arguments, or its maximum with 0 if `rectify`."""
     x, mean, var, w, b = floats(
         input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
@@ -52,7 +69,7 @@ def batch_norm(
     if not training and (mean is None or var is None):
         raise ValueError("running_mean, running_var: got None, expected arrays unless training")
     planes = input if x.ndim == 4 else input.reshape((*x.shape[:2], 1, pixels))
-    y, batch_mean, invstd = _normalize(planes, mean, var, weight, bias, training, eps)
+    y, batch_mean, invstd = _normalize(planes, mean, var, weight, bias, training, eps, rectify)
     if training and count > 1:
         batch_var = np.maximum(invstd.astype(np.float64) ** -2.0 - eps, 0) * count / (count - 1)
         _move(mean, batch_mean, momentum)
@@ -68,10 +85,20 @@ def _normalize(
     bias: Array | None,
     training: bool,
     eps: float,
+    rectify: bool,
 ) -> tuple[Array, np.ndarray, np.ndarray]:
     """(y, mean, invstd) of planes (N, C, H, W), recorded."""
     x, w, b = floats(planes, weight=weight, bias=bias)
     backend = current()
+    if rectify:
+        y, mean, invstd = backend.batch_norm_relu(x, mean, var, w, b, training, eps)
+        options = (y, x, mean, invstd, w, training)
+        y = result(
+            y,
+            (planes, weight, bias),
+            lambda dy, needs: backend.batch_norm_relu_backward(dy, *options, needs),
+        )
+        return y, mean, invstd
     y, mean, invstd = backend.batch_norm(x, mean, var, w, b, training, eps)
     y = result(
         y,

@@ -74,6 +74,26 @@ def test_batch_norm_stays_apart_while_recording(training):
     assert training == bool(norm.running_mean.any())
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("training", [False, True])
+def test_batch_norm_joins_its_relu(training, backend):
+    results = []
+    for apply in (lambda n, x: F.relu(n(x)), lambda n, x: run([n, nn.ReLU()], x)):
+        norm, x = nn.BatchNorm2d(32), mdl.Tensor(picture(32), requires_grad=True)
+        x.data[0, 3, 2, 2] = np.nan if not training else 50
+        norm.weight.data[:], norm.bias.data[:] = np.linspace(-1, 1, 32), np.linspace(1, -1, 32)
+        norm.train(training)
+        with mdl.use_backend(backend):
+            y = apply(norm, x)
+            y.backward(np.random.default_rng(2).standard_normal(y.shape, np.float32))
+        gradients = [x.grad, norm.weight.grad, norm.bias.grad]
+        results.append([y.data, norm.running_mean, norm.running_var, *gradients])
+    assert (results[0][0] == 0).any()
+    for one, other in zip(*results, strict=True):
+        scale = np.nanmax(np.abs(one))
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-6 * scale)
+
+
 def test_a_nan_passes_the_relu():
     conv, x = layer("winograd"), picture(32)
     x[0, 3, 20, 20] = np.nan

@@ -27,7 +27,12 @@ from minideeplab.backends.numba_cpu.max_pool import (
     max_pool2d_values,
     max_pool2d_values_backward,
 )
-from minideeplab.backends.numba_cpu.norm import batch_norm, batch_norm_backward
+from minideeplab.backends.numba_cpu.norm import (
+    batch_norm,
+    batch_norm_backward,
+    batch_norm_relu,
+    batch_norm_relu_backward,
+)
 from minideeplab.backends.numba_cpu.pool import (
     avg_pool2d,
     avg_pool2d_backward,
@@ -56,6 +61,8 @@ __all__ = [
     "avg_pool2d_backward",
     "batch_norm",
     "batch_norm_backward",
+    "batch_norm_relu",
+    "batch_norm_relu_backward",
     "build_lattice",
     "conv2d",
     "conv2d_backward",

@@ -1,7 +1,8 @@
 """Batch normalisation, channels last: sums over the rows of a matrix (N * H * W, C).
 
 Rows are summed a strip at a time in float64; the strips depend on the shape only, so that the sums
-are the same bits whatever the number of threads.
+are the same bits whatever the number of threads. What a layer of these costs is the way of its maps
+through memory, so each direction reads them twice, and a ReLU that follows costs no third time.
 """
 
 from __future__ import annotations
@@ -14,6 +15,11 @@ from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, parallel_spans, spans
 
+SAMPLE = 256  # rows, about, whose mean is near enough to that of all
+
+Needs = tuple[bool, bool, bool]
+Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
+
 
 def batch_norm(
     x: np.ndarray,
@@ -23,26 +29,46 @@ def batch_norm(
     bias: np.ndarray | None,
     training: bool,
     eps: float,
+    *,
+    rectify: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normalise x (N, C, H, W) per channel; return y, the mean and 1 / sqrt(var + eps), both (C,).
 
     In training the statistics are the batch's own (biased variance), else ``mean`` and ``var``.
+    ``rectify`` gives max(y, 0).
     """
     x = pixels(x)
     rows = x.reshape(-1, x.shape[3])
     if training:
-        count = max(1, len(rows))  # an empty batch has the statistics 0, without a warning
-        mean = row_sums(rows) / count
-        var = _summed(lambda *part: _add_squares(rows, mean, *part), rows.shape) / count
+        mean, var = _statistics(rows)
     invstd = (1 / np.sqrt(var + eps)).astype(x.dtype)
     mean = mean.astype(x.dtype)
     gain = invstd if weight is None else invstd * weight
     shift = np.zeros_like(mean) if bias is None else bias
-    y = np.empty_like(rows)
+    y, least = np.empty_like(rows), x.dtype.type(0 if rectify else -np.inf)
     parallel_spans(
-        lambda first, last: _normalise(rows[first:last], y[first:last], mean, gain, shift), *y.shape
+        lambda first, last: _normalise(rows[first:last], y[first:last], mean, gain, shift, least),
+        *y.shape,
     )
     return maps(y.reshape(x.shape)), mean, invstd
+
+
+def batch_norm_relu(*arguments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return max(y, 0), the mean and 1 / sqrt(var + eps) for the arguments of ``batch_norm``."""
+    return batch_norm(*arguments, rectify=True)
+
+
+def _statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and biased variance of the rows (L, C), both (C,) in float64, in one pass.
+
+    What is summed are differences from the mean of some rows, so that no digits are lost when the
+    square of the differences' mean is taken off.
+    """
+    count, channels, some = max(1, len(rows)), rows.shape[1], rows[:: max(1, len(rows) // SAMPLE)]
+    centre = some.sum(0, dtype=np.float64) / max(1, len(some))
+    sums = _summed(lambda *part: _add_moments(rows, centre, *part), rows.shape, 2 * channels)
+    offset, square = sums[:channels] / count, sums[channels:] / count
+    return centre + offset, np.maximum(square - offset * offset, 0)
 
 
 def batch_norm_backward(
@@ -52,20 +78,28 @@ def batch_norm_backward(
     invstd: np.ndarray,
     weight: np.ndarray | None,
     training: bool,
-    needs: tuple[bool, bool, bool] = (True, True, True),
-) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """Return (dx, dweight, dbias) of ``batch_norm``, None where not needed."""
+    needs: Needs = (True, True, True),
+    *,
+    y: np.ndarray | None = None,
+) -> Gradients:
+    """Return dx (N, C, H, W), dweight and dbias (C,), None where not needed.
+
+    ``y`` is the output if that was rectified: where it is 0, dy goes no further.
+    """
     x, dy = pixels(x), pixels(dy)
     rows, cotangents = (a.reshape(-1, x.shape[3]) for a in (x, dy))
-    dbias = row_sums(cotangents)
-    dweight = invstd * _summed(
-        lambda *part: _add_products(cotangents, rows, mean, *part), rows.shape
+    kept = cotangents if y is None else pixels(y).reshape(rows.shape)
+    given, rectified, channels = (cotangents, rows, kept), y is not None, x.shape[3]
+    sums = _summed(
+        lambda *part: _add_products(*given, rectified, mean, *part), rows.shape, 2 * channels
     )
+    dbias, dweight = sums[:channels], sums[channels:] * invstd
     dx = None
     if needs[0]:
         gain = invstd if weight is None else invstd * weight
-        sums = (dbias, dweight * invstd) if training else None
-        dx = maps(_input_gradient(cotangents, rows, mean, gain, sums).reshape(x.shape))
+        statistics = (sums / max(1, len(rows))).astype(x.dtype) if training else None
+        dx = _input_gradient(given, rectified, mean, gain, invstd, statistics)
+        dx = maps(dx.reshape(x.shape))
     return (
         dx,
         dweight.astype(x.dtype) if needs[1] else None,
@@ -73,29 +107,43 @@ def batch_norm_backward(
     )
 
 
-def _input_gradient(dy, rows, mean, gain, sums) -> np.ndarray:
-    """Return dx; the statistics depend on x, and their share ``sums`` exists, in training only."""
-    dx = np.empty_like(rows)
-    if sums is None:
-        zero = np.zeros_like(mean)
-        parallel_spans(lambda a, b: _normalise(dy[a:b], dx[a:b], zero, gain, zero), *dx.shape)
+def _input_gradient(given, rectified, mean, gain, invstd, shares) -> np.ndarray:
+    """Return dx (L, C) from what is ``given``: dy, x and y.
+
+    In training the statistics depend on x, and take their ``shares`` from dy: its mean and the mean
+    of dy * (x - mean).
+    """
+    dx = np.empty_like(given[0])
+    if shares is None:
+        dy, _, y = given
+        parallel_spans(lambda a, b: _scale(dy[a:b], y[a:b], rectified, dx[a:b], gain), *dx.shape)
         return dx
-    level, slope = ((s / max(1, len(rows))).astype(rows.dtype) for s in sums)
+    level, slope = shares[: mean.size], shares[mean.size :] * invstd * invstd
     parallel_spans(
-        lambda a, b: _spread(dy[a:b], rows[a:b], dx[a:b], mean, gain, level, slope), *dx.shape
+        lambda a, b: _spread(
+            *(part[a:b] for part in given), rectified, dx[a:b], mean, gain, level, slope
+        ),
+        *dx.shape,
     )
     return dx
 
 
+def batch_norm_relu_backward(dy: np.ndarray, y: np.ndarray, *arguments) -> Gradients:
+    """Return the gradients of ``batch_norm_relu`` from its output y (N, C, H, W)."""
+    return batch_norm_backward(dy, *arguments, y=y)
+
+
 def row_sums(rows: np.ndarray) -> np.ndarray:
     """Return the sum of the rows (L, C), (C,) in float64."""
-    return _summed(lambda *part: _add(rows, *part), rows.shape)
+    return _summed(lambda *part: _add(rows, *part), rows.shape, rows.shape[1])
 
 
-def _summed(add: Callable[[int, int, np.ndarray], None], shape: tuple[int, int]) -> np.ndarray:
-    """Sum what ``add(first, last, total)`` adds to ``total`` (C,) for each strip of the rows."""
+def _summed(
+    add: Callable[[int, int, np.ndarray], None], shape: tuple[int, int], width: int
+) -> np.ndarray:
+    """Sum what ``add(first, last, total)`` adds to ``total`` (width,) for each strip of rows."""
     strips = spans(shape[0], max(1, GRAIN // max(1, shape[1])))
-    totals = np.zeros((len(strips), shape[1]))
+    totals = np.zeros((len(strips), width))
     parallel_for(lambda index: add(*strips[index], totals[index]), len(strips))
     return totals.sum(0)
 
@@ -109,33 +157,57 @@ def _add(rows, first, last, total):
 
 
 @jit
-def _add_squares(rows, mean, first, last, total):
+def _add_moments(rows, centre, first, last, total):
+    """Add the differences from the centre to the first half of total, their squares after it."""
+    sums, squares = total[: centre.size], total[centre.size :]
     for line in range(first, last):
         row = rows[line]
-        for c in range(total.size):
-            total[c] += (row[c] - mean[c]) * (row[c] - mean[c])
+        for c in range(row.size):
+            difference = row[c] - centre[c]
+            sums[c] += difference
+            squares[c] += difference * difference
 
 
 @jit
-def _add_products(dy, rows, mean, first, last, total):
+def _add_products(dy, rows, y, rectified, mean, first, last, total):
+    """Add dy to the first half of total, dy * (x - mean) to the second."""
+    sums, products = total[: mean.size], total[mean.size :]
     for line in range(first, last):
-        cotangent, row = dy[line], rows[line]
-        for c in range(total.size):
-            total[c] += cotangent[c] * (row[c] - mean[c])
+        cotangent, row, kept = dy[line], rows[line], y[line]
+        for c in range(row.size):
+            share = _passed(cotangent[c], kept[c], rectified)
+            sums[c] += share
+            products[c] += share * (row[c] - mean[c])
 
 
 @jit
-def _normalise(rows, y, mean, gain, shift):
+def _passed(cotangent, y, rectified):
+    """Return the cotangent, or 0 where the ReLU gave 0 (a NaN lets it pass)."""
+    return cotangent * 0 if rectified and y <= 0 else cotangent
+
+
+@jit
+def _normalise(rows, y, mean, gain, shift, least):
     for line in range(rows.shape[0]):
         row, target = rows[line], y[line]
         for c in range(row.size):
-            target[c] = (row[c] - mean[c]) * gain[c] + shift[c]
+            value = (row[c] - mean[c]) * gain[c] + shift[c]
+            target[c] = least if value <= least else value
 
 
 @jit
-def _spread(dy, rows, dx, mean, gain, level, slope):
+def _scale(dy, y, rectified, dx, gain):
+    for line in range(dy.shape[0]):
+        cotangent, kept, target = dy[line], y[line], dx[line]
+        for c in range(cotangent.size):
+            target[c] = _passed(cotangent[c], kept[c], rectified) * gain[c]
+
+
+@jit
+def _spread(dy, rows, y, rectified, dx, mean, gain, level, slope):
     """``dx = gain * (dy - mean(dy) - xhat * mean(dy * xhat))``, the means as level and slope."""
     for line in range(dy.shape[0]):
-        cotangent, row, target = dy[line], rows[line], dx[line]
+        cotangent, row, kept, target = dy[line], rows[line], y[line], dx[line]
         for c in range(row.size):
-            target[c] = gain[c] * (cotangent[c] - level[c] - (row[c] - mean[c]) * slope[c])
+            share = _passed(cotangent[c], kept[c], rectified)
+            target[c] = gain[c] * (share - level[c] - (row[c] - mean[c]) * slope[c])

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution import (
+    direct,
+    direct_gradient,
     filters,
     im2col,
     taps,
@@ -93,6 +95,10 @@ def _conv2d(x, w, finish, options, algorithm="auto", exact=False, explain=False)
         y = winograd.convolve(pixels(x), u, finish, problem, choice.m)
         if y is not None:
             return maps(y)
+        choice = choose(problem, x.dtype, exact=True)
+    if choice.algorithm == "direct":
+        packed = remembered(w, "packed", lambda: direct.pack(w))
+        return maps(direct.convolve(pixels(x), packed, finish, problem))
     return maps(_exact(pixels(x), filters.by_channel(w, problem.groups), finish, problem, choice))
 
 
@@ -127,9 +133,10 @@ def _exact(x, weights, finish, problem: Problem, choice: Choice) -> np.ndarray:
 def input_gradient(
     dy: np.ndarray, w: np.ndarray, problem: Problem, algorithm: str = "auto", exact: bool = False
 ) -> np.ndarray:
-    """Return dx (N, H, W, C): a convolution again at stride 1, a scatter otherwise."""
+    """Return dx (N, H, W, C): a convolution again at stride 1, some of them otherwise."""
     if problem.stride != (1, 1):
-        return im2col.input_gradient(dy, w, problem)
+        dx = direct.input_gradient(dy, w, problem) if algorithm in ("auto", "direct") else None
+        return im2col.input_gradient(dy, w, problem) if dx is None else dx
     transposed = problem.transposed()
     choice = choose(transposed, dy.dtype, algorithm, exact)
     if choice.m:
@@ -137,6 +144,10 @@ def input_gradient(
         dx = winograd.convolve(dy, u, Finish(), transposed, choice.m)
         if dx is not None:
             return dx
+        choice = choose(transposed, dy.dtype, exact=True)
+    if choice.algorithm == "direct":
+        packed = direct.pack(w.swapaxes(0, 1)[:, :, ::-1, ::-1])
+        return direct.convolve(dy, packed, Finish(), transposed)
     return _exact(dy, filters.turned(w, problem.groups), Finish(), transposed, choice)
 
 
@@ -151,6 +162,9 @@ def weight_gradient(
         dw = winograd.weight_gradient(dy, x, problem, choice.m)
         if dw is not None:
             return dw
+        choice = choose(problem, x.dtype, exact=True)
+    if choice.algorithm == "direct" and direct_gradient.suits(problem):
+        return direct_gradient.weight_gradient(dy, x, problem)
     return im2col.weight_gradient(dy, x, problem)
 
 

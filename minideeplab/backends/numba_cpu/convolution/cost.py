@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import taps, winograd
+from minideeplab.backends.numba_cpu.convolution import direct, taps, winograd
 from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.convolution.registers import ROWS
 
-ALGORITHMS = ("taps", "im2col", "winograd", "polyphase")
+ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
 UNROLL, SHIFT, TRANSFORM, FILTERS = 16, 24, 24, 60  # products' worth of work a number
 SMALL = 1 << 24  # products below which the exact form is quick enough
 
@@ -39,6 +40,9 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
         Choice("im2col", 0, pairs * channels * (problem.filters + unroll)),
         Choice("taps", 0, inside * (channels * problem.filters + SHIFT * problem.filters)),
     ]
+    if direct.suits(problem, dtype):
+        blocks = -(-problem.out[1] // ROWS) * ROWS / problem.out[1]  # outputs computed twice
+        found.append(Choice("direct", 0, pairs * channels * problem.filters * blocks))
     if winograd.suits(problem, dtype):
         name = "winograd" if problem.dilation == (1, 1) else "polyphase"
         found += [Choice(name, m, _winograd_work(problem, m)) for m in (4, 6)]

@@ -19,6 +19,7 @@ from minideeplab.backends.cuda import (
     padding,
     pool,
     probe,
+    product,
     resize,
 )
 from minideeplab.backends.cuda.conv import ALGORITHMS as ALGORITHMS
@@ -47,8 +48,8 @@ fold = accepts_host_arrays(columns.fold)
 fold_backward = accepts_host_arrays(columns.fold_backward)
 interpolate = accepts_host_arrays(resize.interpolate)
 interpolate_backward = accepts_host_arrays(resize.interpolate_backward)
-linear = accepts_host_arrays(ops.linear)
-linear_backward = accepts_host_arrays(ops.linear_backward)
+linear = accepts_host_arrays(product.linear)
+linear_backward = accepts_host_arrays(product.linear_backward)
 log_softmax = accepts_host_arrays(activation.log_softmax)
 log_softmax_backward = accepts_host_arrays(activation.log_softmax_backward)
 max_pool2d = accepts_host_arrays(pool.max_pool2d)

@@ -1,8 +1,8 @@
 """Convolution, its transpose and their gradients. Definitions: ``ops/conv.py``.
 
-"im2col": the windows as columns (``columns.py``), then one product of matrices by cuBLAS for each
-image and group. "implicit": the same product without the columns (``implicit_gemm.py``). A 1x1
-filter with stride 1 needs neither: the picture is its columns.
+"im2col": the windows as columns (``columns.py``), then a product of matrices for each image and
+group (``product.py``). "implicit": the same product without the columns (``implicit_gemm.py``). A
+1x1 filter with stride 1 needs neither: the picture is its columns.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from minideeplab.backends.cuda import implicit_gemm
 from minideeplab.backends.cuda.columns import fold_into, unfold_padded
 from minideeplab.backends.cuda.device import xp
 from minideeplab.backends.cuda.norm import sum_over_pixels
+from minideeplab.backends.cuda.product import multiply
 from minideeplab.ops.window import Padding, Pair, output_shape, transposed_size
 
 ALGORITHMS = ("im2col", "implicit")
@@ -52,7 +53,7 @@ def conv2d(
     for images in _chunks(x, w, out):
         columns = _columns(x[images], w, out, stride, padding, dilation, groups)
         shape = (len(columns), groups, len(w) // groups, out[0] * out[1])
-        xp.matmul(matrices, columns, out=y[images].reshape(shape))
+        _multiply(matrices, columns, y[images].reshape(shape))
     if b is not None:
         y += b[:, None, None]
     return y
@@ -125,11 +126,28 @@ def _columns(
     x: Any, w: Any, out: Pair, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Any:
     """(N, G, C/G*kh*kw, P*Q) of x (N, C, H, W), for the (P, Q) = ``out`` windows."""
-    kernel = w.shape[2:]
-    if kernel == (1, 1) == stride and padding == ((0, 0), (0, 0)) and out == x.shape[2:]:
+    if _is_pointwise(x, w, out, stride, padding):
         return x.reshape(len(x), groups, x.shape[1] // groups, out[0] * out[1])
-    columns = unfold_padded(x, kernel, out, dilation, padding, stride)
+    columns = unfold_padded(x, w.shape[2:], out, dilation, padding, stride)
     return columns.reshape(len(x), groups, columns.shape[1] // groups, columns.shape[2])
+
+
+def _is_pointwise(x: Any, w: Any, out: Pair, stride: Pair, padding: Padding) -> bool:
+    """Whether the picture is its columns: a 1x1 filter that reads every pixel once."""
+    plain = w.shape[2:] == (1, 1) == stride and padding == ((0, 0), (0, 0))
+    return plain and tuple(out) == x.shape[2:]
+
+
+def _multiply(matrices: Any, columns: Any, out: Any, transpose_a: bool = False) -> None:
+    """out (N, G, ., .) = the group's matrix (G, ., .) times columns (N, G, ., .).
+
+    One call where all images share one matrix or there is one image, else one for each image.
+    """
+    if len(matrices) == 1:
+        multiply(matrices, columns[:, 0], out[:, 0], transpose_a=transpose_a)
+        return
+    for image_columns, image_out in zip(columns, out, strict=True):
+        multiply(matrices, image_columns, image_out, transpose_a=transpose_a)
 
 
 def _chunks(x: Any, w: Any, out: Pair) -> Iterator[slice]:
@@ -150,15 +168,16 @@ def _input_gradient(
     groups: int,
 ) -> Any:
     """dx (N, C, H, W): the cotangent of the columns, w' dy, folded into a picture."""
-    out, kernel = dy.shape[2:], w.shape[2:]
+    out, kernel, matrices = dy.shape[2:], w.shape[2:], _matrices(w, groups)
     dx = xp.empty(tuple(x_shape), dy.dtype)
-    transposed = _matrices(w, groups).swapaxes(1, 2)
+    pixels, pointwise = out[0] * out[1], _is_pointwise(dx, w, out, stride, padding)
     for images in _chunks(dx, w, out):
-        part = dy[images]
-        rows = part.reshape(len(part), groups, dy.shape[1] // groups, out[0] * out[1])
-        columns = xp.matmul(transposed, rows)  # (N, G, C/G*kh*kw, P*Q)
-        columns = columns.reshape(len(part), -1, out[0] * out[1])
-        fold_into(dx[images], columns, kernel, out, dilation, padding, stride)
+        rows = dy[images].reshape(-1, groups, dy.shape[1] // groups, pixels)
+        shape = (len(rows), groups, matrices.shape[2], pixels)
+        columns = dx[images].reshape(shape) if pointwise else xp.empty(shape, dy.dtype)
+        _multiply(matrices, rows, columns, transpose_a=True)
+        if not pointwise:
+            fold_into(dx[images], columns, kernel, out, dilation, padding, stride)
     return dx
 
 
@@ -171,7 +190,8 @@ def _weight_gradient(
     for images in _chunks(x, w, out):
         columns = _columns(x[images], w, out, stride, padding, dilation, groups)
         rows = dy[images].reshape(len(columns), groups, dy.shape[1] // groups, out[0] * out[1])
-        total += xp.matmul(rows, columns.swapaxes(2, 3)).sum(axis=0)
+        for image_rows, image_columns in zip(rows, columns, strict=True):
+            multiply(image_rows, image_columns, total, transpose_b=True, add=True)
     return total.reshape(w.shape)
 
 

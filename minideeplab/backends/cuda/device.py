@@ -39,6 +39,13 @@ def to_device(array: np.ndarray) -> Any:
     return array if xp is np or on_device(array) else xp.asarray(array)
 
 
+def place() -> tuple[int, int]:
+    """The current device and stream: what is kept there is ready for the work that follows."""
+    if xp is np:
+        return (0, 0)
+    return (xp.cuda.Device().id, xp.cuda.get_current_stream().ptr)
+
+
 def flat(array: Any) -> Any:
     """The elements of an array on the device in one axis, C order, copied only if they must be."""
     if SIMULATED and not array.flags.writeable:  # the simulator writes every argument back

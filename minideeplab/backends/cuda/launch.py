@@ -9,9 +9,10 @@ thread, and let a limited grid walk over any number of elements (a "grid-stride 
 
 Neighbouring threads take neighbouring elements, so that a warp reads and writes whole cache lines.
 
-A kernel runs, by choice: compiled by Numba; as its twin in CUDA C from ``kernels/``, inside
-``with written_in("c")`` or if the environment variable MINIDEEPLAB_CUDA_KERNELS is "c"; in Numba's
-simulator; or by any function given to ``through``, such as the checker for races.
+A kernel runs as its twin in CUDA C from ``kernels/``, which counts in 32 bits and starts sooner;
+compiled by Numba, inside ``with written_in("numba")`` or if the environment variable
+MINIDEEPLAB_CUDA_KERNELS is "numba"; in Numba's simulator, where there is no GPU; or by any function
+given to ``through``, such as the checker for races.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cached_property, update_wrapper
+from functools import cache, cached_property, update_wrapper
 from typing import Any
 
 from numba import cuda
@@ -77,8 +78,8 @@ def kernel(twin: str) -> Callable[[Callable], Kernel]:
 
 
 def language() -> str:
-    """ "numba" or "c": which text of a kernel runs, where there are both."""
-    name = _language.get() or os.environ.get(VARIABLE) or "numba"
+    """ "numba" or "c": which text of a kernel runs. On a GPU "c", in the simulator "numba"."""
+    name = _language.get() or os.environ.get(VARIABLE) or ("numba" if SIMULATED else "c")
     if name not in LANGUAGES:
         raise ValueError(f"{VARIABLE}: got {name!r}, expected 'numba' or 'c'")
     return name
@@ -111,9 +112,15 @@ def _run_numba(kernel: Kernel, blocks: tuple, threads: tuple, args: Sequence[Any
     if xp.__name__ == "numpy":
         kernel.compiled[blocks, threads](*args)
         return
-    stream = cuda.external_stream(xp.cuda.get_current_stream().ptr)
+    stream = _numbas_stream(xp.cuda.get_current_stream().ptr)
     ours = [cuda.as_cuda_array(a, sync=False) if isinstance(a, xp.ndarray) else a for a in args]
     kernel.compiled[blocks, threads, stream](*ours)
+
+
+@cache
+def _numbas_stream(pointer: int) -> Any:
+    """Numba's name for CuPy's stream: the same one each time, by which Numba finds its launch."""
+    return cuda.external_stream(pointer) if pointer else 0
 
 
 def _run_twin(kernel: Kernel, blocks: tuple, threads: tuple, args: Sequence[Any]) -> None:

@@ -96,13 +96,25 @@ def avg_pool_gradient(
         dx[e] = total
 
 
+@device_function
+def cell_start(i, size, cells):
+    """The first of ``size`` pixels that cell i of ``cells`` covers."""
+    return i * size // cells
+
+
+@device_function
+def cell_end(i, size, cells):
+    """The first pixel behind cell i."""
+    return ((i + 1) * size + cells - 1) // cells
+
+
 @kernel("pool.cu")
 def cell_means(x, y, size, height, width, rows, cols):
-    """The mean of each cell: rows floor(p H / P) .. ceil((p + 1) H / P), and columns likewise."""
+    """The mean of each cell: rows floor(p H / P) .. ceil((p + 1) H / P), columns likewise."""
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         q, p, plane = e % cols, e // cols % rows, e // cols // rows
-        top, bottom = p * height // rows, ((p + 1) * height + rows - 1) // rows
-        left, right = q * width // cols, ((q + 1) * width + cols - 1) // cols
+        top, bottom = cell_start(p, height, rows), cell_end(p, height, rows)
+        left, right = cell_start(q, width, cols), cell_end(q, width, cols)
         total = x.dtype.type(0)
         for h in range(top, bottom):
             for w in range(left, right):
@@ -116,10 +128,10 @@ def cell_means_gradient(dy, dx, size, height, width, rows, cols):
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         w, h, plane = e % width, e // width % height, e // width // height
         total = dy.dtype.type(0)
-        for p in range(h * rows // height, ((h + 1) * rows + height - 1) // height):
-            down = ((p + 1) * height + rows - 1) // rows - p * height // rows
-            for q in range(w * cols // width, ((w + 1) * cols + width - 1) // width):
-                across = ((q + 1) * width + cols - 1) // cols - q * width // cols
+        for p in range(cell_start(h, rows, height), cell_end(h, rows, height)):
+            down = cell_end(p, height, rows) - cell_start(p, height, rows)
+            for q in range(cell_start(w, cols, width), cell_end(w, cols, width)):
+                across = cell_end(q, width, cols) - cell_start(q, width, cols)
                 total += dy[(plane * rows + p) * cols + q] / dy.dtype.type(down * across)
         dx[e] = total
 

@@ -6,6 +6,8 @@ import ctypes
 import importlib
 import sys
 
+import numpy as np
+
 from minideeplab.backends.cuda.device import SIMULATED, xp
 
 SIMULATOR = "NUMBA_ENABLE_CUDASIM=1 runs this backend on the CPU, slowly"
@@ -25,15 +27,22 @@ def require() -> None:
     from numba import cuda
 
     if not cuda.is_available():
-        raise ImportError(
-            f"Numba finds no CUDA ({cuda.cuda_error() or 'no reason given'}): {extra}"
-        )
+        raise ImportError(f"Numba finds no CUDA ({_first_line(cuda.cuda_error() or '')}): {extra}")
+    _compute(extra)
+
+
+def _compute(extra: str) -> None:
+    """Let the device compute: CuPy loads cuBLAS and the compiler when they are first needed."""
     try:
-        sum_of_ones = float(xp.ones(3).sum())
+        threes = xp.ones((2, 3), np.float32) @ xp.ones((3, 2), np.float32)
+        total = float(threes.sum())
     except Exception as error:
-        raise ImportError(f"the device cannot compute: {type(error).__name__}: {error}") from error
-    if sum_of_ones != 3:
-        raise ImportError(f"the device computes 1 + 1 + 1 = {sum_of_ones}")
+        raise ImportError(
+            f"the device cannot compute ({type(error).__name__}: {_first_line(error)}); if a CUDA "
+            f"library is missing: {extra}"
+        ) from error
+    if total != 12:
+        raise ImportError(f"the device computes 3 + 3 + 3 + 3 = {total}")
 
 
 def driver_version() -> tuple[int, int]:
@@ -74,5 +83,9 @@ def _import_error(module: str) -> str:
     try:
         importlib.import_module(module)
     except Exception as error:
-        return str(error)
+        return _first_line(error.__cause__ or error)  # CuPy wraps the reason in a page of advice
     return "no reason given"
+
+
+def _first_line(error: object) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[0]

@@ -8,7 +8,8 @@ positions only grow, so a range along each axis is all that it must look at:
     input    0 . . . . . . . 1 . . . . . . . 2
                      |<- range of 1 ->|
 
-The tables of positions are made on the host, once for each shape, and stay on the device.
+The tables of positions are made on the host, once for each shape and stream, and stay on the
+device.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from minideeplab.backends.cuda.device import flat, to_device, xp
+from minideeplab.backends.cuda.device import flat, place, to_device, xp
 from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops.resize import Scale, linear_source, nearest_source
 from minideeplab.ops.window import Pair
@@ -90,17 +91,19 @@ def _ranges(low: np.ndarray, high: np.ndarray, size: int) -> np.ndarray:
 
 
 @lru_cache(maxsize=256)
-def _nearest_tables(size: int, out: int, scale: float | None) -> tuple[Any, Any]:
-    """(source (out,), ranges (2 size,)) along an axis, on the device."""
+def _nearest_tables(
+    size: int, out: int, scale: float | None, where: tuple[int, int]
+) -> tuple[Any, Any]:
+    """(source (out,), ranges (2 size,)) along an axis, made at ``where``, the present `place`."""
     source = nearest_source(size, out, scale)
     return to_device(source), to_device(_ranges(source, source, size))
 
 
 @lru_cache(maxsize=256)
 def _linear_tables(
-    size: int, out: int, corners: bool, scale: float | None, dtype: np.dtype
+    size: int, out: int, corners: bool, scale: float | None, dtype: np.dtype, where: tuple[int, int]
 ) -> tuple[Any, Any, Any, Any]:
-    """(low, high, fraction, each (out,), and ranges (2 size,)) along an axis, on the device."""
+    """(low, high, fraction, each (out,), and ranges (2 size,)) along an axis: as above."""
     low, high, fraction = linear_source(size, out, corners, scale, dtype)
     return tuple(map(to_device, (low, high, fraction, _ranges(low, high, size))))
 
@@ -110,7 +113,7 @@ def interpolate(x: Any, size: Pair, mode: str, align_corners: bool, scale: Scale
     y = xp.empty((*x.shape[:2], *size), x.dtype)
     sizes = (y.size, *x.shape[2:], *size)
     if mode == "nearest":
-        rows, cols = map(_nearest_tables, x.shape[2:], size, scale)
+        rows, cols = map(_nearest_tables, x.shape[2:], size, scale, (place(),) * 2)
         nearest(y.size, flat(x), y.reshape(-1), rows[0], cols[0], *sizes)
     else:
         rows, cols = _both_axes(x.shape[2:], size, align_corners, scale, x.dtype)
@@ -125,7 +128,7 @@ def interpolate_backward(
     dx, out = xp.empty(tuple(x_shape), dy.dtype), dy.shape[2:]
     sizes = (dx.size, *x_shape[2:], *out)
     if mode == "nearest":
-        rows, cols = map(_nearest_tables, x_shape[2:], out, scale)
+        rows, cols = map(_nearest_tables, x_shape[2:], out, scale, (place(),) * 2)
         nearest_gradient(dx.size, flat(dy), dx.reshape(-1), rows[1], cols[1], *sizes)
     else:
         rows, cols = _both_axes(x_shape[2:], out, align_corners, scale, dy.dtype)
@@ -137,4 +140,5 @@ def interpolate_backward(
 def _both_axes(
     size: Sequence[int], out: Pair, corners: bool, scale: Scale, dtype: np.dtype
 ) -> list[tuple[Any, Any, Any, Any]]:
-    return [_linear_tables(size[a], out[a], corners, scale[a], dtype) for a in (0, 1)]
+    here = place()
+    return [_linear_tables(size[a], out[a], corners, scale[a], dtype, here) for a in (0, 1)]

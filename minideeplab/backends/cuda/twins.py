@@ -3,7 +3,7 @@
 A twin has the name and the arguments of its kernel, in the same order; an array is a pointer to its
 elements. ``T`` is the type of floating-point arrays, float or double, and ``I`` that of sizes and
 positions: int wherever it is enough, since a GPU divides 64-bit numbers slowly. Numba always counts
-in 64 bits, so the twins are also the faster of the two.
+in 64 bits, so the twins should also be the faster of the two.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 FOLDER = Path(__file__).parent / "kernels"
 TYPES = {"float32": "float", "float64": "double"}
 INDICES = {"int32": "int", "int64": "long long"}
-OPTIONS = ("--std=c++14",)
+OPTIONS = ("--std=c++17",)
 SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
 
 

@@ -56,6 +56,32 @@ def tensors_move_with_their_gradients():
     assert "Tensor([[" in repr(y) and isinstance(np.asarray(y), np.ndarray)
 
 
+def matrices_are_multiplied_by_cublas():
+    import cublas
+
+    from minideeplab.backends.cuda import product
+
+    cases = [(b, a1, b1, t, u, add) for b in (1, 3) for a1 in (0, 1) for b1 in (0, 1)
+             for t in (0, 1) for u in (0, 1) for add in (0, 1)]  # fmt: skip
+    kinds = {"float64": 70, "float32": 68, "tf32": 77, "float16": 68}
+    for name, compute in kinds.items():
+        dtype = "float64" if name == "float64" else "float32"
+        for count, one_a, one_b, across_a, across_b, add in cases:
+            a = rng.standard_normal((1 if one_a else count, 4, 5)).astype(dtype)
+            b = rng.standard_normal((1 if one_b else count, 5, 3)).astype(dtype)
+            out = rng.standard_normal((count, 4, 3)).astype(dtype)
+            given = [np.ascontiguousarray(m.swapaxes(1, 2)) if across else m
+                     for m, across in ((a, across_a), (b, across_b))]  # fmt: skip
+            there = strict_cupy.ndarray(out.copy() if add else np.full_like(out, np.nan))
+            with product.matmul_precision("float32" if name == "float64" else name):
+                product.multiply(
+                    *map(strict_cupy.ndarray, given), there, transpose_a=bool(across_a),
+                    transpose_b=bool(across_b), add=bool(add),
+                )  # fmt: skip
+            assert cublas.CALLS.pop() == compute
+            same(there, a @ b + (out if add else 0), 2e-3 if name == "float16" else 1e-6)
+
+
 def a_training_step_stays_on_the_device():
     x = rng.standard_normal((2, 3, 17, 17)).astype(np.float32)
     labels = rng.integers(0, 5, (2, 5, 5))

@@ -13,6 +13,7 @@ import types
 from collections import Counter
 from typing import Any
 
+import cublas
 import numpy as np
 
 TRANSFERS: Counter = Counter()
@@ -47,6 +48,7 @@ class ndarray(np.lib.mixins.NDArrayOperatorsMixin):
 
     __cuda_array_interface__ = property(lambda self: {"version": 3})
     T = property(lambda self: wrap(self.inside.T))
+    data = property(lambda self: types.SimpleNamespace(ptr=self.inside.ctypes.data))
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
@@ -97,11 +99,16 @@ class Module(types.ModuleType):
 
     cuda = types.SimpleNamespace(
         Event=lambda: types.SimpleNamespace(record=lambda: None, synchronize=lambda: None),
-        Device=lambda: types.SimpleNamespace(id=0),
+        Device=lambda: types.SimpleNamespace(id=0, cublas_handle=7),
+        get_current_stream=lambda: types.SimpleNamespace(ptr=0),
+        cublas=cublas,
         get_elapsed_time=lambda start, stop: 1.0,
         runtime=types.SimpleNamespace(
             getDeviceProperties=lambda number: {"name": b"stand-in"},
             driverGetVersion=lambda: 12080,
+            CUDA_R_32F=cublas.CUDA_R_32F,
+            CUDA_R_64F=cublas.CUDA_R_64F,
+            CUDA_R_16F=cublas.CUDA_R_16F,
         ),
     )
 

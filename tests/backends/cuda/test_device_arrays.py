@@ -12,6 +12,7 @@ SCRIPT = Path(__file__).with_name("on_strict_cupy.py")
 CHECKS = (
     "arrays_come_back_as_they_went",
     "tensors_move_with_their_gradients",
+    "matrices_are_multiplied_by_cublas",
     "a_training_step_stays_on_the_device",
     "a_picture_is_segmented",
     "a_network_is_trained_from_the_command_line",

@@ -82,12 +82,18 @@ extern "C" __global__ void avg_pool_gradient(const T* dy, T* dx, I size, I heigh
     }
 }
 
+// Cell i of ``cells`` laid over ``size`` pixels; their product may need more than 32 bits.
+__device__ inline I cell_start(I i, I size, I cells) { return (I)((long long)i * size / cells); }
+__device__ inline I cell_end(I i, I size, I cells) {
+    return (I)(((i + 1LL) * size + cells - 1) / cells);
+}
+
 extern "C" __global__ void cell_means(const T* x, T* y, I size,
                                       I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, p = e / cols % rows, plane = e / cols / rows;
-        I top = p * height / rows, bottom = ((p + 1) * height + rows - 1) / rows;
-        I left = q * width / cols, right = ((q + 1) * width + cols - 1) / cols;
+        I top = cell_start(p, height, rows), bottom = cell_end(p, height, rows);
+        I left = cell_start(q, width, cols), right = cell_end(q, width, cols);
         T total = 0;
         for (I h = top; h < bottom; h++)
             for (I w = left; w < right; w++)
@@ -101,10 +107,10 @@ extern "C" __global__ void cell_means_gradient(const T* dy, T* dx, I size,
     for (I e = grid(); e < size; e += gridsize()) {
         I w = e % width, h = e / width % height, plane = e / width / height;
         T total = 0;
-        for (I p = h * rows / height; p < ((h + 1) * rows + height - 1) / height; p++) {
-            I down = ((p + 1) * height + rows - 1) / rows - p * height / rows;
-            for (I q = w * cols / width; q < ((w + 1) * cols + width - 1) / width; q++) {
-                I across = ((q + 1) * width + cols - 1) / cols - q * width / cols;
+        for (I p = cell_start(h, rows, height); p < cell_end(h, rows, height); p++) {
+            I down = cell_end(p, height, rows) - cell_start(p, height, rows);
+            for (I q = cell_start(w, cols, width); q < cell_end(w, cols, width); q++) {
+                I across = cell_end(q, width, cols) - cell_start(q, width, cols);
                 total += dy[(plane * rows + p) * cols + q] / (T)(down * across);
             }
         }

@@ -1,0 +1,184 @@
+"""Products of matrices by cuBLAS, and the precision in which they multiply float32.
+
+    out[i] = a[i] b[i]       a (B, M, K), b (B, K, N), out (B, M, N); a or b may be one for all i
+
+cuBLAS counts down columns, NumPy along rows: what is a (M, K) here is its transpose (K, M) there,
+in the same memory. So it is asked for  out' = b' a'  and nothing is ever moved:
+
+    here, by rows        out (M, N)   =    a (M, K)     b (K, N)
+    there, by columns    out' (N, M)  =    b' (N, K)    a' (K, M)
+
+Tensor cores are much faster than float32 and round what they multiply to 11 significant bits, in
+"tf32" with the range of float32, in "float16" with that of float16. Sums are float32 in all three.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from minideeplab.backends.cuda.device import xp
+
+PRECISIONS = ("float32", "tf32", "float16")
+VARIABLE = "MINIDEEPLAB_CUDA_PRECISION"
+ROUNDING = {"float32": 0.0, "tf32": 2.0**-10, "float16": 2.0**-11}
+"""Largest relative change of a number before it is multiplied; TF32 may also be cut off."""
+
+_precision: ContextVar[str | None] = ContextVar("precision", default=None)
+
+
+class matmul_precision:
+    """Multiply float32 in "float32", "tf32" or "float16": in a ``with`` block, or from now on.
+
+        with matmul_precision("tf32"):
+            scores = net(x)
+
+    It holds for convolutions and linear layers, forward and backward, of the current thread;
+    float64 is never rounded. The environment variable MINIDEEPLAB_CUDA_PRECISION names the default.
+
+    The error of a sum of K products a b, with u = 2^-10 ("tf32") or 2^-11 ("float16"), is at most
+
+        (2 u + u^2 + K 2^-23) (|a_1 b_1| + ... + |a_K b_K|)
+
+    where float16's numbers lie between 6.1e-5 and 65504: beyond, they become infinite, below, they
+    lose digits. For random data the errors cancel: about u sqrt(2/3) / 2 of a result's size on
+    average. ``minideeplab bench gpu`` prints the bound and the measured error for every layer of
+    LargeFOV; with correct rounding to 11 bits the largest error is 6e-4 of the largest result.
+
+    Raises ValueError for another name.
+    """
+
+    def __init__(self, name: str):
+        if name not in PRECISIONS:
+            expected = ", ".join(map(repr, PRECISIONS))
+            raise ValueError(f"matmul_precision: got {name!r}, expected one of {expected}")
+        self._name, self._previous = name, _precision.get()
+        _precision.set(name)
+
+    def __enter__(self) -> None:
+        _precision.set(self._name)
+
+    def __exit__(self, *exception: object) -> None:
+        _precision.set(self._previous)
+
+
+def precision(dtype: Any = np.float32) -> str:
+    """The precision in which matrices of a dtype are multiplied now: its own name for float64."""
+    if dtype != np.float32:
+        return np.dtype(dtype).name
+    name = _precision.get() or os.environ.get(VARIABLE) or "float32"
+    if name not in PRECISIONS:
+        expected = ", ".join(map(repr, PRECISIONS))
+        raise ValueError(f"environment variable {VARIABLE}: got {name!r}, expected {expected}")
+    return name
+
+
+def multiply(
+    a: Any,
+    b: Any,
+    out: Any,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    add: bool = False,
+) -> None:
+    """Fill ``out`` (B, M, N), contiguous, with a b, or add them to it if ``add``.
+
+    a (B or 1, M, K), or (B or 1, K, M) if ``transpose_a``; b (B or 1, K, N), or (B or 1, N, K).
+    """
+    if not out.size:
+        return
+    if not a.size or not b.size:
+        if not add:
+            out[...] = 0  # a sum of nothing
+        return
+    run: Callable = _in_numpy if xp is np else _by_cublas
+    name = precision(out.dtype)
+    if name == "float16":
+        a, b = a.astype(np.float16), b.astype(np.float16)
+    run(a, b, out, transpose_a, transpose_b, add, name)
+
+
+def _by_cublas(
+    a: Any, b: Any, out: Any, transpose_a: bool, transpose_b: bool, add: bool, name: str
+) -> None:
+    """One call of ``cublasGemmStridedBatchedEx`` on CuPy's stream: out' = b' a'."""
+    cublas, kinds = xp.cuda.cublas, xp.cuda.runtime
+    a, b = xp.ascontiguousarray(a), xp.ascontiguousarray(b)
+    count, rows, cols = out.shape
+    inner = a.shape[1] if transpose_a else a.shape[2]
+    inputs = {"float64": kinds.CUDA_R_64F, "float16": kinds.CUDA_R_16F}.get(name, kinds.CUDA_R_32F)
+    output = kinds.CUDA_R_64F if name == "float64" else kinds.CUDA_R_32F
+    compute = {"float64": cublas.CUBLAS_COMPUTE_64F, "tf32": cublas.CUBLAS_COMPUTE_32F_FAST_TF32}
+    one, beta = np.array(1, out.dtype), np.array(int(add), out.dtype)  # cuBLAS reads them now
+
+    def matrix(array: Any) -> tuple[int, int, int, int]:
+        step = array.shape[1] * array.shape[2] if len(array) > 1 else 0  # one serves all
+        return array.data.ptr, inputs, array.shape[2], step
+
+    operation = {False: cublas.CUBLAS_OP_N, True: cublas.CUBLAS_OP_T}
+    cublas.gemmStridedBatchedEx(
+        xp.cuda.Device().cublas_handle,
+        *(operation[transpose_b], operation[transpose_a]),
+        *(cols, rows, inner),
+        one.ctypes.data,
+        *matrix(b),
+        *matrix(a),
+        beta.ctypes.data,
+        *(out.data.ptr, output, cols, rows * cols),
+        count,
+        compute.get(name, cublas.CUBLAS_COMPUTE_32F),
+        cublas.CUBLAS_GEMM_DEFAULT,
+    )
+
+
+def _in_numpy(
+    a: np.ndarray,
+    b: np.ndarray,
+    out: np.ndarray,
+    transpose_a: bool,
+    transpose_b: bool,
+    add: bool,
+    name: str,
+) -> None:
+    """The same where NumPy stands in: numbers are rounded before they are multiplied."""
+    if name == "tf32":
+        a, b = map(round_to_tf32, (a, b))
+    a, b = a.astype(out.dtype, copy=False), b.astype(out.dtype, copy=False)
+    a = a.swapaxes(1, 2) if transpose_a else a
+    b = b.swapaxes(1, 2) if transpose_b else b
+    out[...] = np.matmul(a, b) + (out if add else 0)
+
+
+def round_to_tf32(array: np.ndarray) -> np.ndarray:
+    """Round float32 to the 11 significant bits of TF32, halves away from zero."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    rounded = ((bits + np.uint32(1 << 12)) & np.uint32(0xFFFFE000)).view(np.float32)
+    return np.where(np.isfinite(array), rounded, array)
+
+
+def linear(x: Any, w: Any, b: Any) -> Any:
+    """y = x w^T + b: x (N, I), w (O, I), b (O,) or None -> y (N, O)."""
+    y = xp.empty((len(x), len(w)), x.dtype)
+    multiply(x[None], w[None], y[None], transpose_b=True)
+    if b is not None:
+        y += b
+    return y
+
+
+def linear_backward(
+    dy: Any, x: Any, w: Any, needs: tuple[bool, bool, bool] = (True, True, True)
+) -> tuple[Any, Any, Any]:
+    """Gradients (dx, dw, db) of `linear` for dy (N, O); None where not needed."""
+    dx = dw = None
+    if needs[0]:
+        dx = xp.empty(x.shape, dy.dtype)
+        multiply(dy[None], w[None], dx[None])
+    if needs[1]:
+        dw = xp.empty(w.shape, dy.dtype)
+        multiply(dy[None], x[None], dw[None], transpose_a=True)
+    return dx, dw, dy.sum(axis=0) if needs[2] else None

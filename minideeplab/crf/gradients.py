@@ -8,12 +8,13 @@ through Khat' to the Q before it, and to the features of the kernels.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise as successive
 
 import numpy as np
 
 from minideeplab import backends
+from minideeplab.arrays import to, to_host
 from minideeplab.crf.exact import ExactKernel
 from minideeplab.crf.kernel_gradients import khat_gradient
 from minideeplab.crf.meanfield import Term, apply_compat, apply_kernel, mean_field, softmax
@@ -120,17 +121,35 @@ def crf_gradients(
 
     ``unary`` and Q are (C, N); ``loss_gradient`` maps the last Q to dLoss/dQ.
     """
-    dfeatures = [np.zeros_like(pair.features) for pair in pairwise]
+    device = _device(terms)
+    here = [_moved(term, device) for term in terms]
+    scaled = [to(pair.scaled_features(), device) for pair in pairwise]
+    dfeatures = [np.zeros_like(features) for features in scaled]
 
     def visit(k: int, dmessage: np.ndarray, q: np.ndarray) -> None:
-        scaled, mode = pairwise[k].scaled_features(), pairwise[k].normalization
-        dfeatures[k] += khat_gradient(terms[k], mode, scaled, dmessage, q)
+        mode = pairwise[k].normalization
+        dfeatures[k] += khat_gradient(here[k], mode, scaled[k], dmessage, q)
 
-    history = mean_field_history(unary, terms, iterations)
-    dq = loss_gradient(history[-1])
-    dunary, dmu = mean_field_backward(terms, history, dq, visit if kernels else None)
+    history = mean_field_history(to(unary, device), here, iterations)
+    q = to_host(history[-1])
+    dq = to(loss_gradient(q), device)
+    dunary, dmu = mean_field_backward(here, history, dq, visit if kernels else None)
+    dmu, dfeatures = (list(map(to_host, arrays)) for arrays in (dmu, dfeatures))
     parts = [_term_gradients(*part) for part in zip(pairwise, terms, dmu, dfeatures, strict=True)]
-    return history[-1], Gradients(dunary, parts)
+    return q, Gradients(to_host(dunary), parts)
+
+
+def _device(terms: Sequence[Term]) -> str:
+    """Where the gradients are computed: on the GPU if it is in use and no kernel is exact."""
+    exact = any(isinstance(term.kernel, ExactKernel) for term in terms)
+    return "cuda" if backends.current_name() == "cuda" and not exact else "cpu"
+
+
+def _moved(term: Term, device: str) -> Term:
+    """The term with its arrays on a device; the kernel looks after its own."""
+    names = ("compat", "before", "after", "diagonal")
+    arrays = {name: getattr(term, name) for name in names}
+    return replace(term, **{k: a if a is None else to(a, device) for k, a in arrays.items()})
 
 
 def _term_gradients(

@@ -2,13 +2,15 @@
 
 Each function differentiates a^T K b, summed over labels, with respect to the features f (D, N).
 The lattice is differentiated itself (Kraehenbuehl and Koltun 2013): its barycentric weights are
-linear in the features inside a simplex, while corners and neighbours stay as they are.
+linear in the features inside a simplex, while corners and neighbours stay as they are. A backend
+may export the same functions under the same names ("cuda" does); then its own are called.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from minideeplab import backends
 from minideeplab.crf.exact import ExactKernel
 from minideeplab.crf.lattice import Lattice, blur, elevate, elevation_scale, find_simplex, splat
 from minideeplab.crf.meanfield import Kernel, Term
@@ -58,7 +60,7 @@ def kernel_gradient(kernel: Kernel, features: np.ndarray, a: np.ndarray, b: np.n
     """Gradient (D, N) of a^T K b for either kind of kernel."""
     if isinstance(kernel, ExactKernel):
         return exact_gradient(features, a, b)
-    return lattice_gradient(kernel, features, a, b)
+    return getattr(backends.current(), "lattice_gradient", lattice_gradient)(kernel, features, a, b)
 
 
 def khat_gradient(
@@ -87,4 +89,7 @@ def khat_gradient(
 def _diagonal_gradient(kernel: Kernel, features: np.ndarray, dself: np.ndarray) -> np.ndarray | int:
     if isinstance(kernel, ExactKernel):
         return 0  # k(f, f) = 1 for every f
-    return weights_backward(features, self_weights_backward(kernel, dself))
+    backend = backends.current()
+    to_weights = getattr(backend, "self_weights_backward", self_weights_backward)
+    to_features = getattr(backend, "weights_backward", weights_backward)
+    return to_features(features, to_weights(kernel, dself))

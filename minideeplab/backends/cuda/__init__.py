@@ -1,9 +1,9 @@
 """The GPU backend: CuPy arrays, cuBLAS for matrix products, hand-written kernels for the rest.
 
 Read ``launch.py`` (what a kernel is and how it is started), then one file an idea: ``activation``,
-``columns``, ``implicit_gemm``, ``product``, ``conv``, ``finish``, ``pool``, ``resize``, ``loss``, ``norm``,
-``padding`` and ``crf/``. Each holds its Numba CUDA kernels, with their mapping of threads drawn
-above, and the functions that start them. ``kernels/*.cu`` says the same in CUDA C, line by line.
+``columns``, ``product``, ``implicit_gemm``, ``conv``, ``finish``, ``pool``, ``resize``, ``loss``,
+``norm``, ``padding`` and ``crf/``. Each holds its Numba CUDA kernels, with their mapping of threads
+drawn above, and the functions that start them. ``kernels/*.cu`` says the same in CUDA C.
 ``backend.py`` exports the operations and is what `use_backend("cuda")` loads.
 
 Importing anything here needs no GPU; loading ``backend.py`` asks for one, or for Numba's simulator

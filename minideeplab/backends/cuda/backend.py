@@ -23,7 +23,7 @@ from minideeplab.backends.cuda import (
     resize,
 )
 from minideeplab.backends.cuda.conv import ALGORITHMS as ALGORITHMS
-from minideeplab.backends.cuda.crf import filtering, lattice, meanfield
+from minideeplab.backends.cuda.crf import filtering, gradients, lattice, meanfield, selfterm
 from minideeplab.backends.cuda.device import accepts_host_arrays
 
 probe.require()
@@ -65,4 +65,8 @@ unfold_backward = accepts_host_arrays(columns.unfold_backward)
 
 build_lattice = lattice.build_lattice
 filter_lattice = filtering.filter_lattice
+lattice_gradient = gradients.lattice_gradient
+weights_backward = gradients.weights_backward
+self_weights = selfterm.self_weights
+self_weights_backward = selfterm.self_weights_backward
 mean_field = meanfield.mean_field

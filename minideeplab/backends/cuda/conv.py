@@ -3,6 +3,10 @@
 "im2col": the windows as columns (``columns.py``), then a product of matrices for each image and
 group (``product.py``). "implicit": the same product without the columns (``implicit_gemm.py``). A
 1x1 filter with stride 1 needs neither: the picture is its columns.
+
+"auto" writes columns, because cuBLAS multiplies faster than a kernel of one page, unless those of
+one image take more than COLUMNS_LIMIT bytes; then forward and, for stride 1, the gradient of the
+input are "implicit", and that of the weights goes by a few channels at a time.
 """
 
 from __future__ import annotations
@@ -18,8 +22,8 @@ from minideeplab.backends.cuda.product import multiply
 from minideeplab.ops.window import Padding, Pair, output_shape, transposed_size
 
 ALGORITHMS = ("im2col", "implicit")
-COLUMNS_LIMIT = 1 << 29
-"""Bytes of columns at a time, if more than one image has them."""
+COLUMNS_LIMIT = 1 << 30
+"""Bytes of columns at a time."""
 
 Needs = tuple[bool, bool, bool]
 
@@ -39,15 +43,17 @@ def conv2d(
 ) -> Any:
     """Convolve x (N, C, H, W) with w (F, C/G, kh, kw): y (N, F, P, Q).
 
-    ``algorithm`` is one of ALGORITHMS; "auto" is "im2col". Both round as the definition does, so
-    ``exact`` changes nothing; ``explain`` prints which one runs.
+    ``algorithm`` is one of ALGORITHMS or "auto", see above. Both round as the definition does, so
+    ``exact`` changes nothing; ``explain`` prints which one runs and why. Only "im2col" multiplies
+    in the precision of `matmul_precision`.
     """
-    chosen = "im2col" if algorithm == "auto" else algorithm
+    out = output_shape(x.shape[2:], w.shape[2:], stride, padding, dilation)
+    chosen = _chosen(algorithm, x, w, out)
     if explain:
-        print(f"cuda: {chosen}, filter {w.shape}, dilation {dilation}, input {x.shape}")
+        size, limit = _columns_bytes(x, w, out) / 1e6, COLUMNS_LIMIT / 1e6
+        print(f"cuda: {chosen}: an image's columns take {size:.1f} MB, the limit is {limit:.0f} MB")
     if chosen == "implicit":
         return implicit_gemm.convolve(x, w, b, stride, padding, dilation, groups)
-    out = output_shape(x.shape[2:], w.shape[2:], stride, padding, dilation)
     y = xp.empty((len(x), len(w), *out), x.dtype)
     matrices = _matrices(w, groups)
     for images in _chunks(x, w, out):
@@ -72,9 +78,16 @@ def conv2d_backward(
     algorithm: str = "auto",
     exact: bool = False,
 ) -> tuple[Any, Any, Any]:
-    """Gradients (dx, dw, db) for dy (N, F, P, Q); None where not needed. Always by columns."""
-    options = (stride, padding, dilation, groups)
-    dx = _input_gradient(dy, w, x.shape, *options) if needs[0] else None
+    """Gradients (dx, dw, db) for dy (N, F, P, Q); None where not needed.
+
+    "implicit" is for dx with stride 1; the rest always goes by columns.
+    """
+    options, dx = (stride, padding, dilation, groups), None
+    if needs[0]:
+        chosen = _chosen(algorithm, x, w, dy.shape[2:])
+        implicit = chosen == "implicit" and tuple(stride) == (1, 1)
+        run = _implicit_input_gradient if implicit else _input_gradient
+        dx = run(dy, w, x.shape, *options)
     dw = _weight_gradient(dy, x, w, *options) if needs[1] else None
     return dx, dw, sum_over_pixels(dy).astype(dy.dtype) if needs[2] else None
 
@@ -150,10 +163,22 @@ def _multiply(matrices: Any, columns: Any, out: Any, transpose_a: bool = False) 
         multiply(matrices, image_columns, image_out, transpose_a=transpose_a)
 
 
+def _columns_bytes(x: Any, w: Any, out: Pair) -> int:
+    """What the columns of one image take."""
+    return x.shape[1] * w.shape[2] * w.shape[3] * out[0] * out[1] * x.dtype.itemsize
+
+
+def _chosen(algorithm: str, x: Any, w: Any, out: Pair) -> str:
+    """The algorithm that "auto" stands for."""
+    if algorithm != "auto":
+        return algorithm
+    pointwise = w.shape[2:] == (1, 1)
+    return "implicit" if _columns_bytes(x, w, out) > COLUMNS_LIMIT and not pointwise else "im2col"
+
+
 def _chunks(x: Any, w: Any, out: Pair) -> Iterator[slice]:
     """Slices of the images whose columns fit in COLUMNS_LIMIT together, at least one each."""
-    one = x.shape[1] * w.shape[2] * w.shape[3] * out[0] * out[1] * x.dtype.itemsize
-    count = max(1, COLUMNS_LIMIT // max(one, 1))
+    count = max(1, COLUMNS_LIMIT // max(_columns_bytes(x, w, out), 1))
     for start in range(0, len(x), count):
         yield slice(start, start + count)
 
@@ -181,10 +206,52 @@ def _input_gradient(
     return dx
 
 
+def _implicit_input_gradient(
+    dy: Any,
+    w: Any,
+    x_shape: Sequence[int],
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+) -> Any:
+    """dx for stride 1: dy convolved with the filters turned by 180 degrees, from F to C channels.
+
+    A tap that read i d - top pixels ahead is read from as far behind, hence the padding.
+    """
+    f, c, kh, kw = w.shape
+    turned = w.reshape(groups, f // groups, c, kh, kw).swapaxes(1, 2)[..., ::-1, ::-1]
+    turned = turned.reshape(groups * c, f // groups, kh, kw)
+    sides = []
+    for axis, k in enumerate((kh, kw)):
+        reach = dilation[axis] * (k - 1)
+        before = reach - padding[axis][0]
+        sides.append((before, x_shape[2 + axis] - dy.shape[2 + axis] + reach - before))
+    return implicit_gemm.convolve(dy, turned, None, stride, tuple(sides), dilation, groups)
+
+
 def _weight_gradient(
     dy: Any, x: Any, w: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Any:
-    """dw of w's shape: dy times the transposed columns, summed over the images."""
+    """dw of w's shape: dy times the transposed columns, summed over the images.
+
+    With one group, whose columns can be cut between channels, in parts of COLUMNS_LIMIT bytes.
+    """
+    out, options = dy.shape[2:], (stride, padding, dilation, groups)
+    parts = -(-_columns_bytes(x, w, out) // COLUMNS_LIMIT) if groups == 1 else 1
+    step = max(1, w.shape[1] // max(parts, 1))
+    if step >= w.shape[1]:
+        return _weight_gradient_at_once(dy, x, w, *options)
+    dw = xp.empty(w.shape, dy.dtype)
+    for start in range(0, w.shape[1], step):
+        some = slice(start, start + step)
+        dw[:, some] = _weight_gradient_at_once(dy, x[:, some], w[:, some], *options)
+    return dw
+
+
+def _weight_gradient_at_once(
+    dy: Any, x: Any, w: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
+) -> Any:
     total = xp.zeros(_matrices(w, groups).shape, dy.dtype)
     out = dy.shape[2:]
     for images in _chunks(x, w, out):

@@ -15,7 +15,8 @@ shared memory, tap by tap, as the product asks for it:
       |     |      |         +------+
 
 Every number copied is used SIDE times. Neighbouring threads copy neighbouring numbers: k of a
-filter, pixels of the picture. A hole of the atrous filter costs nothing: it is not read.
+filter, pixels of the picture. A thread copies for one pixel only, so that it finds out once where
+that is. A hole of the atrous filter costs nothing: it is not read.
 """
 
 from __future__ import annotations
@@ -30,23 +31,27 @@ from minideeplab.backends.cuda.device import SIMULATED, flat, xp
 from minideeplab.backends.cuda.launch import Kernel, kernel
 from minideeplab.ops.window import Padding, Pair, output_shape
 
-WORK = 2 if SIMULATED else 4
+WORK = 2 if SIMULATED else 8
 ACROSS = 2 if SIMULATED else 16
-"""Threads of a block along each side, and results of a thread along each side of its tile."""
+"""Results of a thread along each side of its tile, and threads of a block along each side.
+
+8 x 8 results need 16 numbers from shared memory: as many multiplications for each as the hardware
+does in the time of a read. SIDE must divide ACROSS^2, so that a thread keeps to one pixel's column.
+"""
 SIDE = WORK * ACROSS
-STEP = 3 if SIMULATED else 16
+STEP = 3 if SIMULATED else 8
 
 
 @cache
 def implicit_gemm(dtype: str) -> Kernel:
     """The kernel for one dtype: shared memory has its type when it is compiled."""
-    kind = getattr(numba, dtype)
+    kind, threads, shifted = getattr(numba, dtype), ACROSS * ACROSS, SIDE + 4
 
     @kernel("implicit_gemm.cu")
     def implicit_gemm(x, w, bias, y, pixels, filters, per_filter, groups, channels, height, width,
                       kh, kw, rows, cols, sh, sw, dh, dw, top, left):  # fmt: skip
         """y[n, f, p, q] = bias[f] + sum of w[f, c, i, j] x[n, c, p sh + i dh - top, ...]."""
-        w_tile = cuda.shared.array((STEP, SIDE), kind)
+        w_tile = cuda.shared.array((STEP, shifted), kind)  # rows start in different memory banks
         x_tile = cuda.shared.array((STEP, SIDE), kind)
         totals = cuda.local.array((WORK, WORK), kind)
         tx, ty = cuda.threadIdx.x, cuda.threadIdx.y
@@ -58,26 +63,24 @@ def implicit_gemm(dtype: str) -> Kernel:
             for b in range(WORK):
                 totals[a, b] = zero
 
+        column, pixel = thread % SIDE, first_pixel + thread % SIDE
+        plane = (pixel // (rows * cols) * groups + group) * channels
+        from_h, from_w = pixel // cols % rows * sh - top, pixel % cols * sw - left
+
         for first in range(0, per_filter, STEP):
-            for e in range(thread, STEP * SIDE, ACROSS * ACROSS):
+            for e in range(thread, STEP * SIDE, threads):
                 k, f = first + e % STEP, first_filter + e // STEP
                 value = zero
                 if k < per_filter and f < filters:
                     value = w[(group * filters + f) * per_filter + k]
                 w_tile[e % STEP, e // STEP] = value
-
-                k, pixel = first + e // SIDE, first_pixel + e % SIDE
+            for step in range(thread // SIDE, STEP, threads // SIDE):
+                k = first + step
+                c, h, v = k // (kh * kw), from_h + k // kw % kh * dh, from_w + k % kw * dw
                 value = zero
-                if k < per_filter and pixel < pixels:
-                    q, p = pixel % cols, pixel // cols % rows
-                    n = pixel // cols // rows
-                    c = k // (kh * kw)
-                    h = p * sh + k // kw % kh * dh - top
-                    v = q * sw + k % kw * dw - left
-                    if h >= 0 and h < height and v >= 0 and v < width:
-                        plane = n * channels * groups + group * channels + c
-                        value = x[(plane * height + h) * width + v]
-                x_tile[e // SIDE, e % SIDE] = value
+                if k < per_filter and pixel < pixels and 0 <= h < height and 0 <= v < width:
+                    value = x[((plane + c) * height + h) * width + v]
+                x_tile[step, column] = value
             cuda.syncthreads()
             for k in range(STEP):
                 for a in range(WORK):

@@ -85,10 +85,12 @@ def multiply(
     transpose_a: bool = False,
     transpose_b: bool = False,
     add: bool = False,
+    name: str | None = None,
 ) -> None:
     """Fill ``out`` (B, M, N), contiguous, with a b, or add them to it if ``add``.
 
     a (B or 1, M, K), or (B or 1, K, M) if ``transpose_a``; b (B or 1, K, N), or (B or 1, N, K).
+    ``name`` is the precision; if None, that of `matmul_precision`.
     """
     if not out.size:
         return
@@ -97,7 +99,7 @@ def multiply(
             out[...] = 0  # a sum of nothing
         return
     run: Callable = _in_numpy if xp is np else _by_cublas
-    name = precision(out.dtype)
+    name = name or precision(out.dtype)
     if name == "float16":
         a, b = a.astype(np.float16), b.astype(np.float16)
     run(a, b, out, transpose_a, transpose_b, add, name)

@@ -112,9 +112,23 @@ def everything_of_a_crf(unary, image, line):
     crf.start()
     crf.step()
     found["second step"] = crf.step()
+    return found | without_self_term(unary, image, q)
+
+
+def without_self_term(unary, image, dq):
+    """The same without self terms, with compatibilities of all three shapes."""
     matrix = DenseCRF(unary, self_term=False)
-    matrix.add_bilateral(image, 20, 60, np.ones((len(unary),) * 2) - np.eye(len(unary)))
-    return found | {"q of a matrix, no self term": matrix.inference(2)}
+    labels = len(unary)
+    matrix.add_bilateral(image, 20, 60, np.arange(labels)[:, None] + np.arange(labels) ** 2 / 9)
+    matrix.add_gaussian(2, 0.5, "diag", "none")
+    matrix.add_gaussian((3, 2), 0.2 * np.arange(labels), "full", "before")
+    q = matrix.inference(2)
+    gradients = matrix.gradients(dq, 2)[1]
+    found = {"q of a matrix": q, "its grad unary": gradients.unary}
+    for k, term in enumerate(gradients.terms):
+        found |= {f"its grad compat {k}": np.asarray(term.compat), f"kernel {k}": term.kernel}
+        found |= {f"its grad widths {k}": term.widths, f"weight {k}": np.asarray(term.weight)}
+    return {name: value for name, value in found.items() if value.size}
 
 
 def recording(run, signatures):

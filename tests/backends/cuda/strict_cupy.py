@@ -133,7 +133,7 @@ def install(folder: Any) -> None:
 
     from minideeplab.backends.cuda import implicit_gemm, launch, probe, twins
 
-    implicit_gemm.WORK = implicit_gemm.SIDE = 4  # a thread a block: no barriers to wait at
+    implicit_gemm.WORK = implicit_gemm.SIDE = 1  # a thread a block: no barriers to wait at
     implicit_gemm.ACROSS, implicit_gemm.STEP = 1, 64
     launch.THREADS, launch.BLOCKS = 4, 2
     probe.require = lambda: None

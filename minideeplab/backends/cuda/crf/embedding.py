@@ -97,3 +97,26 @@ def embed(
                 step = r if rank[i * n + p] <= d - r else r - d - 1
                 key += places[i] * (vertex[i * n + p] + step)
             keys[r * n + p] = key
+
+
+@kernel("lattice.cu")
+def weights_gradient(
+    features32, scale32, dweights, scale, elevated32, vertex, rank, dfeatures, d, n
+):  # fmt: skip
+    """dfeatures (D, N) from dweights (D+1, N), in the simplex that `embed` finds.
+
+    ``scale`` (D,) is the elevation's over D+1. A coordinate of rank r gives to the weight of corner
+    D - r what it takes from the next; then `elevate` is run backwards, summing as it goes.
+    """
+    for p in range(cuda.grid(1), n, cuda.gridsize(1)):
+        elevate(features32, scale32, elevated32, d, n, p)
+        find_simplex(elevated32, vertex, rank, d, n, p)
+        before = dweights.dtype.type(0)
+        for j in range(d + 1):
+            corner = d - rank[j * n + p]
+            behind = corner + 1 if corner < d else 0
+            delevated = dweights[corner * n + p] - dweights[behind * n + p]
+            if j > 0:
+                step = before - dweights.dtype.type(j) * delevated
+                dfeatures[(j - 1) * n + p] = scale[j - 1] * step
+            before += delevated

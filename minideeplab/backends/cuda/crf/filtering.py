@@ -72,18 +72,25 @@ def blur_axes(vertices: Any, spare: Any, neighbours: Any, reverse: bool) -> tupl
     return vertices, spare
 
 
+def on_vertices(lattice: Lattice, rows: Any, reverse: bool) -> tuple[Any, Any]:
+    """Splat rows (N, C) and blur: (vertices (M+1, C), the lattice's weights in their dtype)."""
+    tables, (n, labels) = on_device(lattice), rows.shape
+    weights = tables.weights.astype(rows.dtype, copy=False)
+    vertices = xp.zeros((lattice.n_vertices + 1, labels), rows.dtype)
+    arrays = map(flat, (rows, tables.corners, weights, vertices))
+    splat(rows.size, *arrays, n, len(tables.corners), labels)
+    vertices, _ = blur_axes(vertices, xp.empty_like(vertices), tables.neighbours, reverse)
+    return vertices, weights
+
+
 def filter_lattice(lattice: Lattice, values: np.ndarray, reverse: bool = False) -> np.ndarray:
     """Filter ``values`` (C, N) with the lattice's Gaussian K, or its adjoint if ``reverse``."""
     tables, (labels, n) = on_device(lattice), values.shape
-    dtype = values.dtype
     rows = xp.ascontiguousarray(to_device(values).T)  # (N, C)
-    corners, weights = flat(tables.corners), flat(tables.weights.astype(dtype, copy=False))
-    vertices = xp.zeros((lattice.n_vertices + 1, labels), dtype)
-    sizes = (n, len(tables.corners), labels)
-    splat(rows.size, rows.reshape(-1), corners, weights, vertices.reshape(-1), *sizes)
-    vertices, _ = blur_axes(vertices, xp.empty_like(vertices), tables.neighbours, reverse)
+    vertices, weights = on_vertices(lattice, rows, reverse)
     result = xp.empty_like(rows)
-    arrays = (vertices.reshape(-1), corners, weights, result.reshape(-1))
-    slice_points(result.size, *arrays, dtype.type(lattice.alpha), *sizes)
+    arrays = map(flat, (vertices, tables.corners, weights, result))
+    sizes = (n, len(tables.corners), labels)
+    slice_points(result.size, *arrays, values.dtype.type(lattice.alpha), *sizes)
     result = xp.ascontiguousarray(result.T)
     return result if is_on_device(values) else to_host(result)

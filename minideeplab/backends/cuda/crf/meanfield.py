@@ -10,6 +10,9 @@ and the compatibility mu of its term. Then one pass over the pixels is a whole u
                                 vertex'[corner_r, c] += send_r Q_c        (atomically)         splat
 
 and the blurs of all lattices are one pass for each axis. Nothing comes back to the host in between.
+
+A matrix mu mixes labels, at the vertices, where they are fewer: one product of matrices for each
+term. Without self terms, what a pixel would tell itself is taken off its unary before the sweep.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ from minideeplab.backends.cuda.crf.filtering import blur_axes
 from minideeplab.backends.cuda.crf.lattice import on_device
 from minideeplab.backends.cuda.device import flat, to_device, xp
 from minideeplab.backends.cuda.launch import kernel
+from minideeplab.backends.cuda.product import multiply
 from minideeplab.crf import meanfield as definition
 from minideeplab.crf.lattice import Lattice
 from minideeplab.crf.meanfield import Term
@@ -73,7 +77,8 @@ def send_points(q, corners, send, target, points, labels, writes):
 class Joined:
     """All terms in one lattice of M vertices, on the device.
 
-    corners, receive, send (R, N); compat (R, C); neighbours (A, 2, M), A the most axes of a term.
+    corners, receive, send (R, N); compat (R, C), ones for a term whose mu is a matrix; neighbours
+    (A, 2, M), A the most axes of a term; spans: where each term's vertices are.
     """
 
     corners: Any
@@ -81,15 +86,16 @@ class Joined:
     send: Any
     compat: Any
     neighbours: Any
+    spans: list[slice]
 
 
 def join(terms: Sequence[Term], labels: int, dtype: np.dtype) -> Joined:
-    """Put the lattices of the terms behind one another; compat of shape () or (C,) only."""
+    """Put the lattices of the terms behind one another."""
     tables = [on_device(term.kernel) for term in terms]
     total = sum(term.kernel.n_vertices for term in terms)
     axes = max(len(table.neighbours) for table in tables)
     neighbours = xp.full((axes, 2, total), total, np.int32)  # a term with fewer axes has no others
-    corners, receive, send, compat, start = [], [], [], [], 0
+    corners, receive, send, compat, spans, start = [], [], [], [], [], 0
     for term, table in zip(terms, tables, strict=True):
         count, sides = term.kernel.n_vertices, len(table.corners)
         part = table.neighbours
@@ -99,11 +105,12 @@ def join(terms: Sequence[Term], labels: int, dtype: np.dtype) -> Joined:
         corners.append(table.corners + np.int32(start))
         receive.append(_times(weights, term.after) * dtype.type(term.kernel.alpha))
         send.append(_times(weights, term.before))
-        mu = np.broadcast_to(np.asarray(to_host(term.compat), dtype), (sides, labels))
-        compat.append(to_device(np.ascontiguousarray(mu)))
+        mu = xp.ones((), dtype) if term.compat.ndim == 2 else _on_device(term.compat, dtype)
+        compat.append(xp.ascontiguousarray(xp.broadcast_to(mu, (sides, labels))))
+        spans.append(slice(start, start + count))
         start += count
     joined = (xp.concatenate(parts) for parts in (corners, receive, send, compat))
-    return Joined(*joined, neighbours)
+    return Joined(*joined, neighbours, spans)
 
 
 def _times(weights: Any, factor: Any) -> Any:
@@ -116,12 +123,10 @@ def mean_field(
 ) -> np.ndarray:
     """Run ``iterations`` updates from ``q`` (default softmax(-unary)); return Q (C, N).
 
-    Runs through without waiting for the device. Terms of another kind (a matrix mu, no self term,
-    the exact kernel) are iterated by the definition, their lattices filtered on the device.
+    Runs through without waiting for the device. If the kernel of a term is exact, all are iterated
+    by the definition.
     """
-    plain = all(
-        isinstance(t.kernel, Lattice) and t.diagonal is None and t.compat.ndim < 2 for t in terms
-    )
+    plain = all(isinstance(term.kernel, Lattice) for term in terms)
     if iterations == 0 or not terms or not plain:
         given = None if q is None else to_host(q)
         result = definition.mean_field(to_host(unary), terms, iterations, given)
@@ -140,20 +145,35 @@ def _iterate(unary: Any, terms: Sequence[Term], iterations: int, q: Any) -> Any:
         flat, (joined.corners, joined.receive, joined.send, joined.compat)
     )
     sides = len(joined.corners)
-    unary = flat(unary)
+    matrices = [_on_device(term.compat, dtype) for term in terms]
+    own = [None if term.diagonal is None else _on_device(term.diagonal, dtype) for term in terms]
 
-    def update(reads: int, writes: int) -> None:
-        inputs = (unary, corners, receive, compat, source.reshape(-1))
+    def update(energies: Any, reads: int, writes: int) -> None:
+        inputs = (flat(energies), corners, receive, compat, source.reshape(-1))
         outputs = (result.reshape(-1), send, target.reshape(-1))
         sweep(n, *inputs, *outputs, n, labels, reads, writes)
 
     if q is None:
-        update(0, sides)
+        update(unary, 0, sides)
     else:
-        q = flat(q.astype(dtype, copy=False))
-        send_points(n, q, corners, send, target.reshape(-1), n, labels, sides)
+        result[...] = q.astype(dtype, copy=False)
+        send_points(n, result.reshape(-1), corners, send, target.reshape(-1), n, labels, sides)
     for k in range(iterations):
         source, target = blur_axes(target, source, joined.neighbours, reverse=False)
+        for mu, span in zip(matrices, joined.spans, strict=True):
+            if mu.ndim == 2 and source[span].size:
+                multiply(source[None, span], mu[None], target[None, span], transpose_b=True,
+                         name=dtype.name)  # fmt: skip
+                source[span] = target[span]
         target.fill(0)
-        update(sides, sides if k < iterations - 1 else 0)
+        energies = unary
+        for mu, diagonal in zip(matrices, own, strict=True):
+            if diagonal is not None:
+                energies = energies - definition.apply_compat(mu, diagonal * result)
+        update(energies, sides, sides if k < iterations - 1 else 0)
     return result
+
+
+def _on_device(array: Any, dtype: np.dtype) -> Any:
+    """An array from either side, on the device."""
+    return to_device(array).astype(dtype, copy=False)

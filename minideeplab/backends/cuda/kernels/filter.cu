@@ -1,4 +1,5 @@
-// Splat, blur and slice: the twins of crf/filtering.py, where the mapping of threads is drawn.
+// Splat, blur and slice, and the gradient of the weights: the twins of crf/filtering.py and
+// crf/gradients.py, where the mapping of threads is drawn.
 
 extern "C" __global__ void splat(const T* values, const int* corners, const T* weights,
                                  T* vertices, I points, I sides, I labels) {
@@ -35,5 +36,18 @@ extern "C" __global__ void slice_points(const T* vertices, const int* corners, c
             total += weights[k] * vertices[corners[k] * labels + c];
         }
         values[e] = alpha * total;
+    }
+}
+
+extern "C" __global__ void corner_products(const T* a, const T* b,
+                                           const T* forward, const T* backward,
+                                           const int* corners, T* dweights, T alpha,
+                                           I points, I sides, I labels) {
+    for (I e = grid(); e < sides * points; e += gridsize()) {
+        I place = e % points * labels, row = corners[e] * labels;
+        T total = 0;
+        for (I c = 0; c < labels; c++)
+            total += a[place + c] * forward[row + c] + b[place + c] * backward[row + c];
+        dweights[e] = alpha * total;
     }
 }

@@ -1,17 +1,18 @@
 // Atrous convolution without columns: the twin of implicit_gemm.py, where the tiles are drawn.
 
 #ifndef WORK
-#define WORK 4
+#define WORK 8
 #define ACROSS 16
-#define STEP 16
+#define STEP 8
 #endif
 #define SIDE (WORK * ACROSS)
+#define THREADS (ACROSS * ACROSS)
 
 extern "C" __global__ void implicit_gemm(const T* x, const T* w, const T* bias, T* y,
                                          I pixels, I filters, I per_filter, I groups, I channels,
                                          I height, I width, I kh, I kw, I rows, I cols,
                                          I sh, I sw, I dh, I dw, I top, I left) {
-    __shared__ T w_tile[STEP][SIDE];
+    __shared__ T w_tile[STEP][SIDE + 4];
     __shared__ T x_tile[STEP][SIDE];
     T totals[WORK][WORK];
     I tx = threadIdx.x, ty = threadIdx.y;
@@ -22,29 +23,25 @@ extern "C" __global__ void implicit_gemm(const T* x, const T* w, const T* bias, 
         for (I b = 0; b < WORK; b++)
             totals[a][b] = 0;
 
+    I column = thread % SIDE, pixel = first_pixel + column;
+    I plane = (pixel / (rows * cols) * groups + group) * channels;
+    I from_h = pixel / cols % rows * sh - top, from_w = pixel % cols * sw - left;
+
     for (I first = 0; first < per_filter; first += STEP) {
-        for (I e = thread; e < STEP * SIDE; e += ACROSS * ACROSS) {
+        for (I e = thread; e < STEP * SIDE; e += THREADS) {
             I k = first + e % STEP, f = first_filter + e / STEP;
             T value = 0;
             if (k < per_filter && f < filters)
                 value = w[(group * filters + f) * per_filter + k];
             w_tile[e % STEP][e / STEP] = value;
-
-            k = first + e / SIDE;
-            I pixel = first_pixel + e % SIDE;
-            value = 0;
-            if (k < per_filter && pixel < pixels) {
-                I q = pixel % cols, p = pixel / cols % rows;
-                I n = pixel / cols / rows;
-                I c = k / (kh * kw);
-                I h = p * sh + k / kw % kh * dh - top;
-                I v = q * sw + k % kw * dw - left;
-                if (h >= 0 && h < height && v >= 0 && v < width) {
-                    I plane = n * channels * groups + group * channels + c;
-                    value = x[(plane * height + h) * width + v];
-                }
-            }
-            x_tile[e / SIDE][e % SIDE] = value;
+        }
+        for (I step = thread / SIDE; step < STEP; step += THREADS / SIDE) {
+            I k = first + step;
+            I c = k / (kh * kw), h = from_h + k / kw % kh * dh, v = from_w + k % kw * dw;
+            T value = 0;
+            if (k < per_filter && pixel < pixels && h >= 0 && h < height && v >= 0 && v < width)
+                value = x[((plane + c) * height + h) * width + v];
+            x_tile[step][column] = value;
         }
         __syncthreads();
         for (I k = 0; k < STEP; k++)

@@ -79,6 +79,27 @@ extern "C" __global__ void embed(const float* features32, const float* scale32,
     }
 }
 
+extern "C" __global__ void weights_gradient(const float* features32, const float* scale32,
+                                            const T* dweights, const T* scale,
+                                            float* elevated32, int* vertex, int* rank,
+                                            T* dfeatures, I d, I n) {
+    for (I p = grid(); p < n; p += gridsize()) {
+        elevate(features32, scale32, elevated32, d, n, p);
+        find_simplex(elevated32, vertex, rank, d, n, p);
+        T before = 0;
+        for (I j = 0; j <= d; j++) {
+            I corner = d - rank[j * n + p];
+            I behind = corner < d ? corner + 1 : 0;
+            T delevated = dweights[corner * n + p] - dweights[behind * n + p];
+            if (j > 0) {
+                T step = before - (T)j * delevated;
+                dfeatures[(j - 1) * n + p] = scale[j - 1] * step;
+            }
+            before += delevated;
+        }
+    }
+}
+
 #define EMPTY (-0x7FFFFFFFFFFFFFFFLL - 1)
 
 __device__ inline I home(long long key, I last) {

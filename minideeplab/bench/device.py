@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.backends.cuda.device import xp
+from minideeplab.backends.cuda.product import PRECISIONS, matmul_precision, multiply
 
 WARM_UP = 3
 MEGABYTE = 1 << 20
@@ -21,15 +22,22 @@ MEGABYTE = 1 << 20
 
 @dataclass(frozen=True)
 class Limits:
-    """What the device reaches with a copy and with cuBLAS: GB/s and float32 GFLOP/s."""
+    """What the device reaches with a copy, GB/s, and with cuBLAS in each precision, GFLOP/s."""
 
     gigabytes: float
-    gigaflops: float
+    gigaflops: dict[str, float]
 
-    def fraction(self, bytes_moved: float, operations: float, milliseconds: float) -> float:
+    def fraction(
+        self, bytes_moved: float, operations: float, milliseconds: float, precision: str = "float32"
+    ) -> float:
         """The share of the limit that binds: the time that it would take at best / the time."""
-        at_best = max(bytes_moved / self.gigabytes, operations / self.gigaflops) / 1e6
+        at_best = max(bytes_moved / self.gigabytes, operations / self.gigaflops[precision]) / 1e6
         return at_best / milliseconds
+
+    def facts(self) -> dict[str, float]:
+        """The limits by name."""
+        gemm = {f"cuBLAS {name} GFLOP/s": value for name, value in self.gigaflops.items()}
+        return {"copy GB/s": self.gigabytes} | gemm
 
 
 def milliseconds(run: Callable[[], Any], rounds: int) -> float:
@@ -70,17 +78,21 @@ def torch_milliseconds(run: Callable[[], Any], rounds: int) -> float:
 
 
 def limits(size: int = 4096, megabytes: int = 256, rounds: int = 10) -> Limits:
-    """Measure a copy on the device (read and written) and a float32 matrix product."""
+    """Measure a copy on the device (read and written) and a matrix product in each precision."""
     source = xp.zeros(megabytes * MEGABYTE, np.uint8)
     target = xp.empty_like(source)
 
     def copy() -> None:
         target[...] = source
 
-    a = xp.ones((size, size), np.float32)
     seconds = milliseconds(copy, rounds) / 1e3
-    gemm = milliseconds(lambda: xp.matmul(a, a), rounds) / 1e3
-    return Limits(2 * source.nbytes / seconds / 1e9, 2 * size**3 / gemm / 1e9)
+    a, out = xp.ones((1, size, size), np.float32), xp.empty((1, size, size), np.float32)
+    gigaflops = {}
+    for name in PRECISIONS:
+        with matmul_precision(name):
+            gemm = milliseconds(lambda: multiply(a, a, out), rounds) / 1e3
+        gigaflops[name] = 2 * size**3 / gemm / 1e9
+    return Limits(2 * source.nbytes / seconds / 1e9, gigaflops)
 
 
 def description() -> dict[str, Any]:

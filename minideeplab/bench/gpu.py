@@ -2,7 +2,8 @@
 
 First every row of the table of cases runs on the device, as Numba kernels and as CUDA C, and is
 compared with the float64 definition and, where it is installed, with torch. Then everything is
-timed with events, side by side with torch (cuDNN) with TF32 off and on.
+timed with events, side by side with torch (cuDNN) with TF32 off and on: operations, every kernel by
+itself, networks and the dense CRF.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.backends import load, use_backend
+from minideeplab.bench.layers import LARGEFOV
 from minideeplab.bench.report import Results, markdown
 from minideeplab.testing.cases import NETWORK, cases
 from minideeplab.testing.frameworks import Minideeplab, installed, operation
@@ -90,18 +92,26 @@ def check_crf(language: str) -> dict[str, Any]:
 
 
 def time_work(work: Any, limits: Any, rounds: int) -> dict[str, Any]:
-    """A row of the table of operations: milliseconds in each language and of torch, and limits."""
+    """A row of the table of operations: milliseconds in each language and of torch, and limits.
+
+    "torch / ours" is torch in the same precision (TF32 for float16) over the better language.
+    """
+    from minideeplab.backends.cuda import matmul_precision
     from minideeplab.backends.cuda.launch import written_in
     from minideeplab.bench import device
 
     row = {"operation": work.name, "MB": work.bytes / 1e6, "GFLOP": work.operations / 1e9}
     run, times = work.on_device(), {}
     for language in languages():
-        with written_in(language):
+        with written_in(language), matmul_precision(work.precision):
             times[language] = device.milliseconds(run, rounds)
             row[f"{language} ms"] = times[language]
-    row["share of the limit"] = limits.fraction(work.bytes, work.operations, min(times.values()))
-    return row | with_torch(work.on_torch, rounds)
+    best = min(times.values())
+    share = limits.fraction(work.bytes, work.operations, best, work.precision)
+    theirs = with_torch(work.on_torch, rounds)
+    rival = theirs.get("torch ms" if work.precision == "float32" else "torch TF32 ms")
+    row |= {"share of the limit": share, **theirs}
+    return row | ({"torch / ours": rival / best} if rival else {})
 
 
 def with_torch(prepare: Callable[[Any], Callable[[], Any]], rounds: int) -> dict[str, float]:
@@ -123,7 +133,7 @@ def measure(plan: Plan, progress: Callable[[list], Iterable] = lambda steps: ste
     """Run the plan. Raises ImportError where no GPU can be used."""
     load("cuda")  # says why it cannot
     from minideeplab.backends.cuda.device import SIMULATED
-    from minideeplab.bench import device
+    from minideeplab.bench import device, gpu_precision
 
     if SIMULATED and not plan.check_only:
         raise ValueError("the simulator has no speed to measure; add --check-only")
@@ -133,11 +143,16 @@ def measure(plan: Plan, progress: Callable[[list], Iterable] = lambda steps: ste
         for op in plan.ops or NETWORK
     ]
     steps += [] if plan.ops else [("checks", partial(check_crf, name)) for name in languages()]
+    steps += (
+        []
+        if plan.ops
+        else [("precision", partial(gpu_precision.measure, layer)) for layer in LARGEFOV]
+    )
     rows: dict[str, list] = {"checks": []}
     facts = device.description()
     if not plan.check_only:
         found = device.limits()
-        facts |= {"copy GB/s": found.gigabytes, "sgemm GFLOP/s": found.gigaflops}
+        facts |= found.facts()
         steps += timings(plan, found)
     for table, run in progress(steps):
         rows.setdefault(table, []).append(run())
@@ -146,12 +161,16 @@ def measure(plan: Plan, progress: Callable[[list], Iterable] = lambda steps: ste
 
 def timings(plan: Plan, limits: Any) -> list[tuple[str, Callable[[], dict]]]:
     """All measurements of the plan: (table, function that gives its row)."""
-    from minideeplab.bench import gpu_networks
+    from minideeplab.bench import gpu_kernels, gpu_networks
     from minideeplab.bench.gpu_work import works
 
     steps: list[tuple[str, Callable[[], dict]]] = [
         ("operations", partial(time_work, work, limits, plan.rounds))
         for work in works(plan.picture, 1)
+    ]
+    steps += [
+        ("kernels", partial(gpu_kernels.measure, one, limits, plan.rounds))
+        for one in gpu_kernels.launches(plan.picture).values()
     ]
     for batch in plan.batches:
         forward = partial(gpu_networks.measure, plan.picture, batch, False, plan.rounds)
@@ -175,6 +194,6 @@ def _text(facts: dict[str, Any], rows: dict[str, list]) -> str:
         head,
         markdown(counted),
         "\n".join(f"- {line}" for line in wrong) or "Everything agrees.",
-        *(markdown(table) for name, table in rows.items() if name != "checks"),
+        *(f"{name}:\n\n{markdown(table)}" for name, table in rows.items() if name != "checks"),
     ]
     return "\n\n".join(parts) + "\n"

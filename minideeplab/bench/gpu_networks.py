@@ -11,6 +11,7 @@ from minideeplab import functional as F
 from minideeplab import models
 from minideeplab.arrays import to
 from minideeplab.backends import use_backend
+from minideeplab.backends.cuda import matmul_precision
 from minideeplab.backends.cuda.launch import written_in
 from minideeplab.bench import crf as crf_bench
 from minideeplab.bench import device
@@ -45,9 +46,13 @@ def measure(picture: int, batch: int, training: bool, rounds: int, name: str = N
     for language in languages():
         with use_backend("cuda"), written_in(language):
             row[f"{language} ms"] = device.milliseconds(run, rounds)
+    for precision in ("tf32", "float16"):
+        with use_backend("cuda"), matmul_precision(precision):
+            row[f"{precision} ms"] = device.milliseconds(run, rounds)
     if "torch ms" in row:
         best = min(row[f"{language} ms"] for language in languages())
         row["torch / ours"] = row["torch ms"] / best
+        row["TF32: torch / ours"] = row["torch TF32 ms"] / row["tf32 ms"]
     return row
 
 

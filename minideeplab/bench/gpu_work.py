@@ -14,6 +14,7 @@ import numpy as np
 
 from minideeplab.backends import load
 from minideeplab.backends.cuda.device import to_device
+from minideeplab.backends.cuda.product import PRECISIONS
 from minideeplab.bench.layers import LARGEFOV, Layer
 
 CLASSES = 21
@@ -29,6 +30,7 @@ class Work:
     torch: Callable[..., Any]
     bytes: float
     operations: float
+    precision: str = "float32"
 
     def on_device(self) -> Callable[[], Any]:
         """Our call, with the arrays on the device already."""
@@ -44,8 +46,9 @@ class Work:
 def works(picture: int, batch: int) -> Iterator[Work]:
     """Yield the convolutions of LargeFOV, and what surrounds them, for pictures of 8k + 1."""
     for layer in LARGEFOV:
-        for algorithm in ("im2col", "implicit"):
-            yield _convolution(layer, picture, batch, algorithm)
+        yield _convolution(layer, picture, batch, "implicit", "float32")
+        for precision in PRECISIONS:
+            yield _convolution(layer, picture, batch, "im2col", precision)
     yield from _pointwise(picture, batch)
 
 
@@ -53,19 +56,20 @@ def _random(*shape: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal(shape, np.float32)
 
 
-def _convolution(layer: Layer, picture: int, batch: int, algorithm: str) -> Work:
+def _convolution(layer: Layer, picture: int, batch: int, algorithm: str, precision: str) -> Work:
     side, pad = layer.side(picture), layer.dilation * (layer.kernel // 2)
     x = _random(batch, layer.channels, side, side)
     w = _random(layer.filters, layer.channels, layer.kernel, layer.kernel)
     options = ((1, 1), ((pad, pad), (pad, pad)), (layer.dilation,) * 2, 1)
     moved = 4 * (x.size + w.size + batch * layer.filters * side * side)
     return Work(
-        f"{layer.name}, {algorithm}",
+        f"{layer.name}, {algorithm}, {precision}",
         (x, w),
         lambda x, w: load("cuda").conv2d(x, w, None, *options, algorithm=algorithm),
         lambda t, x, w: t.nn.functional.conv2d(x, w, None, 1, pad, layer.dilation),
         moved,
         2 * layer.multiplications(picture, batch),
+        precision,
     )
 
 

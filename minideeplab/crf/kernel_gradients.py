@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab import backends
+from minideeplab.arrays import like
 from minideeplab.crf.exact import ExactKernel
 from minideeplab.crf.lattice import Lattice, blur, elevate, elevation_scale, find_simplex, splat
 from minideeplab.crf.meanfield import Kernel, Term
@@ -77,7 +78,7 @@ def khat_gradient(
     heard = run_kernel(term.kernel, right)
     said = run_kernel(term.kernel, left, reverse=True)
     if term.diagonal is not None:
-        own = raw_diagonal(term.kernel, features)
+        own = like(right, raw_diagonal(term.kernel, features))
         heard, said = heard - own * right, said - own * left
     dafter, dbefore = (a * heard).sum(axis=0), (q * said).sum(axis=0)
     dnorm = normalizers_backward(dbefore, dafter, term.before, term.after)  # norm = K 1

@@ -98,8 +98,11 @@ def written_in(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def through(runner: Runner) -> Iterator[None]:
-    """Let ``runner(kernel, blocks, threads, args)`` execute all kernels inside the block."""
+def through(runner: Runner | None) -> Iterator[None]:
+    """Let ``runner(kernel, blocks, threads, args)`` execute all kernels inside the block.
+
+    None stands for what would run them without it.
+    """
     token = _runner.set(runner)
     try:
         yield

@@ -131,10 +131,29 @@ def without_self_term(unary, image, dq):
     return {name: value for name, value in found.items() if value.size}
 
 
+def check_launch(kernel, blocks, threads, args):
+    """What CUDA demands of a launch, and a kernel of its arguments; a GPU takes no empty grid."""
+    sizes = [tuple(size) + (1,) * (3 - len(size)) for size in (blocks, threads)]
+    assert all(type(n) is int and n > 0 for size in sizes for n in size), (kernel, sizes)
+    assert sizes[0][0] < 2**31 and max(sizes[0][1:]) < 2**16, (kernel, sizes)
+    for arg in args:
+        if isinstance(arg, np.ndarray):
+            assert arg.ndim == 1 and arg.flags.c_contiguous and arg.flags.aligned, kernel
+        else:
+            assert type(arg) is int or isinstance(arg, np.floating), (kernel, type(arg))
+    floats = {arg.dtype for arg in args if getattr(arg, "dtype", np.dtype(int)).kind == "f"}
+    assert len(floats) <= 1 or kernel.__name__ in TWO_TYPES, (kernel, floats)
+
+
+TWO_TYPES = ("channel_sums", "channel_squares", "channel_products", "embed", "weights_gradient")
+"""Kernels that add up in float64 what is float32, or find the simplex in float32."""
+
+
 def recording(run, signatures):
     """A runner that notes the types of all arguments."""
 
     def record(kernel, blocks, threads, args):
+        check_launch(kernel, blocks, threads, args)
         types = tuple(_type(arg) for arg in args)
         signatures.add((kernel.function.__module__, kernel.__name__, types))
         run(kernel, blocks, threads, args)

@@ -130,14 +130,15 @@ def a_network_is_trained_from_the_command_line():
 
 
 def the_benchmark_fills_its_tables():
-    from minideeplab.bench import device, gpu, gpu_networks
+    from minideeplab.bench import device, gpu, gpu_kernels, gpu_networks
 
     plan = gpu.Plan(ops=("linear",), picture=9, train_picture=9, batches=(1,), rounds=1)
     device.limits.__defaults__, device.WARM_UP = (8, 1, 1), 0
     gpu_networks.measure.__defaults__ = ("small",)  # instead of LargeFOV
     results = gpu.measure(plan)
     counts = {name: len(rows) for name, rows in results.numbers.items()}
-    assert counts["operations"] == 27 and counts["networks"] == 2 and counts["crf"] == 1, counts
+    assert counts["operations"] == 49 and counts["networks"] == 2 and counts["crf"] == 1, counts
+    assert {row["kernel"] for row in results.numbers["kernels"]} == set(gpu_kernels.OPERATIONS)
     assert not any(row["wrong"] for row in results.numbers["checks"])
     assert all("c ms" in row and "numba ms" in row for row in results.numbers["operations"])
     assert "share of the limit" in results.text and "Everything agrees." in results.text

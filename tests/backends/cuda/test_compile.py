@@ -5,6 +5,7 @@ Needs what `pip install -e '.[ptx]'` brings; without it these tests are skipped.
 
 import importlib
 import re
+import subprocess
 import types
 
 import numba
@@ -13,7 +14,7 @@ import pytest
 from minideeplab.backends.cuda import implicit_gemm, launch, twins
 
 COMPUTE_CAPABILITY = (8, 0)
-WIDE_ARITHMETIC = re.compile(r"\b(?:add|sub|mul|fma|div)\.\S*f64.*")
+WIDE = re.compile(r"\b\w[\w.]*\.f64.*")
 
 
 @pytest.fixture
@@ -37,6 +38,35 @@ def signature(names):
     )
 
 
+@pytest.mark.parametrize("dtype, index", [("float32", "int32"), ("float64", "int64")])
+@pytest.mark.parametrize("file", twins.files())
+def test_nothing_spills(file, dtype, index, tmp_path):
+    """An H100's assembler, which needs no GPU, puts all of a thread's numbers into registers."""
+    ptxas = assembler()
+    (tmp_path / "k.ptx").write_bytes(ptx_of(file, dtype, index, b"compute_90").rstrip(b"\0"))
+    command = [ptxas, "-v", "-arch=sm_90", tmp_path / "k.ptx", "-o", tmp_path / "k.cubin"]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert said.returncode == 0, said.stderr
+    used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", said.stderr)
+    assert used and set(used) == {("0", "0")}, said.stderr
+    registers = [int(count) for count in re.findall(r"Used (\d+) registers", said.stderr)]
+    assert max(registers) * 256 <= 65536  # a block's, of all that there are
+
+
+def assembler():
+    """NVIDIA's ptxas, from the package that Numba's CUDA target brings."""
+    from importlib.metadata import PackageNotFoundError, files
+
+    try:
+        found = files("nvidia-cuda-nvcc-cu12") or []
+    except PackageNotFoundError:
+        found = []
+    for file in found:
+        if file.name in ("ptxas", "ptxas.exe"):
+            return file.locate()
+    pytest.skip("no ptxas")
+
+
 def test_numba_kernels_compile_to_ptx(compile_ptx, judged):
     """As they were started in float32, which is where a GPU suffers from a stray float64."""
     for module, name, kinds in judged("checker")["signatures"]:
@@ -46,13 +76,21 @@ def test_numba_kernels_compile_to_ptx(compile_ptx, judged):
         text, _ = compile_ptx(kernel.function, signature(kinds), cc=COMPUTE_CAPABILITY)
         assert ".visible .entry" in text and name in text
         if "float64[::1]" not in kinds:
-            wide = WIDE_ARITHMETIC.findall(text)
+            wide = WIDE.findall(text)
             assert not wide, f"{name} computes in float64: {wide[0]}"
 
 
 @pytest.mark.parametrize("dtype, index", [("float32", "int32"), ("float64", "int64")])
 @pytest.mark.parametrize("file", twins.files())
 def test_cuda_c_compiles(file, dtype, index):
+    ptx = ptx_of(file, dtype, index).decode()
+    assert ".visible .entry" in ptx
+    if dtype == "float32" and "double" not in twins.text(file):
+        assert not WIDE.findall(ptx), "computes in float64"
+
+
+def ptx_of(file, dtype, index, architecture=b"compute_80"):
+    """The PTX of a file, compiled without a word of complaint."""
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
     try:
         _, program = nvrtc.nvrtcCreateProgram(
@@ -60,11 +98,15 @@ def test_cuda_c_compiles(file, dtype, index):
         )
     except Exception as error:  # the bindings are there, the library is not
         pytest.skip(f"no NVRTC: {error}")
-    options = [b"--gpu-architecture=compute_80", *map(str.encode, twins.OPTIONS)]
+    options = [b"--gpu-architecture=" + architecture, *map(str.encode, twins.OPTIONS)]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     _, size = nvrtc.nvrtcGetProgramLogSize(program)
     log = b" " * (size + 1)  # NVRTC writes into it; of one byte, Python has a single object for all
     nvrtc.nvrtcGetProgramLog(program, log)
     assert status == nvrtc.nvrtcResult.NVRTC_SUCCESS, log.decode()
     assert log.strip(b" \0\n") == b"", log.decode()
+    _, size = nvrtc.nvrtcGetPTXSize(program)
+    ptx = b" " * size
+    nvrtc.nvrtcGetPTX(program, ptx)
     nvrtc.nvrtcDestroyProgram(program)
+    return ptx

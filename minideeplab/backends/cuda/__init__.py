@@ -15,7 +15,10 @@ Importing anything here needs no GPU; loading ``backend.py`` asks for one, or fo
 try:
     import numba.cuda  # noqa: F401 - part of Numba, or of the package numba-cuda
 except ImportError as error:
-    raise ImportError(f"Numba has no CUDA target here ({error}): pip install numba-cuda") from error
+    raise ImportError(
+        f"Numba has no CUDA target here ({error}): pip install 'minideeplab[cuda12]' or "
+        "'minideeplab[cuda13]'"
+    ) from error
 
 from minideeplab.backends.cuda.product import matmul_precision
 

@@ -1,7 +1,12 @@
 """What follows a convolution in one pass over its result: scale, shift and rectifier.
 
-An element of y (N, F, P, Q) a thread. The matrix product has just written y to memory; it is read
-and written once more, not once for the bias, once for the norm and once for the ReLU.
+An element of y (N, F, P, Q) a thread. Neighbours share a channel, and so its scale and shift:
+
+    thread     0   1   2   3 | 4   5   6   7 | 8 ...         P Q = 4 pixels
+    channel    0   0   0   0 | 1   1   1   1 | 2 ...         one scale and one shift for each
+
+The matrix product has just written y to memory; it is read and written once more, not once for the
+bias, once for the norm and once for the ReLU.
 """
 
 from __future__ import annotations

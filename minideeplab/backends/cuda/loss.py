@@ -1,8 +1,15 @@
 """Softmax cross-entropy, log-softmax and loss in one kernel. Definition: ``ops/loss.py``.
 
 A pixel a thread, which walks down the classes of its column of scores (N, C, L), twice forward,
-three times backward; neighbouring threads walk side by side, so that every step reads neighbouring
-addresses. Nothing of the size of the scores is written in between.
+four times backward; neighbouring threads walk side by side, so that every step reads neighbouring
+addresses:
+
+    thread     0   1   2   3  ...                 walk 1    the largest score
+    class 0    x   x   x   x  ...                 walk 2    the sum of exponentials
+    class 1    x   x   x   x  ...                 walk 3    backward: what the labels add, in dx
+    ...                                           walk 4    backward: what the softmax takes away
+
+Nothing of the size of the scores is written in between.
 
 A label that is no class gives NaN here: reading it back to complain would wait for the device.
 """

@@ -8,7 +8,8 @@ gathered: a pixel a thread, which adds up the shares of the windows that cover i
                                             p = 2         [4 5 6]     pixel 4 asks p = 1, 2
 
 while the maximum's is scattered: a window a thread, which adds to its winner, and since a pixel
-may win several windows, the addition is atomic.
+may win several windows, the addition is atomic, in any order: where windows overlap, the last
+digits of a gradient may differ from one run to the next.
 """
 
 from __future__ import annotations

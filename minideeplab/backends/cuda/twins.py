@@ -65,11 +65,17 @@ def start(
 ) -> None:
     """Compile ``file`` with NVRTC, once, and start the kernel ``name`` on the current stream."""
     kind = index(args)
-    function = _module(xp, file, floating(file, name, args), kind).get_function(name)
+    function = _function(xp, file, name, floating(file, name, args), kind)
     integer = np.dtype(kind).type
     function(
         blocks, threads, tuple(integer(a) if isinstance(a, int | np.integer) else a for a in args)
     )
+
+
+@cache
+def _function(xp: Any, file: str, name: str, dtype: str, index: str) -> Any:
+    """CuPy's kernel, which loads itself once on each device."""
+    return _module(xp, file, dtype, index).get_function(name)
 
 
 @cache

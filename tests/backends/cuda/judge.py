@@ -21,7 +21,7 @@ import emulator
 import numpy as np
 
 import minideeplab as mdl
-from minideeplab.backends.cuda import launch
+from minideeplab.backends.cuda import launch, twins
 from minideeplab.crf import DenseCRF
 from minideeplab.functional import fused
 from minideeplab.testing import simt
@@ -132,21 +132,24 @@ def without_self_term(unary, image, dq):
 
 
 def check_launch(kernel, blocks, threads, args):
-    """What CUDA demands of a launch, and a kernel of its arguments; a GPU takes no empty grid."""
+    """What CUDA demands of a launch, and the twin's declaration of its arguments.
+
+    A GPU takes no empty grid, and would read numbers of another type than the declared one.
+    """
     sizes = [tuple(size) + (1,) * (3 - len(size)) for size in (blocks, threads)]
     assert all(type(n) is int and n > 0 for size in sizes for n in size), (kernel, sizes)
     assert sizes[0][0] < 2**31 and max(sizes[0][1:]) < 2**16, (kernel, sizes)
-    for arg in args:
+    real = twins.floating(kernel.twin, kernel.__name__, args)
+    declared = {"T": real, "I": "int", "float": "float32", "double": "float64", "int": "int32"}
+    declared["long long"] = "int64"
+    for parameter, arg in zip(twins.parameters(kernel.twin, kernel.__name__), args, strict=True):
+        what, _ = parameter.removeprefix("const ").rsplit(" ", 1)
         if isinstance(arg, np.ndarray):
-            assert arg.ndim == 1 and arg.flags.c_contiguous and arg.flags.aligned, kernel
+            assert arg.ndim == 1 and arg.flags.c_contiguous and arg.flags.aligned, parameter
+            assert what.endswith("*") and declared[what[:-1]] == arg.dtype, (parameter, arg.dtype)
         else:
-            assert type(arg) is int or isinstance(arg, np.floating), (kernel, type(arg))
-    floats = {arg.dtype for arg in args if getattr(arg, "dtype", np.dtype(int)).kind == "f"}
-    assert len(floats) <= 1 or kernel.__name__ in TWO_TYPES, (kernel, floats)
-
-
-TWO_TYPES = ("channel_sums", "channel_squares", "channel_products", "embed", "weights_gradient")
-"""Kernels that add up in float64 what is float32, or find the simplex in float32."""
+            kind = "int" if type(arg) is int else str(arg.dtype)
+            assert declared[what] == kind, (parameter, kind)
 
 
 def recording(run, signatures):

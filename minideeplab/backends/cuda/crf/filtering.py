@@ -7,8 +7,9 @@ of one of them are neighbours in memory. A label of a point (or vertex) a thread
     point         0    0    0  |  1    1    1
     label         0    1    2  |  0    1    2         the labels of a corner: one cache line
 
-Points share corners, so splatting adds atomically. Blurring writes to a second array, since the
-neighbours must be read as they were.
+Points share corners, so splatting adds atomically, in any order: the last digits of a result differ
+from one run to the next. Blurring writes to a second array, since the neighbours must be read as
+they were.
 """
 
 from __future__ import annotations

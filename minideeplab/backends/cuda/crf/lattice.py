@@ -93,8 +93,10 @@ def _embed(features: np.ndarray, places: np.ndarray) -> tuple[Any, Any, Any]:
     """Weights and keys (D+1, N) of the points' corners, and the largest lattice coordinate."""
     (d, n), dtype = features.shape, features.dtype
     scale = definition.elevation_scale(d)
-    inputs = (features.astype(np.float32), scale.astype(np.float32), features, scale.astype(dtype))
-    inputs = [flat(to_device(array)) for array in (*inputs, places[: d + 1])]
+    there = to_device(features)
+    tables = scale.astype(np.float32), scale.astype(dtype), places[: d + 1]
+    scale32, scale, places = map(to_device, tables)
+    inputs = map(flat, (there.astype(np.float32, copy=False), scale32, there, scale, places))
     kinds = (np.float32, dtype, np.int32, np.int32, dtype, np.int64)
     elevated32, elevated, vertex, rank, weights, keys = (
         xp.empty((d + 1, n), kind) for kind in kinds

@@ -130,7 +130,7 @@ def check_function(
     report = check_op(
         op, _load(function), _load(backward) if backward else None,
         dtypes or ("float64", "float32"), against or ("reference",), arrays, raises=False,
-        skip=("quirk", *skip),
+        skip=("quirk", *skip), name=function,
     )  # fmt: skip
     for path, text in ((json_path, report.to_json()), (markdown_path, report.to_markdown())):
         if path:

@@ -86,7 +86,9 @@ def scale(
     x, dy = largest(arguments["input"]), largest(cotangent)
     if case.op in ("softmax", "log_softmax", "cross_entropy", "dense_crf"):
         if case.op == "dense_crf":
-            return max(size, dy if what.startswith("grad") else min(x, 1.0))
+            if what.startswith("grad"):  # a product of Jacobians, each at a Q that was rounded
+                return (1 + case.options.get("iterations", 5)) * max(size, dy)
+            return max(size, min(x, 1.0))
         if what.startswith("grad"):  # scores that are off by eps |x| give other probabilities
             return max(size, dy * max(1.0, min(x, _SATURATED)))
         return max(size, min(x, _SATURATED) if case.op == "softmax" else x)
@@ -99,7 +101,11 @@ def scale(
 
 
 _SATURATED = 4096.0
-"""Scores so far apart give probabilities of zero and one, however they are rounded."""
+"""Scores so far apart give probabilities of zero and one, however they are rounded.
+
+Below, exp(x - log(sum(exp(x)))) is a right softmax, too, whose exponent is rounded by eps |x|:
+hence |x| as the size of the terms. It is each row's own: scores around 1 allow no more than before.
+"""
 
 _BILINEAR = ("conv2d", "conv_transpose2d", "linear")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from minideeplab.testing.diagnose import diagnose
 from minideeplab.testing.properties import Property, check_property, properties
 from minideeplab.testing.report import Finding, Report, RowResult
 from minideeplab.testing.runner import DTYPES, framework_reference, judge, quiet, reference
-from minideeplab.testing.subject import Subject
+from minideeplab.testing.subject import Subject, name_of
 
 
 def check_op(
@@ -27,6 +29,7 @@ def check_op(
     raises: bool = True,
     skip: Sequence[str] = ("quirk",),
     rtol: float = 0.0,
+    name: str = "",
 ) -> Report:
     """Judge ``fn`` on every row of operation ``op``'s table and by its properties.
 
@@ -44,6 +47,7 @@ def check_op(
             where torch's result follows from its way of computing and other right ones may differ.
         rtol: accept errors up to this share of the largest result, beyond the derived tolerance:
             for approximations, such as a lattice for "gaussian_filter".
+        name: what the report calls the function; its module and name by default.
 
     Returns:
         The report: ``passed``, ``failures``, ``diagnosis``, ``to_json()``, ``to_markdown()``.
@@ -54,8 +58,8 @@ def check_op(
         ImportError: the array library, or a framework to compare with, is not installed.
     """
     names = _validate(dtypes, against)
-    subject = Subject(op, fn, backward, frameworks.library(arrays))
-    with quiet():
+    subject = Subject(op, fn, backward, frameworks.library(arrays), name or name_of(fn))
+    with quiet(), subject.library.judging():
         report = _judged(subject, names, against, skip, rtol)
     if raises and not report.passed:
         raise AssertionError(str(report))
@@ -71,17 +75,16 @@ def _judged(
 ) -> Report:
     """Judge every row and every property, and diagnose what failed."""
     op = subject.op
-    rows = [
-        _row(subject, case, names, against, rtol) for case in cases(op) if not case.tags & set(skip)
-    ]
-    rows += [
-        _property(subject, prop, names, rtol)
-        for prop in properties(op)
-        if subject.differentiates or not prop.needs_gradient
-    ]
-    report = Report(op, subject.name, rows)
+    table = [case for case in cases(op) if not case.tags & set(skip)]
+    equations = [p for p in properties(op) if subject.differentiates or not p.needs_gradient]
+    with ThreadPoolExecutor(subject.library.workers) as pool:
+        run = pool.map if subject.library.workers > 1 else map
+        rows = list(run(lambda case: _row(subject, case, names, against, rtol), table))
+        rows += run(lambda prop: _property(subject, prop, names, rtol), equations)
+    forward_only = not subject.differentiates
+    report = Report(op, subject.name, rows, forward_only=forward_only)
     if report.failures:
-        report = Report(op, subject.name, rows, diagnose(subject, report.failures))
+        return replace(report, diagnosis=diagnose(subject, report.failures))
     return report
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,21 @@ class Jax(Library):
     name: str = "jax"
     differentiates: bool = True
     writes: bool = False
+    workers: int = 2
+
+    @contextlib.contextmanager
+    def judging(self) -> Iterator[None]:
+        """Compile without most optimisations, as every row is another shape and runs once.
+
+        Compiling is nearly all of the time that a check takes; it also runs in threads.
+        """
+        config = importlib.import_module("jax").config
+        before = config.read("jax_disable_most_optimizations")
+        config.update("jax_disable_most_optimizations", True)
+        try:
+            yield
+        finally:
+            config.update("jax_disable_most_optimizations", before)
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
         """Return a context with float64 switched on."""

@@ -60,11 +60,15 @@ def match_gradients(case: Case, gradients: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Library:
-    """NumPy itself: arrays pass as they are; gradients come only from a written backward."""
+    """NumPy itself: arrays pass as they are; gradients come only from a written backward.
+
+    ``writes``: functions can change their arguments. ``workers``: rows that are judged at once.
+    """
 
     name: str = "numpy"
     differentiates: bool = False
     writes: bool = True
+    workers: int = 1
 
     def send(self, array: np.ndarray | None, differentiable: bool = False) -> Any:
         """Return ``array`` as this library's own kind."""
@@ -81,6 +85,10 @@ class Library:
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
         """Return the context in which the function runs."""
+        return contextlib.nullcontext()
+
+    def judging(self) -> contextlib.AbstractContextManager[Any]:
+        """Return the context in which all rows are judged."""
         return contextlib.nullcontext()
 
     def run(

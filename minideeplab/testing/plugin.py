@@ -67,6 +67,7 @@ class Operation(pytest.Collector):
 
         self.op, self.arrays = op, arrays
         library(arrays)
+        self.named = functions.partition(",")[0]
         self.functions = [load_function(name) for name in functions.split(",")[:2]]
         self.results: dict[str, Any] = {}
 
@@ -84,7 +85,9 @@ class Operation(pytest.Collector):
         if not self.results:
             from minideeplab.testing import check_op
 
-            report = check_op(self.op, *self.functions, arrays=self.arrays, raises=False)
+            report = check_op(
+                self.op, *self.functions, arrays=self.arrays, raises=False, name=self.named
+            )
             for result in report.rows:
                 name = result.row.split("/")[1]
                 name = "properties" if name.startswith("property-") else name

@@ -169,7 +169,9 @@ def judge_results(path: str | Path) -> Report:
         for case in cases(ops[0])
         if not case.tags & {"random", "quirk"}
     ]
-    return Report(ops[0], str(path), rows)
+    written = {name.rpartition("/")[2] for name in results} - {"grad_out"}
+    forward_only = not any(name.startswith("grad_") for name in written)
+    return Report(ops[0], str(path), rows, forward_only=forward_only)
 
 
 def _judge_row(case: Case, dtypes: Sequence[str], results: dict[str, np.ndarray]) -> RowResult:

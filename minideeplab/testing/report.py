@@ -11,7 +11,7 @@ SHOWN = 10
 """How many failing rows the text shows in full."""
 
 
-LEAST = 0.25
+LEAST = 0.5
 """The share of the rows that must be judged: less is not said to have passed."""
 
 
@@ -52,6 +52,7 @@ class Report:
     function: str
     rows: list[RowResult] = field(default_factory=list)
     diagnosis: str = ""
+    forward_only: bool = False
 
     @property
     def failures(self) -> list[RowResult]:
@@ -78,15 +79,36 @@ class Report:
 
     def _headline(self) -> str:
         right = sum(row.status == "pass" for row in self.rows)
-        left = f" ({len(self.skipped)} not implemented)" if self.skipped else ""
+        limits = [f"{len(self.skipped)} not implemented"] if self.skipped else []
+        limits += ["forward only"] if self.forward_only else []
+        left = f" ({', '.join(limits)})" if limits else ""
         return f"{self.verdict} {right}/{len(self.rows)}{left}  {self.op}  {self.function}"
+
+    def _limits(self) -> list[str]:
+        """Return what was not judged, in lines: the reasons, each with its rows."""
+        reasons: dict[str, list[str]] = {}
+        for row in self.skipped:
+            reasons.setdefault(row.reason, []).append(row.row)
+        lines = []
+        for reason, rows in list(reasons.items())[:SHOWN]:
+            more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+            lines.append(f"  not implemented: {rows[0]}{more}: {reason}")
+        if len(reasons) > SHOWN:
+            lines.append(f"  not implemented: {len(reasons) - SHOWN} more reasons")
+        if self.verdict == "INCOMPLETE":
+            judged = len(self.rows) - len(self.skipped)
+            lines.append(
+                f"  no verdict: {judged} of {len(self.rows)} rows could be judged, "
+                f"{LEAST:.0%} are needed"
+            )
+        return lines
 
     def __str__(self) -> str:
         lines = [self._headline()]
         lines += [f"  {row}" for row in self.failures[:SHOWN]]
         if len(self.failures) > SHOWN:
             lines.append(f"  ... and {len(self.failures) - SHOWN} more failing rows")
-        lines += [f"  not implemented: {row.row}: {row.reason}" for row in self.skipped[:SHOWN]]
+        lines += self._limits()
         if self.diagnosis:
             lines.append(f"  diagnosis: {self.diagnosis}")
         return "\n".join(lines)

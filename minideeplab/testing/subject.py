@@ -24,13 +24,7 @@ class Subject:
     fn: Callable[..., Any]
     backward: Callable[..., Any] | None = None
     library: Library = field(default_factory=Library)
-
-    @property
-    def name(self) -> str:
-        """Return "module.function" where the function has such a name."""
-        name = getattr(self.fn, "__qualname__", None) or repr(self.fn)
-        module = getattr(self.fn, "__module__", None)
-        return f"{module}.{name}" if module else name
+    name: str = ""
 
     @property
     def differentiates(self) -> bool:
@@ -98,6 +92,19 @@ class Subject:
         if self.lacks(case):
             raise NotImplementedError(self.lacks(case))
         return case
+
+
+def name_of(fn: Callable[..., Any]) -> str:
+    """Return "module.function" where the function has such a name.
+
+    Of a built-in function and of one defined inside another, the last part of its name is told.
+    """
+    if isinstance(fn, functools.partial):
+        return f"partial of {name_of(fn.func)}"
+    name = getattr(fn, "__qualname__", None) or type(fn).__qualname__
+    name = getattr(fn, "__name__", name) if inspect.isbuiltin(fn) else name
+    module = getattr(fn, "__module__", None)
+    return ".".join(part for part in (module, name.rpartition("<locals>.")[2]) if part)
 
 
 @functools.cache

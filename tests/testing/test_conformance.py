@@ -30,6 +30,8 @@ def test_definition_passes(op):
 def test_forward_and_backward_of_a_student():
     report = check_op("relu", relu, backward=relu_backward)
     assert re.match(r"PASS (\d+)/\1  relu", str(report))
+    forward = check_op("relu", relu, name="mine.py:relu")
+    assert re.match(r"PASS (\d+)/\1 \(forward only\)  relu  mine.py:relu", str(forward))
 
 
 def test_wrong_backward_raises_with_the_report():
@@ -76,6 +78,15 @@ def test_nothing_done_is_not_passed():
 
     report = check_op("relu", later, raises=False)
     assert report.verdict == "INCOMPLETE" and not report.passed and not report.failures
+    assert re.search(r"no verdict: 0 of \d+ rows", str(report)) and "later" in str(report)
+
+
+def test_a_diverged_weight_must_show():
+    def cleaned(x, w, b=None):
+        return right("linear")(x, np.nan_to_num(w), b)
+
+    report = check_op("linear", cleaned, raises=False)
+    assert [row.row for row in report.failures] == ["linear/nan-parameters"]
 
 
 def test_dtypes_and_skipped_rows():

@@ -94,7 +94,7 @@ def test_warnings_are_no_verdict():
         assert check_op("softmax", right("softmax")).passed
 
 
-@pytest.mark.parametrize(("share", "verdict"), [(0.5, "PASS"), (0.05, "INCOMPLETE")])
+@pytest.mark.parametrize(("share", "verdict"), [(0.5, "PASS"), (0.45, "INCOMPLETE")])
 def test_how_much_must_be_judged(share, verdict):
     from minideeplab.testing.report import Report, RowResult
 

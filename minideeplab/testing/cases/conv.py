@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, spread, weighted
+from minideeplab.testing.cases.recipe import Case, nan_in_parameters, spread, weighted
 
 Shape = tuple[int, ...]
 
@@ -114,6 +114,7 @@ CONV2D = [
     ),
     _conv("beyond-a-tile-channels", (2, 33, 5, 9), (17, 33, 3, 3), 17, padding=1, stride=(1, 2)),
     _conv("large-values", X, W, 4, fill=spread(1e3, 1e3)),
+    nan_in_parameters("conv2d", X, W, 4, (1, 2, 0, 1)),
     _conv("strided-input", X, W, 4, layouts=("strided", "strided"), tags=("strided",)),
     _conv(
         "reversed-input", X, W, 4, layouts=("reversed", "reversed"), padding=1, tags=("strided",)

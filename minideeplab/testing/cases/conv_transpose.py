@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, weighted
+from minideeplab.testing.cases.recipe import Case, nan_in_parameters, weighted
 
 Shape = tuple[int, ...]
 
@@ -34,6 +34,7 @@ CONV_TRANSPOSE2D = [
         output_padding=(2, 1),
         dilation=(2, 3),
     ),
+    nan_in_parameters("conv_transpose2d", XT, (3, 4, 1, 1), 4, (2, 1, 0, 0)),
     _transpose("ints", XT, (3, 2, 3, 3), 2, stride=2, padding=1, output_padding=1),
     _transpose("groups", (2, 4, 3, 5), (4, 3, 2, 3), 6, stride=(2, 1), groups=2),
     _transpose("depthwise", (2, 3, 4, 5), (3, 1, 3, 2), 3, stride=(1, 2), groups=3),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, constant, weighted
+from minideeplab.testing.cases.recipe import Case, constant, nan_in_parameters, weighted
 
 Shape = tuple[int, ...]
 
@@ -39,6 +39,7 @@ LINEAR = [
         note="a fast kernel works in tiles of 8, 16, 32 or 64: this ends inside one",
     ),
     _linear("zeros", (3, 5), (4, 5), 4, fill=constant(0.0)),
+    nan_in_parameters("linear", (3, 5), (4, 5), 4, (1, 2)),
     _linear(
         "transposed-input",
         (3, 5),

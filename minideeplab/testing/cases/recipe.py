@@ -242,3 +242,21 @@ def weighted(
     if b is not None:
         arrays["bias"] = Array((b,))
     return Case(op, name, arrays, options, tuple(arrays), tags=frozenset(tags), note=note)
+
+
+def nan_in_parameters(
+    op: str, x: tuple[int, ...], w: tuple[int, ...], b: int, place: tuple[int, ...]
+) -> Case:
+    """Return a row with NaN at ``place`` of the weight, infinity and NaN in the bias.
+
+    A network that has diverged must show it: these must not be cleaned away. The input's gradient
+    is not judged: which pixels the NaN reaches depends on how the sum is organised.
+    """
+    arrays = {
+        "input": Array(x),
+        "weight": Array(w, placed({place: float("nan")})),
+        "bias": Array((b,), placed({(0,): float("inf"), (-1,): float("nan")})),
+    }
+    note = "NaN in the weight and the bias, and infinity, reach every result that they are part of"
+    tags = frozenset({"nan"})
+    return Case(op, "nan-parameters", arrays, {}, ("weight", "bias"), tags=tags, note=note)

@@ -63,6 +63,14 @@ def _empty_refused(op: str) -> Function:
     return forward
 
 
+def _parameters_cleaned(op: str) -> Function:
+    def forward(x: np.ndarray, *arrays: Any, **options: Any) -> Any:
+        cleaned = [a if a is None else np.nan_to_num(a) for a in arrays]
+        return right(op)(x, *cleaned, **options)
+
+    return forward
+
+
 def _buffer_reused(op: str) -> Function:
     buffers: dict[Any, np.ndarray] = {}
 
@@ -126,6 +134,11 @@ FORWARD: dict[str, tuple[Callable[[str], Function], str, str]] = {
         _empty_refused,
         "an empty batch is refused",
         "conv2d conv_transpose2d max_pool2d avg_pool2d interpolate softmax cross_entropy linear",
+    ),
+    "parameters-cleaned": (
+        _parameters_cleaned,
+        "NaN and infinity in the weight or the bias are replaced by numbers",
+        "conv2d conv_transpose2d linear",
     ),
     "last-column-lost": (
         lambda op: _on_output(op, _last_column_lost),

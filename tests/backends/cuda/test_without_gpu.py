@@ -141,6 +141,7 @@ mdl.use_backend("cuda")
 
 
 def test_bench_gpu_without_a_gpu_says_so_in_one_line(monkeypatch, capsys, driver):
+    import minideeplab.bench.gpu  # noqa: F401 - loads libraries of its own
     from minideeplab import backends
     from minideeplab.cli import run
 

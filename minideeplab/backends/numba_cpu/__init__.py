@@ -22,7 +22,7 @@ from minideeplab.backends.numba_cpu.conv_transpose import (
 from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
 from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_finished
 from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
-from minideeplab.backends.numba_cpu.heap import keep_freed_memory
+from minideeplab.backends.numba_cpu.heap import INFERENCE, keep_freed_memory
 from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
 from minideeplab.backends.numba_cpu.max_pool import (
     max_pool2d_values,
@@ -98,4 +98,4 @@ __all__ = [
     "unfold_backward",
 ]
 
-keep_freed_memory()
+keep_freed_memory(INFERENCE)

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import ctypes
 import platform
+from functools import cache
 
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # names of mallopt(3)
-BLOCK_BYTES = 1 << 25  # larger blocks still come from the system and go back to it
 HELD_BYTES = 1 << 29  # unused memory that the heap's end may hold
+INFERENCE = 1 << 25  # larger blocks come from the system and go back: inference should need little
+TRAINING = 1 << 28  # and training should be fast
 
 
-def keep_freed_memory() -> bool:
-    """Tell the C library; return whether it could be told."""
+@cache
+def keep_freed_memory(largest: int) -> bool:
+    """Keep freed blocks of up to ``largest`` bytes; return whether the C library could be told."""
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((MMAP_THRESHOLD, BLOCK_BYTES), (TRIM_THRESHOLD, HELD_BYTES))
-    return all([mallopt(*setting) for setting in settings])
+    return all([mallopt(MMAP_THRESHOLD, largest), mallopt(TRIM_THRESHOLD, HELD_BYTES)])

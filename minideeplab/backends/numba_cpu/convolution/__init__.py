@@ -27,6 +27,7 @@ from minideeplab.backends.numba_cpu.convolution.cost import (
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.memory import remembered
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.heap import TRAINING, keep_freed_memory
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.norm import row_sums
 from minideeplab.ops.window import Padding, Pair
@@ -116,6 +117,7 @@ def conv2d_backward(
     exact: bool = False,
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return (dx, dw, db) of ``conv2d``, None where not needed; shapes as x, w and (K,)."""
+    keep_freed_memory(TRAINING)
     problem = Problem.of(x.shape, w.shape, stride, padding, dilation, groups)
     dy, how = pixels(dy), (algorithm, exact)
     dx = maps(input_gradient(dy, w, problem, *how)) if needs[0] else None

@@ -17,7 +17,10 @@ from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
 
 ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
-UNROLL, SHIFT, TRANSFORM, FILTERS = 16, 24, 24, 60  # products' worth of work a number
+UNROLL, SHIFT = 16, 24  # products' worth of work a number
+TRANSFORM = {4: 32, 6: 52}
+FILTERS, LARGE_FILTERS = 20, 80  # those for which inference has no room count more
+LARGE_BYTES = 40 << 20
 SMALL = 1 << 24  # products below which the exact form is quick enough
 
 
@@ -53,7 +56,8 @@ def _winograd_work(problem: Problem, m: int) -> float:
     points, tiles = (m + 2) ** 2, Grid(problem, m).count
     products = problem.channels * problem.filters
     moved = tiles * (problem.channels + problem.filters)
-    return points * (tiles * products + TRANSFORM * moved + FILTERS * products)
+    filters = FILTERS if 4 * points * products <= LARGE_BYTES else LARGE_FILTERS
+    return points * (tiles * products + TRANSFORM[m] * moved + filters * products)
 
 
 def choose(

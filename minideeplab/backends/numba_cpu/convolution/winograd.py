@@ -23,8 +23,9 @@ from minideeplab.backends.numba_cpu.threads import parallel_for
 
 L2_BYTES = 3 << 20  # transformed filters up to this size are left to the L2 cache
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
-CHUNK_BYTES = 3 << 24  # and of all tiles that are transformed before they are multiplied
-SEGMENTS = 8  # partial sums of a weight gradient, whatever the number of threads
+CHUNK_BYTES = 5 << 23  # and of all tiles that are transformed before they are multiplied
+GRADIENT_BYTES = 3 << 19  # a weight gradient up to this size is summed in parts
+SEGMENTS = 8  # the parts, whatever the number of threads
 
 
 def suits(problem: Problem, dtype: np.dtype) -> bool:
@@ -97,7 +98,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
     """
     grid, channels, filters = Grid(problem, m), problem.channels, problem.filters
     du = Panels.empty(grid.n**2, filters, channels, "gradient")
-    sums = _by_segments if du.nbytes <= L2_BYTES else _by_points
+    sums = _by_segments if du.nbytes <= GRADIENT_BYTES else _by_points
     sums(grid, dy, x, du)
     dw = transformed_filters.gradient(du, grid.n, (filters, channels, 3, 3))
     return dw if np.isfinite(dw.sum()) else None

@@ -29,11 +29,22 @@ def remark(rows: Sequence[Evidence], table: Sequence[Case]) -> str:
         return ""
     how = _kind(rows) or _shapes(rows) or _values(rows)
     where = shared({row.case.id for row in rows}, table)
+    said = [part for part in (_only(rows), how, where) if part]
     if how or where:
-        return ", and ".join(part for part in (how, where) if part)
+        return ", and ".join(said)
     smallest = min(rows, key=_effort).case
     note = f" ({smallest.note})" if smallest.note else ""
-    return f"no known mistake; the simplest of {len(rows)} wrong rows is {smallest.id}{note}"
+    count = f"simplest of {len(rows)} wrong rows" if len(rows) > 1 else "one wrong row"
+    return ", and ".join(["no known mistake", *said, f"the {count} is {smallest.id}{note}"])
+
+
+def _only(rows: Sequence[Evidence]) -> str:
+    """Say which gradients are wrong if others of the same rows are right."""
+    wrong = {mismatch.what for row in rows for mismatch in row.mismatches}
+    judged = {f"grad_{name}" for row in rows for name in row.case.differentiable}
+    if not wrong < judged:
+        return ""
+    return f"only {' and '.join(sorted(wrong))} {'is' if len(wrong) == 1 else 'are'} wrong"
 
 
 def _effort(row: Evidence) -> tuple[int, int]:
@@ -51,6 +62,10 @@ def _kind(rows: Sequence[Evidence]) -> str:
         return "NaN or infinity comes out where it should not, or is lost where it should"
     if kinds == {"written"}:
         return f"the call writes to its {' and '.join(names)}"
+    if "share" in kinds:
+        return "too many or too few entries are kept: " + next(
+            m.message for m in wrong if m.kind == "share"
+        )
     if kinds == {"missing"}:
         return f"{' and '.join(names)} is missing"
     if all(name.startswith("running") for name in names):
@@ -98,7 +113,38 @@ def _values(rows: Sequence[Evidence]) -> str:
         if True in verdicts and False not in verdicts:
             return text
     factor = _common_factor(pairs)
-    return "" if factor is None else f"every wrong result is {factor:.6g} times the right one"
+    if factor is not None:
+        return f"every wrong result is {factor:.6g} times the right one"
+    return _cut_off(pairs) or _factor_of_rows(rows, pairs)
+
+
+def _cut_off(pairs: Pairs) -> str:
+    """Say that results beyond a bound are replaced by it: a ReLU too many, a clipped gradient."""
+    values = np.concatenate([got.ravel() for got, _, _ in pairs])
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return ""
+    low, high = float(values.min()), float(values.max())
+    for text, cut in (
+        (f"results below {low:.6g} are replaced by it", lambda y: np.maximum(y, low)),
+        (f"results above {high:.6g} are replaced by it", lambda y: np.minimum(y, high)),
+        (f"results are cut off below {low:.6g} and above {high:.6g}",
+         lambda y: np.clip(y, low, high)),
+    ):  # fmt: skip
+        if all(_near(got, cut(expected), tol) for got, expected, tol in pairs):
+            return text
+    return ""
+
+
+def _factor_of_rows(rows: Sequence[Evidence], pairs: Pairs) -> str:
+    """Say that each row has a factor of its own: a mean for a sum, a count that is wrong."""
+    factors = [_common_factor([pair]) for pair in pairs]
+    if None in factors or len(pairs) < 2:
+        return ""
+    return (
+        "within each row every result is off by the same factor, "
+        f"such as {factors[0]:.6g} in {rows[0].case.id}"
+    )
 
 
 def _pairs(rows: Sequence[Evidence]) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
@@ -186,11 +232,12 @@ _RELATIONS: list[tuple[str, Relation]] = [
 
 def _common_factor(pairs: Pairs) -> float | None:
     """Return the one number by which all wrong results are too large, or None."""
-    got = np.concatenate([g.ravel() for g, _, _ in pairs])
-    expected = np.concatenate([e.ravel() for _, e, _ in pairs])
-    both = np.isfinite(got) & np.isfinite(expected)
-    seen = both & (np.abs(expected) > 1e-3 * largest(expected))
-    ratios = got[seen] / expected[seen]
+    parts = []
+    for got, expected, _ in pairs:
+        both = np.isfinite(got) & np.isfinite(expected)
+        seen = both & (np.abs(expected) > 1e-3 * largest(expected))
+        parts.append(got[seen] / expected[seen])
+    ratios = np.concatenate(parts)
     middle = float(np.median(ratios)) if ratios.size else np.nan
     constant = ratios.size > 1 and np.allclose(ratios, middle, rtol=1e-3)
     return middle if constant and abs(middle - 1) > 1e-2 else None

@@ -159,5 +159,5 @@ def _given_mask(
     share, spread = float(np.mean(factor != 0)), np.sqrt(p * (1 - p) / x.size)
     if abs(share - (1 - p)) > 5 * spread:
         message = f"{share:.1%} of the entries were kept, expected {1 - p:.1%}"
-        return given, Mismatch("output", "value", message)
+        return given, Mismatch("output", "share", message)
     return given, None

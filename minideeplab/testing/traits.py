@@ -13,7 +13,7 @@ from minideeplab.testing.cases import Case
 TAGS = {
     "empty": "an empty batch",
     "unbatched": "an input without a batch axis",
-    "nan": "NaN or infinity in the input",
+    "nan": "NaN or infinity in an argument",
     "tie": "ties",
     "random": "entries dropped at random",
 }
@@ -24,6 +24,9 @@ NEUTRAL = {"stride": 1, "dilation": 1, "padding": 0, "output_padding": 0, "group
 WIDTHS = (4, 8, 16, 32, 64)
 """Tile sizes after which kernels are seen to go wrong."""
 
+MOSTLY = 2 / 3
+"""The share of the rows with a trait that must fail for it to be named."""
+
 
 def traits(case: Case) -> set[str]:
     """Return in words what the row has and others may lack."""
@@ -33,14 +36,18 @@ def traits(case: Case) -> set[str]:
 def shared(failing: set[str], table: Sequence[Case]) -> str:
     """Return the trait, or the pair of traits, that tells the failing rows, "" if there is none.
 
-    Every failing row must have it, and more than half of the rows that have it must fail.
+    Every failing row must have it, and most of the rows that have it must fail.
     """
-    known = {case.id: traits(case) for case in table}
+    options = {name for case in table for name in case.options}
+    known = {
+        case.id: traits(case) | {f"the default {name}" for name in options - set(case.options)}
+        for case in table
+    }
     wrong = [found for row, found in known.items() if row in failing]
     if not wrong or len(wrong) == len(known):
         return ""
-    common = sorted(set.intersection(*wrong))
-    best, share, having = "", 0.5, 0
+    common = sorted(set.intersection(*wrong) - set.intersection(*known.values()))
+    best, share, having = "", MOSTLY, 0
     for size in (1, 2):
         for chosen in combinations(common, size):
             count = sum(set(chosen) <= found for found in known.values())

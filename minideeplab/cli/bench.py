@@ -145,7 +145,8 @@ def gpu(
     """Check the cuda backend on this GPU, case by case, then time it against torch (cuDNN).
 
     The exit status is 1 if a result is wrong, or if there is no GPU. "share of the limit" tells how
-    close a kernel comes to the copy or the matrix product of this device, whichever binds. With
+    close a kernel comes to the copy or the matrix product of this device, whichever binds. The
+    table "precision" gives errors in units of the largest result, and their bounds. With
     NUMBA_ENABLE_CUDASIM=1 and --check-only it checks, slowly, without a GPU.
 
     \b

@@ -182,7 +182,7 @@ def _judge_row(case: Case, dtypes: Sequence[str], results: dict[str, np.ndarray]
             name[len(where) :]: array for name, array in results.items() if name.startswith(where)
         }
         if "output" not in outcome:
-            return RowResult(case.id, "skip", reason=f"no {where}output")
+            return RowResult(case.id, "skip", reason=f"no output for {dtype}")
         arguments = case.arguments(dtype)
         expected = reference(case, dtype)
         found = judge(case, arguments, outcome | {"inputs": arguments}, expected)

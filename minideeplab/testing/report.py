@@ -98,8 +98,8 @@ class Report:
         if self.verdict == "INCOMPLETE":
             judged = len(self.rows) - len(self.skipped)
             lines.append(
-                f"  no verdict: {judged} of {len(self.rows)} rows could be judged, "
-                f"{LEAST:.0%} are needed"
+                f"  no verdict: nothing is wrong in {judged} of {len(self.rows)} rows, but the "
+                f"others could not be judged, and {LEAST:.0%} are needed"
             )
         return lines
 

@@ -106,7 +106,7 @@ from minideeplab.bench import memory
 net = models.build(sys.argv[1], 21).eval()
 x = np.zeros((1, 3, int(sys.argv[2]), int(sys.argv[2])), np.float32)
 with no_grad():
-    for _ in range(4):  # the second pass keeps transformed filters, the third has them from its start
+    for _ in range(4):  # from the third pass on, kept filters are there from the start
         net(x)
 print(memory.resident(memory.PEAK))
 """

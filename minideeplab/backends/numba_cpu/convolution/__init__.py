@@ -1,8 +1,9 @@
 """Convolution on the CPU, one algorithm a file, all of them on pixels (N, H, W, C).
 
-Read ``problem.py`` (the sizes), ``im2col.py`` (serves every case), ``taps.py``, ``winograd.py``
-with ``transforms.py``, ``tiles.py`` and ``polyphase.py``, ``panels.py`` with ``registers.py`` (the
-products); ``cost.py`` decides, ``memory.py`` keeps. README.md tells why, with measurements.
+Read ``problem.py`` (the sizes), ``im2col.py`` (serves every case), ``direct.py`` with ``bands.py``
+(strides), ``taps.py``, ``winograd.py`` with ``transforms.py``, ``tiles.py`` and ``polyphase.py``,
+``panels.py`` with ``registers.py`` (the products); ``cost.py`` decides, ``memory.py`` keeps.
+README.md tells why, with measurements.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def conv2d(
     0; "same" keeps H and W (stride 1 only) and puts an odd pixel at the bottom and right.
 
     The last three are for backends with several algorithms ("numba"): which one ("taps", "im2col",
-    "winograd", "polyphase"), whether "auto" must choose among those that round as the definition
-    does, and whether to print the choice with its reasons.
+    "direct", "winograd", "polyphase"), whether "auto" must choose among those that round as the
+    definition does, and whether to print the choice with its reasons.
     Raises ValueError or TypeError for wrong shapes, dtypes or options.
     """
     (x, w, b), options = checked(input, weight, bias, stride, padding, dilation, groups)

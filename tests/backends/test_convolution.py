@@ -12,7 +12,7 @@ from minideeplab.backends.numba_cpu import (
     convolution,
     threads,
 )
-from minideeplab.backends.numba_cpu.convolution import cost, im2col, winograd
+from minideeplab.backends.numba_cpu.convolution import cost, direct, im2col, winograd
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.testing.cases import cases
 from minideeplab.testing.frameworks import Minideeplab
@@ -146,3 +146,43 @@ def test_results_stay_channels_last():
     (x, w, _), _ = layer(16, 32, (9, 8), 1)
     y = F.max_pool2d(F.relu(F.conv2d(x, w)), 2)
     assert y.transpose(0, 2, 3, 1).flags.c_contiguous
+
+
+DIRECT = {  # channels, filters, size, kernel, stride, padding (top, bottom), (left, right)
+    "first-layer": (3, 32, (21, 40), (3, 3), (2, 2), ((1, 1), (1, 1))),
+    "strides-differ": (16, 48, (25, 38), (3, 5), (3, 2), ((0, 2), (1, 3))),
+    "even-kernel": (32, 16, (18, 33), (2, 4), (2, 2), ((1, 0), (2, 1))),
+    "rows-only": (16, 32, (19, 23), (3, 1), (2, 1), ((1, 1), (0, 0))),
+    "odd-channels": (7, 16, (14, 29), (3, 3), (1, 1), ((1, 1), (1, 1))),
+    "kernel-below-stride": (16, 16, (20, 40), (1, 1), (2, 2), ((0, 0), (0, 0))),
+    "one-block": (16, 32, (9, 8), (3, 3), (1, 1), ((0, 0), (0, 0))),
+}
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_the_direct_form_is_exact(name):
+    channels, filters, size, kernel, stride, padding = DIRECT[name]
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((2, channels, *size), np.float32)
+    w = rng.standard_normal((filters, channels, *kernel), np.float32)
+    options = (stride, padding, (1, 1), 1)
+    assert direct.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
+    exact = [a.astype(np.float64) for a in (x, w)]
+    y, expected = (
+        conv2d(x, w, None, *options, algorithm="direct"),
+        ops.conv2d(*exact, None, *options),
+    )
+    assert worst(y, expected) < 2e-6
+    dy = rng.standard_normal(y.shape, np.float32)
+    gradients = conv2d_backward(dy, x, w, *options, algorithm="direct")
+    for one, other in zip(gradients, ops.conv2d_backward(dy, *exact, *options), strict=True):
+        assert worst(one, other) < 2e-6
+
+
+def test_the_direct_form_leaves_a_nan_where_it_is():
+    x, w = np.ones((1, 16, 12, 20), np.float32), np.ones((16, 16, 3, 3), np.float32)
+    x[0, 2, 5, 9] = np.nan
+    options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)
+    y = convolution.conv2d_finished(x, w, None, *options, rectify=True)
+    assert direct.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(ops.conv2d(x, w, None, *options)))

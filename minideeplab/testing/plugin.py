@@ -104,7 +104,8 @@ class Row(pytest.Item):
         results = self.parent.judged()
         for result in results[self.name]:
             if result.status == "fail":
-                pytest.fail(f"{result}\n{results['diagnosis']}", pytrace=False)
+                said = f"\ndiagnosis: {results['diagnosis']}" if results["diagnosis"] else ""
+                pytest.fail(f"{result}{said}", pytrace=False)
         if all(result.status == "skip" for result in results[self.name]):
             pytest.skip(results[self.name][0].reason)
 

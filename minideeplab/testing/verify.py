@@ -159,6 +159,9 @@ def table(found: Sequence[Agreement], dtype: str) -> str:
     lines = [
         f"## {dtype}",
         "",
+        "Below each name: the rows on which it agrees with the NumPy definition. Below each pair:",
+        "how far the two are apart at most, in units in the last place of the terms summed.",
+        "",
         "| operation | rows | "
         + " | ".join(names)
         + " | "

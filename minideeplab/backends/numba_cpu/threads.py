@@ -35,8 +35,9 @@ def parallel_for(task: Callable[[int], None], count: int) -> None:
     """
     helpers = min(count, thread_count()) - 1
     if helpers <= 0:
-        for index in range(count):
-            task(index)
+        with _one_blas_thread():  # here too: its results depend on its threads
+            for index in range(count):
+                task(index)
         return
     ticket, lock = itertools.count(), threading.Lock()
 

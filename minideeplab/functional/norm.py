@@ -91,20 +91,14 @@ def _normalize(
     x, w, b = floats(planes, weight=weight, bias=bias)
     backend = current()
     if rectify:
-        y, mean, invstd = backend.batch_norm_relu(x, mean, var, w, b, training, eps)
-        options = (y, x, mean, invstd, w, training)
-        y = result(
-            y,
-            (planes, weight, bias),
-            lambda dy, needs: backend.batch_norm_relu_backward(dy, *options, needs),
-        )
-        return y, mean, invstd
-    y, mean, invstd = backend.batch_norm(x, mean, var, w, b, training, eps)
-    y = result(
-        y,
-        (planes, weight, bias),
-        lambda dy, needs: backend.batch_norm_backward(dy, x, mean, invstd, w, training, needs),
-    )
+        forward, backward = backend.batch_norm_relu, backend.batch_norm_relu_backward
+    else:
+        forward, backward = backend.batch_norm, backend.batch_norm_backward
+    y, mean, invstd = forward(x, mean, var, w, b, training, eps)
+    saved = (x, mean, invstd, w, training)
+    if rectify:
+        saved = (y, *saved)  # only then: it would be kept in memory for nothing
+    y = result(y, (planes, weight, bias), lambda dy, needs: backward(dy, *saved, needs))
     return y, mean, invstd
 
 

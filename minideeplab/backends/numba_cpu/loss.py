@@ -107,8 +107,8 @@ def _for_each_strip(task: Callable[[int, slice], None], shape: tuple[int, int, i
 
 
 @jit
-def _powers(scores, tops, powers):
-    """``powers[0]`` = exp(scores - top), row after row, ``tops`` = each row's largest score.
+def _powers(scores, tops, totals, powers):
+    """``powers[0]`` = exp(scores - top), row after row; each row's largest score and sum of powers.
 
     A row with NaN or +inf, or only -inf, has the top NaN: its softmax is NaN.
     """
@@ -125,25 +125,27 @@ def _powers(scores, tops, powers):
         at += row.size
     for lane in range(0, at, WIDTH):
         store(powers, 0, lane, exponential(load(powers, 0, lane)))
+    for line in range(scores.shape[0]):
+        at = line * scores.shape[1]
+        totals[line] = powers[0, at]
+        for c in range(1, scores.shape[1]):
+            totals[line] += powers[0, at + c]
 
 
 @jit
 def _losses(scores, target, weight, ignore_index, losses):
     """``losses`` = weight * (log sum exp(scores) - the label's score); 0 where it is ignored."""
     channels = scores.shape[1]
-    tops = np.empty(BLOCK, scores.dtype)
+    tops, totals = np.empty(BLOCK, scores.dtype), np.empty(BLOCK, scores.dtype)
     powers = np.zeros((1, BLOCK * channels + WIDTH), scores.dtype)
     for first in range(0, target.size, BLOCK):
         last = min(target.size, first + BLOCK)
-        _powers(scores[first:last], tops, powers)
+        _powers(scores[first:last], tops, totals, powers)
         for line in range(first, last):
-            label, at = target[line], (line - first) * channels
-            losses[line] = 0
+            label, losses[line] = target[line], 0
             if label != ignore_index:
-                total = powers[0, at]
-                for c in range(1, channels):
-                    total += powers[0, at + c]
-                chosen = scores[line, label] - tops[line - first] - np.log(total)
+                top, total = tops[line - first], totals[line - first]
+                chosen = scores[line, label] - top - np.log(total)
                 losses[line] = -weight[label] * chosen
 
 
@@ -151,19 +153,16 @@ def _losses(scores, target, weight, ignore_index, losses):
 def _gradients(shares, scores, target, weight, ignore_index, dscores):
     """``dscores`` = share * weight * (softmax - 1 at the label); 0 where it is ignored."""
     channels = scores.shape[1]
-    tops = np.empty(BLOCK, scores.dtype)
+    tops, totals = np.empty(BLOCK, scores.dtype), np.empty(BLOCK, scores.dtype)
     powers = np.zeros((1, BLOCK * channels + WIDTH), scores.dtype)
     for first in range(0, target.size, BLOCK):
         last = min(target.size, first + BLOCK)
-        _powers(scores[first:last], tops, powers)
+        _powers(scores[first:last], tops, totals, powers)
         for line in range(first, last):
             label, at = target[line], (line - first) * channels
             counted = label != ignore_index
             share = shares[line] * weight[label] if counted else weight.dtype.type(0)
-            total = powers[0, at]
-            for c in range(1, channels):
-                total += powers[0, at + c]
-            factor = share / total
+            factor = share / totals[line - first]
             for c in range(channels):
                 dscores[line, c] = powers[0, at + c] * factor
             if counted:

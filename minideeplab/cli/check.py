@@ -126,7 +126,10 @@ def check_function(
     """Judge FUNCTION, given as package.module:function or FILE.py:function, as operation OP."""
     from minideeplab.io import atomic_write
     from minideeplab.testing import check_op
+    from minideeplab.testing.frameworks import compile_quickly
 
+    if arrays == "jax":
+        compile_quickly()
     report = check_op(
         op, _load(function), _load(backward) if backward else None,
         dtypes or ("float64", "float32"), against or ("reference",), arrays, raises=False,

@@ -1,13 +1,16 @@
 """As an engineer would: a C kernel through ctypes and a JAX function, right and subtly wrong."""
 
 import ctypes
+import os
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from minideeplab.testing import check_op
+from minideeplab.testing.frameworks import compile_quickly
 
 SOURCE = """
 void max_pool(const double *x, double *y, long planes, long h, long w, long oh, long ow,
@@ -82,6 +85,16 @@ def test_subtly_wrong_c_kernel(tmp_path, old, new, said):
     assert old in SOURCE
     report = check_op("max_pool2d", kernel(tmp_path, SOURCE.replace(old, new)), raises=False)
     assert report.failures and said in report.diagnosis
+
+
+@pytest.mark.skipif(os.name == "nt", reason="true and false are programs elsewhere only")
+@pytest.mark.parametrize(("interpreter", "known"), [("true", True), ("false", False)])
+def test_only_a_known_flag_is_given_to_xla(monkeypatch, interpreter, known):
+    monkeypatch.setenv("XLA_FLAGS", "--theirs=1")
+    monkeypatch.setattr(sys, "executable", shutil.which(interpreter))
+    compile_quickly()
+    ours = " --xla_cpu_use_fusion_emitters=false" if known else ""
+    assert os.environ["XLA_FLAGS"] == f"--theirs=1{ours}"
 
 
 def test_jax():

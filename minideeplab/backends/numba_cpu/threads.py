@@ -107,6 +107,20 @@ def _one_blas_thread() -> Iterator[None]:
                 _BlasUsers.limit = None
 
 
+LINE = 64  # bytes of a cache line, and of the widest vector
+
+
+def aligned(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return ``np.empty(shape, dtype)`` that begins where a cache line does.
+
+    NumPy begins large arrays 16 bytes behind one. Then every vector as wide as a line lies on two.
+    """
+    size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
+    memory = np.empty(size + LINE, np.uint8)
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
 _LOCAL = threading.local()
 
 
@@ -118,6 +132,6 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     wanted = math.prod(shape) * np.dtype(dtype).itemsize
     held = getattr(_LOCAL, name, None)
     if held is None or held.nbytes < wanted:
-        held = np.empty(wanted, np.uint8)
+        held = aligned(wanted, np.uint8)
         setattr(_LOCAL, name, held)
     return held[:wanted].view(dtype).reshape(shape)

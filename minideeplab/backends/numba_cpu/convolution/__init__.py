@@ -166,7 +166,7 @@ def weight_gradient(
         if dw is not None:
             return dw
         choice = choose(problem, x.dtype, exact=True)
-    if choice.algorithm == "direct" and direct_gradient.suits(problem):
+    if choice.algorithm == "direct":
         return direct_gradient.weight_gradient(dy, x, problem)
     return im2col.weight_gradient(dy, x, problem)
 

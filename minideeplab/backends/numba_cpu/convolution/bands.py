@@ -1,12 +1,13 @@
 """Bands of a picture: the input rows that some rows of outputs see, with the padding written out.
 
 A band is one flat array. Then the taps of a kernel's row are one run of numbers in it, and every
-step from output to output or from kernel row to kernel row is a constant: see ``direct.py``.
+step from output to output or from kernel row to kernel row is a constant: see ``direct.py``. A 1x1
+convolution needs no copy, and all pixels of the batch are one row for it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +17,19 @@ from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import scratch, spans
 
 BAND_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
+LEAST_PIXELS = 128  # of a band of a 1x1 convolution: for fewer the filters are read too often
 BANDS = 8  # fewest bands of a picture, where it has as many rows
+
+
+@dataclass(frozen=True)
+class Band:
+    """A rectangle of outputs of one image, and so of what they see."""
+
+    image: int
+    top: int
+    left: int
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True)
@@ -29,11 +42,29 @@ class Steps:
     length: int  # of a kernel row
 
 
-def bands(problem: Problem) -> list[tuple[int, int, int]]:
-    """Return (image, first output row, last) for all bands of the batch."""
+def flattened(problem: Problem) -> Problem:
+    """Return a 1x1 convolution as that of one row with all pixels of the batch; others as is."""
+    row = (1, problem.batch * problem.outputs)
+    return replace(problem, batch=1, size=row, out=row) if problem.pointwise else problem
+
+
+def bands(problem: Problem) -> list[Band]:
+    """Return rectangles that cover the outputs: whole rows, or parts of a single row."""
+    height, width = problem.out
+    if problem.pointwise and height == 1:
+        step = max(LEAST_PIXELS, BAND_BYTES // (4 * problem.channels))
+        *cuts, (last, end) = spans(width, step)
+        if cuts and end - last < ROWS:
+            last = cuts.pop()[0]
+        return [
+            Band(n, 0, first, 1, stop - first)
+            for n in range(problem.batch)
+            for first, stop in [*cuts, (last, end)]
+        ]
     row_bytes = problem.stride[0] * _width(problem) * problem.channels * 4
-    rows = max(1, min(BAND_BYTES // row_bytes, -(-problem.out[0] // BANDS)))
-    return [(n, *cut) for n in range(problem.batch) for cut in spans(problem.out[0], rows)]
+    rows = max(1, min(BAND_BYTES // row_bytes, -(-height // BANDS)))
+    cuts = spans(height, rows)
+    return [Band(n, top, 0, end - top, width) for n in range(problem.batch) for top, end in cuts]
 
 
 def _width(problem: Problem) -> int:
@@ -52,17 +83,24 @@ def steps(problem: Problem) -> Steps:
     )
 
 
-def band(x: np.ndarray, problem: Problem, first: int, last: int) -> np.ndarray:
-    """Return what output rows [first, last) see of the picture x (H, W, C), flat.
+def seen(x: np.ndarray, problem: Problem, band: Band, beyond: bool = False) -> np.ndarray:
+    """Return what a band of outputs sees of pixels x (N, H, W, C), flat.
 
-    A few numbers behind it may be read too; their values do not matter.
+    A 1x1 convolution sees the pixels where they lie; others a copy. If ``beyond``, as many numbers
+    as a product has rows may be read behind the last one; their values do not matter.
     """
-    reach = (problem.kernel[0] - 1) * problem.dilation[0]
-    rows = (last - 1 - first) * problem.stride[0] + reach + 1
-    length = _width(problem) * problem.channels
+    picture, channels = x[band.image], problem.channels
+    if problem.pointwise and not beyond:
+        first = band.top * problem.size[1] + band.left
+        count = (band.rows - 1) * problem.size[1] + band.columns
+        return picture.reshape(-1)[first * channels : (first + count) * channels]
+    stride, start = problem.stride, problem.start
+    rows = (band.rows - 1) * stride[0] + (problem.kernel[0] - 1) * problem.dilation[0] + 1
+    length = ((band.columns - 1) * stride[1] + problem.kernel[1]) * channels
     held = scratch("band", (rows * length + ROWS,), x.dtype)
-    top, left = first * problem.stride[0] - problem.start[0], -problem.start[1] * problem.channels
-    _fill(x.reshape(x.shape[0], -1), held[: rows * length].reshape(rows, length), top, left)
+    top, left = band.top * stride[0] - start[0], band.left * stride[1] - start[1]
+    target = held[: rows * length].reshape(rows, length)
+    _fill(picture.reshape(len(picture), -1), target, top, left * channels)
     return held
 
 

@@ -12,11 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution import direct, taps, winograd
+from minideeplab.backends.numba_cpu.convolution.bands import flattened
 from minideeplab.backends.numba_cpu.convolution.grid import Grid
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
 
 ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
+BLAS = 1.6  # products of the direct form in the time of one by BLAS, narrow matrices included
 UNROLL, SHIFT = 16, 24  # products' worth of work a number
 TRANSFORM = {4: 32, 6: 52}
 FILTERS, LARGE_FILTERS = 20, 80  # those for which inference has no room count more
@@ -40,12 +43,13 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
     inside = problem.batch * taps.reached(problem)
     unroll = 0 if problem.pointwise else UNROLL * problem.groups
     found = [
-        Choice("im2col", 0, pairs * channels * (problem.filters + unroll)),
+        Choice("im2col", 0, pairs * channels * (BLAS * problem.filters + unroll)),
         Choice("taps", 0, inside * (channels * problem.filters + SHIFT * problem.filters)),
     ]
     if direct.suits(problem, dtype):
-        blocks = -(-problem.out[1] // ROWS) * ROWS / problem.out[1]  # outputs computed twice
-        found.append(Choice("direct", 0, pairs * channels * problem.filters * blocks))
+        width, filters = flattened(problem).out[1], -(-problem.filters // CHANNELS) * CHANNELS
+        blocks = -(-width // ROWS) * ROWS / width  # outputs computed twice
+        found.append(Choice("direct", 0, pairs * channels * filters * blocks))
     if winograd.suits(problem, dtype):
         name = "winograd" if problem.dilation == (1, 1) else "polyphase"
         found += [Choice(name, m, _winograd_work(problem, m)) for m in (4, 6)]

@@ -1,8 +1,9 @@
 """The direct convolution with its sums in registers: exact, without unrolling anything.
 
 What an output sees of its picture is ``kh`` runs of ``kw * C`` numbers in a band (``bands.py``), so
-that the matrix product of ``registers.py`` can read it where it lies, for six outputs and sixteen
-filters at a time. It takes strides, 1x1 kernels and the three channels of a picture.
+that the matrix product of ``registers.py`` can read it where it lies, for some outputs and sixteen
+filters at a time. It takes strides, 1x1 kernels and the three channels of a picture; where the
+filters do not fill their last panel, zeros do.
 
 A row of outputs ends with a whole block, which may compute some outputs of the block before again.
 """
@@ -13,28 +14,28 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.bands import band, bands, steps
+from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen, steps
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.crf.lanes import maximum
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import parallel_for
+from minideeplab.backends.numba_cpu.threads import aligned, parallel_for, scratch
 from minideeplab.ops.window import Pair
 
 
 def suits(problem: Problem, dtype: np.dtype) -> bool:
-    """Return whether the form exists here: float32, no groups, whole vectors, kernel rows whole."""
+    """Return whether the form exists here: float32, no groups, kernel rows whole, wide enough."""
     plain = problem.groups == 1 and dtype == np.float32 and problem.batch * problem.outputs > 0
-    whole = problem.filters % CHANNELS == 0 and problem.out[1] >= ROWS
-    return plain and whole and (problem.dilation[1] == 1 or problem.kernel[1] == 1)
+    wide = flattened(problem).out[1] >= ROWS
+    return plain and wide and (problem.dilation[1] == 1 or problem.kernel[1] == 1)
 
 
 def pack(w: np.ndarray) -> np.ndarray:
-    """Return filters w (K, C, kh, kw), of any strides, as [panel][kh, kw, C][16]."""
+    """Return filters w (K, C, kh, kw), of any strides, as [panel][kh, kw, C][16], zeros behind."""
     filters, channels, kh, kw = w.shape
-    packed = np.empty((filters // CHANNELS, kh * kw * channels, CHANNELS), w.dtype)
+    packed = aligned((-(-filters // CHANNELS), kh * kw * channels, CHANNELS), w.dtype)
     parallel_for(lambda k: _pack(w[k * CHANNELS : (k + 1) * CHANNELS], packed[k]), len(packed))
     return packed
 
@@ -42,6 +43,7 @@ def pack(w: np.ndarray) -> np.ndarray:
 @jit
 def _pack(w, panel):
     filters, channels, kh, kw = w.shape
+    panel[:, filters:] = 0
     for i in range(kh):
         for j in range(kw):
             for c in range(channels):
@@ -51,25 +53,34 @@ def _pack(w, panel):
 
 def convolve(x: np.ndarray, packed: np.ndarray, finish: Finish, problem: Problem) -> np.ndarray:
     """Convolve pixels x (N, H, W, C) with packed filters: (N, P, Q, K)."""
-    y = np.empty((problem.batch, *problem.out, problem.filters), x.dtype)
-    _into(y, (0, 0), (1, 1), x, packed, finish, problem)
+    y = aligned((problem.batch, *problem.out, problem.filters), x.dtype)
+    if y.size:
+        flat = flattened(problem)
+        x, out = x.reshape(flat.batch, *flat.size, -1), y.reshape(flat.batch, *flat.out, -1)
+        _into(out, (0, 0), (1, 1), x, packed, finish, flat)
     return y
 
 
 def _into(y, start: Pair, every: Pair, x, packed, finish: Finish, problem: Problem) -> None:
     """Write the outputs to every so many-th pixel of y (N, rows, columns, K) from ``start`` on."""
-    tasks, by = bands(problem), steps(problem)
-    end, kernel = finish.vectors(problem.filters, x.dtype), problem.kernel[0]
-    rows, weights = y.reshape(-1, problem.filters), packed.reshape(-1)
-    _, height, width, _ = y.shape
+    tasks, by, kernel = bands(problem), steps(problem), problem.kernel[0]
+    filters, whole = problem.filters, len(packed) * CHANNELS
+    end, weights = finish.vectors(filters, x.dtype, whole), packed.reshape(-1)
+    order = (by.line, by.pixel, by.run, by.length)
 
     def run(index: int) -> None:
-        n, first, last = tasks[index]
-        place = (n * height + start[0] + first * every[0]) * width + start[1]
-        targets = (place, every[0] * width, every[1])
-        shape = (last - first, problem.out[1], kernel)
-        order = (by.line, by.pixel, by.run, by.length)
-        _outputs(band(x[n], problem, first, last), weights, rows, targets, shape, order, end)
+        band = tasks[index]
+        top, left = start[0] + band.top * every[0], start[1] + band.left * every[1]
+        shape, pixels = (band.rows, band.columns, kernel), seen(x, problem, band)
+        if whole == filters:
+            place = (band.image * y.shape[1] + top) * y.shape[2] + left
+            targets = (place, every[0] * y.shape[2], every[1])
+            _outputs(pixels, weights, y.reshape(-1, filters), targets, shape, order, end)
+            return
+        rows = scratch("outputs", (band.rows * band.columns, whole), x.dtype)
+        _outputs(pixels, weights, rows, (0, band.columns, 1), shape, order, end)
+        part = y[band.image, top :: every[0], left :: every[1]][: band.rows, : band.columns]
+        part[:] = rows.reshape(band.rows, band.columns, whole)[:, :, :filters]
 
     parallel_for(run, len(tasks))
 
@@ -123,7 +134,7 @@ def input_gradient(dy: np.ndarray, w: np.ndarray, problem: Problem) -> np.ndarra
     exist = all(min(part.kernel) > 0 and suits(part, dy.dtype) for part in parts)
     if problem.groups > 1 or problem.dilation != (1, 1) or not exist:
         return None
-    dx = np.empty((problem.batch, *problem.size, problem.channels), dy.dtype)
+    dx = aligned((problem.batch, *problem.size, problem.channels), dy.dtype)
     turned = w.swapaxes(0, 1)  # (C, K, kh, kw)
     for part, (rows, columns) in zip(parts, pairs, strict=True):
         packed = pack(turned[:, :, rows.taps, columns.taps])

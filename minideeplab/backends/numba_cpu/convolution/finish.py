@@ -15,12 +15,18 @@ class Finish:
     shift: np.ndarray | None = None  # (K,)
     rectify: bool = False
 
-    def vectors(self, filters: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray, float]:
-        """Return scale (1, K), shift (1, K) and the least result, for compiled kernels."""
+    def vectors(
+        self, filters: int, dtype: np.dtype, whole: int = 0
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Return scale (1, K), shift (1, K) and the least result, for compiled kernels.
+
+        Zeros are put behind them up to ``whole``.
+        """
         scale = np.ones(filters, dtype) if self.scale is None else self.scale
         shift = np.zeros(filters, dtype) if self.shift is None else self.shift
         least = dtype.type(0 if self.rectify else -np.inf)
-        rows = (np.ascontiguousarray(a).reshape(1, -1) for a in (scale, shift))
+        room = max(0, whole - filters)
+        rows = (np.pad(a, (0, room)).reshape(1, -1) for a in (scale, shift))
         return (*rows, least)
 
     def apply(self, part: np.ndarray, first: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.panels import Panels
 from minideeplab.backends.numba_cpu.convolution.polyphase import starts
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
@@ -13,7 +14,7 @@ from minideeplab.backends.numba_cpu.convolution.tiles import (
     input_tiles,
     output_tiles,
 )
-from minideeplab.backends.numba_cpu.threads import spans
+from minideeplab.backends.numba_cpu.threads import scratch, spans
 from minideeplab.ops.window import Pair
 
 
@@ -46,13 +47,16 @@ class Grid:
         """
         p, order = self.problem, (v.stride, v.hop)
         where = (self.tops, self.lefts, p.start, p.dilation, p.size)
-        input_tiles(x.reshape(-1, p.channels), v.vectors, self.n, span, order, *where)
+        rows, work = x.reshape(-1, p.channels), self._work()
+        input_tiles(rows, v.vectors, work, self.n, span, order, *where)
 
     def cotangents(self, dy: np.ndarray, e: Panels, span: tuple[int, int, int]) -> None:
         """Transform the cotangents of tiles from pixels dy (N, P, Q, K)."""
         p, order = self.problem, (e.stride, e.hop)
         where = (self.tops, self.lefts, p.dilation, p.out)
-        cotangent_tiles(dy.reshape(-1, p.filters), e.vectors, self.n, span, order, *where)
+        cotangent_tiles(
+            dy.reshape(-1, p.filters), e.vectors, self._work(), self.n, span, order, *where
+        )
 
     def outputs(
         self, products: Panels, y: np.ndarray, finish: tuple, span: tuple[int, int, int]
@@ -64,4 +68,10 @@ class Grid:
         p, order = self.problem, (products.stride, products.hop)
         where = (self.tops, self.lefts, p.dilation, p.out)
         rows = y.reshape(-1, p.filters)
-        return output_tiles(products.vectors, rows, finish, self.n, span, order, *where)
+        return output_tiles(
+            products.vectors, rows, self._work(), finish, self.n, span, order, *where
+        )
+
+    def _work(self) -> np.ndarray:
+        """Return room for a tile between the transforms of its columns and of its rows."""
+        return scratch("tile", (2 * self.n**2, CHANNELS), np.dtype(np.float32))

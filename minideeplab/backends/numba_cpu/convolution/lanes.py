@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
+from numba.core.typing.templates import signature
 
 from minideeplab.backends.numba_cpu.crf.lanes import Lanes, compiled, pointer
 
@@ -14,6 +15,15 @@ CHANNELS = 16
 def load(array: np.ndarray, row: int, lane: int) -> np.ndarray:
     """Return ``array[row, lane : lane + CHANNELS]``, or zeros if ``row`` is negative."""
     return array[row, lane : lane + CHANNELS] if row >= 0 else np.zeros(CHANNELS, array.dtype)
+
+
+def vector(array: np.ndarray, rows: np.ndarray | int, index: int, lane: int) -> np.ndarray:
+    """Return ``load(array, rows[index], lane)``; if ``rows`` is a number, of row ``rows + index``.
+
+    Such a row is not padding, which saves the test.
+    """
+    row = rows + index if np.ndim(rows) == 0 else rows[index]
+    return load(array, row, lane)
 
 
 def store(array: np.ndarray, row: int, lane: int, vector: np.ndarray) -> None:
@@ -28,8 +38,23 @@ def _load(context, builder, sig, args):
     outside = builder.icmp_signed("<", args[1], zero)
     row = builder.select(outside, zero, args[1])
     address = pointer(context, builder, sig, (args[0], row, args[2]), CHANNELS)
-    vector = builder.load(address, align=4)
-    return builder.select(outside, ir.Constant(vector.type, None), vector)
+    value = builder.load(address, align=4)
+    return builder.select(outside, ir.Constant(value.type, None), value)
+
+
+@compiled(vector, lambda array, rows, index, lane: Lanes(array.dtype, CHANNELS))
+def _vector(context, builder, sig, args):
+    array, rows, index, lane = sig.args
+    typed = signature(sig.return_type, array, types.int64, lane)
+    place = context.cast(builder, args[2], index, types.int64)
+    if isinstance(rows, types.Array):
+        table = context.make_array(rows)(context, builder, args[1])
+        row = builder.load(cgutils.get_item_pointer(context, builder, rows, table, [place]))
+        return _load(context, builder, typed, (args[0], row, args[3]))
+    row = builder.add(context.cast(builder, args[1], rows, types.int64), place)
+    return builder.load(
+        pointer(context, builder, typed, (args[0], row, args[3]), CHANNELS), align=4
+    )
 
 
 @compiled(store, lambda array, row, lane, vector: types.none)

@@ -16,7 +16,7 @@ from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.convolution.transforms import inlined
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import scratch
+from minideeplab.backends.numba_cpu.threads import aligned, scratch
 
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
 FULL = CHANNELS // ROWS * ROWS  # the channels of a panel that are whole blocks of rows
@@ -39,7 +39,7 @@ class Panels:
         # Odd: points must not lie a power of two bytes apart, they would share sets of a cache.
         hop = panels * stride | 1
         shape, dtype = (points * hop, CHANNELS), np.dtype(np.float32)
-        vectors = scratch(name, shape, dtype) if name else np.empty(shape, dtype)
+        vectors = scratch(name, shape, dtype) if name else aligned(shape, dtype)
         return cls(vectors, panels, stride, hop)
 
     @property

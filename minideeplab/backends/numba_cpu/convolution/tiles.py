@@ -36,10 +36,9 @@ def find(rows, side, image, top, left, dilation, size):
 
 
 @jit
-def input_tiles(x, v, n, span, order, tops, lefts, start, dilation, size):
+def input_tiles(x, v, work, n, span, order, tops, lefts, start, dilation, size):
     """Transform inputs: B^T d B, from x (N * H * W, C) to the vectors ``v``."""
-    rows, every = np.empty(n * n, np.int64), np.arange(n * n)
-    work = np.empty((n * n, CHANNELS), x.dtype)
+    rows = np.empty(n * n, np.int64)
     stride, hop = order
     for tile in range(span[0], span[1]):
         line, right = divmod(tile, lefts.size)
@@ -50,15 +49,14 @@ def input_tiles(x, v, n, span, order, tops, lefts, start, dilation, size):
                 input_1d(n, x, rows, j, n, panel * CHANNELS, work, j, n, 0)
             place = panel * stride + tile - span[2]
             for i in range(n):
-                input_1d(n, work, every, i * n, 1, 0, v, place + i * n * hop, hop, 0)
+                input_1d(n, work, 0, i * n, 1, 0, v, place + i * n * hop, hop, 0)
 
 
 @jit
-def cotangent_tiles(dy, v, n, span, order, tops, lefts, dilation, out):
+def cotangent_tiles(dy, v, work, n, span, order, tops, lefts, dilation, out):
     """Transform cotangents: A dy A^T, from dy (N * P * Q, K) to the vectors ``v``."""
     m = n - 2
-    rows, every = np.empty(m * m, np.int64), np.arange(n * n)
-    work = np.empty((n * m, CHANNELS), dy.dtype)
+    rows = np.empty(m * m, np.int64)
     stride, hop = order
     for tile in range(span[0], span[1]):
         line, right = divmod(tile, lefts.size)
@@ -69,19 +67,19 @@ def cotangent_tiles(dy, v, n, span, order, tops, lefts, dilation, out):
                 cotangent_1d(n, dy, rows, j, m, panel * CHANNELS, work, j, m, 0)
             place = panel * stride + tile - span[2]
             for i in range(n):
-                cotangent_1d(n, work, every, i * m, 1, 0, v, place + i * n * hop, hop, 0)
+                cotangent_1d(n, work, 0, i * m, 1, 0, v, place + i * n * hop, hop, 0)
 
 
 @jit
-def output_tiles(v, y, finish, n, span, order, tops, lefts, dilation, out):
+def output_tiles(v, y, work, finish, n, span, order, tops, lefts, dilation, out):
     """Write outputs: A^T v A, finished, from the vectors ``v`` to y (N * P * Q, K).
 
     Return the sum of 0 * y, which is NaN if any output is not finite.
     """
     gain, shift, least = finish
+    tile_out = work[n * n :]
     m = n - 2
-    rows, every = np.empty(m * m, np.int64), np.arange(n * n)
-    work, tile_out = np.empty((n * m, CHANNELS), y.dtype), np.empty((m * m, CHANNELS), y.dtype)
+    rows = np.empty(m * m, np.int64)
     check = np.zeros((1, CHANNELS), y.dtype)
     stride, hop = order
     for tile in range(span[0], span[1]):
@@ -91,11 +89,11 @@ def output_tiles(v, y, finish, n, span, order, tops, lefts, dilation, out):
         for panel in range(y.shape[1] // CHANNELS):
             lane, finite = panel * CHANNELS, load(check, 0, 0)
             factor, summand = load(gain, 0, lane), load(shift, 0, lane)
-            points = every * hop + (panel * stride + tile - span[2])
+            place = panel * stride + tile - span[2]
             for j in range(n):
-                output_1d(n, v, points, j, n, 0, work, j, n, 0)
+                output_1d(n, v, place, j * hop, n * hop, 0, work, j, n, 0)
             for i in range(m):
-                output_1d(n, work, every, i * n, 1, 0, tile_out, i * m, 1, 0)
+                output_1d(n, work, 0, i * n, 1, 0, tile_out, i * m, 1, 0)
             for k in range(m * m):
                 if rows[k] >= 0:
                     value = load(tile_out, k, 0) * factor + summand

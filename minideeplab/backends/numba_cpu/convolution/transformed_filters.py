@@ -48,7 +48,7 @@ def gradient(du: Panels, n: int, shape: tuple[int, ...]) -> np.ndarray:
 def _points(w, steps, u, n, block, panels, stride, hop):
     """Transform the filters of sixteen channels."""
     first, from_k, from_c, from_tap = steps
-    every, work = np.arange(n * 3), np.empty((n * 3, CHANNELS), w.dtype)
+    work = np.empty((n * 3, CHANNELS), w.dtype)
     taps = np.empty((CHANNELS * 9, CHANNELS), w.dtype)
     for panel in range(panels):
         at = first + panel * CHANNELS * from_k + block * CHANNELS * from_c
@@ -59,25 +59,25 @@ def _points(w, steps, u, n, block, panels, stride, hop):
         for c in range(CHANNELS):
             filters = taps[c * 9 : c * 9 + 9]
             for j in range(3):
-                filter_1d(n, filters, every, j, 3, 0, work, j, 3, 0)
+                filter_1d(n, filters, 0, j, 3, 0, work, j, 3, 0)
             place = panel * stride + block * CHANNELS + c
             for i in range(n):
-                filter_1d(n, work, every, i * 3, 1, 0, u, place + i * n * hop, hop, 0)
+                filter_1d(n, work, 0, i * 3, 1, 0, u, place + i * n * hop, hop, 0)
 
 
 @jit
 def _taps(du, dw, steps, n, block, panels, stride, hop):
     """Undo ``_points`` for a gradient: from the points to the taps of sixteen channels."""
     first, from_k, from_c, from_tap = steps
-    every, work = np.arange(n * n), np.empty((n * 3, CHANNELS), dw.dtype)
+    work = np.empty((n * 3, CHANNELS), dw.dtype)
     taps = np.empty((CHANNELS * 9, CHANNELS), dw.dtype)
     for panel in range(panels):
         for c in range(CHANNELS):
-            points = every * hop + (panel * stride + block * CHANNELS + c)
+            place = panel * stride + block * CHANNELS + c
             for j in range(n):
-                filter_gradient_1d(n, du, points, j, n, 0, work, j, n, 0)
+                filter_gradient_1d(n, du, place, j * hop, n * hop, 0, work, j, n, 0)
             for i in range(3):
-                filter_gradient_1d(n, work, every, i * n, 1, 0, taps, c * 9 + i * 3, 1, 0)
+                filter_gradient_1d(n, work, 0, i * n, 1, 0, taps, c * 9 + i * 3, 1, 0)
         at = first + panel * CHANNELS * from_k + block * CHANNELS * from_c
         for k in range(CHANNELS):
             for c in range(CHANNELS):

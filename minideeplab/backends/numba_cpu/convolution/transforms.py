@@ -8,16 +8,17 @@ for m = 6. In matrices, with d the inputs, w the filter and y the outputs:
     y = A^T [(G w) * (B^T d)]
 
 Each function takes n, and multiplies n or fewer vectors by one matrix: it reads them from
-``rows[start], rows[start + step], ...`` of ``source`` and writes n or fewer rows
-``first, first + hop, ...`` of ``target``. Both are matrices whose columns are channels, of which
-sixteen are transformed at a time: those from ``lane`` of the source, to ``spot`` of the target.
+``rows[start], rows[start + step], ...`` of ``source`` (``rows`` is a table, or the number of the
+row with which a plain sequence begins) and writes n or fewer rows ``first, first + hop, ...`` of
+``target``. Both are matrices whose columns are channels, of which sixteen are transformed at a
+time: those from ``lane`` of the source, to ``spot`` of the target.
 """
 
 from __future__ import annotations
 
 import numba
 
-from minideeplab.backends.numba_cpu.convolution.lanes import load, store
+from minideeplab.backends.numba_cpu.convolution.lanes import store, vector
 
 inlined = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
@@ -25,12 +26,12 @@ inlined = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 @inlined
 def input_1d(n, source, rows, start, step, lane, target, first, hop, spot):
     """B^T d: n inputs to n points."""
-    a = load(source, rows[start], lane)
-    b = load(source, rows[start + step], lane)
-    c = load(source, rows[start + 2 * step], lane)
-    d = load(source, rows[start + 3 * step], lane)
-    e = load(source, rows[start + 4 * step], lane)
-    f = load(source, rows[start + 5 * step], lane)
+    a = vector(source, rows, start, lane)
+    b = vector(source, rows, start + step, lane)
+    c = vector(source, rows, start + 2 * step, lane)
+    d = vector(source, rows, start + 3 * step, lane)
+    e = vector(source, rows, start + 4 * step, lane)
+    f = vector(source, rows, start + 5 * step, lane)
     if n == 6:
         store(target, first, spot, a * 4.0 - c * 5.0 + e)
         even, odd = e - c * 4.0, d - b * 4.0
@@ -41,8 +42,8 @@ def input_1d(n, source, rows, start, step, lane, target, first, hop, spot):
         store(target, first + 4 * hop, spot, even - odd)
         store(target, first + 5 * hop, spot, b * 4.0 - d * 5.0 + f)
     else:
-        g = load(source, rows[start + 6 * step], lane)
-        h = load(source, rows[start + 7 * step], lane)
+        g = vector(source, rows, start + 6 * step, lane)
+        h = vector(source, rows, start + 7 * step, lane)
         store(target, first, spot, a - g + (e - c) * 5.25)
         even, odd = c - e * 4.25 + g, b - d * 4.25 + f
         store(target, first + hop, spot, even + odd)
@@ -59,12 +60,12 @@ def input_1d(n, source, rows, start, step, lane, target, first, hop, spot):
 @inlined
 def output_1d(n, source, rows, start, step, lane, target, first, hop, spot):
     """A^T p: products at n points to n - 2 outputs."""
-    a = load(source, rows[start], lane)
-    b = load(source, rows[start + step], lane)
-    c = load(source, rows[start + 2 * step], lane)
-    d = load(source, rows[start + 3 * step], lane)
-    e = load(source, rows[start + 4 * step], lane)
-    f = load(source, rows[start + 5 * step], lane)
+    a = vector(source, rows, start, lane)
+    b = vector(source, rows, start + step, lane)
+    c = vector(source, rows, start + 2 * step, lane)
+    d = vector(source, rows, start + 3 * step, lane)
+    e = vector(source, rows, start + 4 * step, lane)
+    f = vector(source, rows, start + 5 * step, lane)
     one, minus_one, two, minus_two = b + c, b - c, d + e, d - e
     if n == 6:
         store(target, first, spot, a + one + two)
@@ -72,8 +73,8 @@ def output_1d(n, source, rows, start, step, lane, target, first, hop, spot):
         store(target, first + 2 * hop, spot, one + two * 4.0)
         store(target, first + 3 * hop, spot, minus_one + minus_two * 8.0 + f)
     else:
-        g = load(source, rows[start + 6 * step], lane)
-        h = load(source, rows[start + 7 * step], lane)
+        g = vector(source, rows, start + 6 * step, lane)
+        h = vector(source, rows, start + 7 * step, lane)
         half, minus_half = f + g, f - g
         store(target, first, spot, a + one + two + half * 32.0)
         store(target, first + hop, spot, minus_one + minus_two * 2.0 + minus_half * 16.0)
@@ -86,9 +87,9 @@ def output_1d(n, source, rows, start, step, lane, target, first, hop, spot):
 @inlined
 def filter_1d(n, source, rows, start, step, lane, target, first, hop, spot):
     """G w: 3 taps to n points."""
-    a = load(source, rows[start], lane)
-    b = load(source, rows[start + step], lane)
-    c = load(source, rows[start + 2 * step], lane)
+    a = vector(source, rows, start, lane)
+    b = vector(source, rows, start + step, lane)
+    c = vector(source, rows, start + 2 * step, lane)
     store(target, first + (n - 1) * hop, spot, c)
     if n == 6:
         store(target, first, spot, a * 0.25)
@@ -114,10 +115,10 @@ def filter_1d(n, source, rows, start, step, lane, target, first, hop, spot):
 @inlined
 def cotangent_1d(n, source, rows, start, step, lane, target, first, hop, spot):
     """A dy: the transpose of ``output_1d``, n - 2 cotangents to n points."""
-    a = load(source, rows[start], lane)
-    b = load(source, rows[start + step], lane)
-    c = load(source, rows[start + 2 * step], lane)
-    d = load(source, rows[start + 3 * step], lane)
+    a = vector(source, rows, start, lane)
+    b = vector(source, rows, start + step, lane)
+    c = vector(source, rows, start + 2 * step, lane)
+    d = vector(source, rows, start + 3 * step, lane)
     store(target, first, spot, a)
     if n == 6:
         even, odd = a + c, b + d
@@ -128,8 +129,8 @@ def cotangent_1d(n, source, rows, start, step, lane, target, first, hop, spot):
         store(target, first + 4 * hop, spot, even - odd)
         store(target, first + 5 * hop, spot, d)
     else:
-        e = load(source, rows[start + 4 * step], lane)
-        f = load(source, rows[start + 5 * step], lane)
+        e = vector(source, rows, start + 4 * step, lane)
+        f = vector(source, rows, start + 5 * step, lane)
         even, odd = a + c + e, b + d + f
         store(target, first + hop, spot, even + odd)
         store(target, first + 2 * hop, spot, even - odd)
@@ -145,20 +146,20 @@ def cotangent_1d(n, source, rows, start, step, lane, target, first, hop, spot):
 @inlined
 def filter_gradient_1d(n, source, rows, start, step, lane, target, first, hop, spot):
     """G^T du: the transpose of ``filter_1d``, n points to 3 taps."""
-    a = load(source, rows[start], lane)
-    b = load(source, rows[start + step], lane)
-    c = load(source, rows[start + 2 * step], lane)
-    d = load(source, rows[start + 3 * step], lane)
-    e = load(source, rows[start + 4 * step], lane)
-    f = load(source, rows[start + 5 * step], lane)
+    a = vector(source, rows, start, lane)
+    b = vector(source, rows, start + step, lane)
+    c = vector(source, rows, start + 2 * step, lane)
+    d = vector(source, rows, start + 3 * step, lane)
+    e = vector(source, rows, start + 4 * step, lane)
+    f = vector(source, rows, start + 5 * step, lane)
     one, minus_one, two, minus_two = b + c, b - c, d + e, d - e
     if n == 6:
         store(target, first, spot, a * 0.25 - one * (1 / 6) + two * (1 / 24))
         store(target, first + hop, spot, minus_two * (1 / 12) - minus_one * (1 / 6))
         store(target, first + 2 * hop, spot, f - one * (1 / 6) + two * (1 / 6))
     else:
-        g = load(source, rows[start + 6 * step], lane)
-        h = load(source, rows[start + 7 * step], lane)
+        g = vector(source, rows, start + 6 * step, lane)
+        h = vector(source, rows, start + 7 * step, lane)
         half, minus_half = f + g, f - g
         store(target, first, spot, a - one * (2 / 9) + two * (1 / 90) + half * (1 / 45))
         odd = minus_two * (1 / 45) - minus_one * (2 / 9) + minus_half * (1 / 90)

@@ -19,9 +19,9 @@ from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, multiply
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import parallel_for
+from minideeplab.backends.numba_cpu.threads import aligned, parallel_for
 
-L2_BYTES = 3 << 20  # transformed filters up to this size are left to the L2 cache
+L2_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
 CHUNK_BYTES = 5 << 23  # and of all tiles that are transformed before they are multiplied
 GRADIENT_BYTES = 3 << 19  # a weight gradient up to this size is summed in parts
@@ -44,7 +44,7 @@ def convolve(
     """
     grid = Grid(problem, m)
     end = finish.vectors(problem.filters, x.dtype)
-    y = np.empty((problem.batch, *problem.out, problem.filters), x.dtype)
+    y = aligned((problem.batch, *problem.out, problem.filters), x.dtype)
     if u.nbytes <= L2_BYTES:
         checks = _block_by_block(grid, x, u, y, end)
     else:

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHOWN_VALUES = 40
 
 
 @click.command("check-data")
@@ -30,6 +36,7 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     from minideeplab.data.folders import require_folder
     from minideeplab.data.own import CLASS_FILE, read_classes
 
+    names: list[str] = []
     palette = None
     if (folder / CLASS_FILE).exists():
         names, palette = read_classes(folder / CLASS_FILE)
@@ -48,8 +55,19 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
             click.echo(f"  PROBLEM {len(files)} x {text}: {some}")
         for note in report.notes:
             click.echo(f"  note    {note}")
-        total = max(1, report.pixels.sum())
-        for value in report.pixels.nonzero()[0]:
-            count = report.pixels[value]
-            click.echo(f"  label {value:3}  {count:12,} pixels  {count / total:7.3%}")
+        if report.pairs == 0:
+            click.echo("  PROBLEM no pair: street.jpg goes with the mask street.png")
+        _print_counts(report.pixels, names)
     return int(failed)
+
+
+def _print_counts(pixels: np.ndarray, names: list[str]) -> None:
+    """Print the pixels of each label, (256,), and its name if there is one."""
+    values = pixels.nonzero()[0]
+    shown = [*values[:SHOWN_VALUES], *(v for v in values[SHOWN_VALUES:] if v == 255)]
+    for value in shown:
+        name = names[value] if value < len(names) else "ignored" if value == 255 else ""
+        share = f"{pixels[value] / pixels.sum():7.3%}"
+        click.echo(f"  label {value:3}  {pixels[value]:12,} pixels  {share}  {name}".rstrip())
+    if len(values) > len(shown):
+        click.echo(f"  ... and {len(values) - len(shown)} more labels")

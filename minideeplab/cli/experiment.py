@@ -21,16 +21,22 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 @click.option("--split", default="train", show_default=True, help="Split to train on.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.")
 @click.option("--iterations", type=click.IntRange(1),
-              help="Of the longest run.  [shapes: 400; others: 3000]")  # fmt: skip
-@click.option("--batch-size", type=click.IntRange(1), help="Crops of an iteration.  [8]")
+              help="Of the longest run.  [shapes: 600; others: 1500]")  # fmt: skip
+@click.option("--pretrain", type=click.IntRange(0),
+              help="Iterations of the trunk, at first.  [shapes: 1500; others: 3000]")  # fmt: skip
+@click.option("--batch-size", type=click.IntRange(1),
+              help="Crops of an iteration.  [shapes: 4; others: 8]")  # fmt: skip
 @click.option("--crop", type=int, nargs=2,
-              help="Height and width, 8k+1.  [shapes: 97 97; others: 193 257]")  # fmt: skip
+              help="Height and width, 8k+1.  [shapes: 113 145; others: 193 257]")  # fmt: skip
 @click.option("--trunk", default="small", show_default=True, type=click.Choice(["small", "vgg16"]),
               help="Under the heads: one that learns from scratch, or VGG-16.")  # fmt: skip
 @click.option("--width", default=0.125, show_default=True, type=click.FloatRange(0.01, 1),
               help="Part of the authors' filters; 1 for all.")  # fmt: skip
+@click.option("--stride", type=int,
+              help="Of the small trunk's features, 4 or 8.  [shapes: 4; others: 8]")  # fmt: skip
 @click.option("--init", help="Weights to start from: a file or official name, for --trunk vgg16.")
-@click.option("--weights", help="What trimap and crf-search score.  [bundled ones for the data]")
+@click.option("--weights", help="What trimap and crf-search score (multi-scale too, which then "
+              "trains nothing).  [bundled ones for the data]")  # fmt: skip
 @click.option("--pictures", type=click.IntRange(1), help="Score the first pictures of val only.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.05, 1),
               help="Shrink all pictures to this part of their size, to save time.")  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +16,8 @@ from minideeplab.io import WIDE_MODES, read_image, read_labels
 IGNORE_INDEX = 255
 INDEX_MODES = ("P", "L", "1", *WIDE_MODES)
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
-UNREADABLE, STRANGE = "pairs that cannot be read", "colours not in the palette"
-SHOWN_COLOURS = 12
+STRANGE = "colours not in the palette"  # of the errors of ``read_labels``
+SHOWN_COLOURS, SHOWN_CLASSES = 12, 8
 RARE, DOMINANT = 0.001, 0.95  # shares of the labelled pixels that are worth a word
 #: (folder of pictures, folder of masks), below the data's own folder.
 LAYOUTS = (
@@ -41,6 +42,12 @@ class Report:
     def problem(self, text: str, path: Path) -> None:
         """Add a file to those that have a problem."""
         self.problems.setdefault(text, []).append(path)
+
+    def failure(self, text: str, path: Path, error: Exception) -> None:
+        """Add a file that could not be read; the first of a kind is noted with the reason."""
+        if text not in self.problems:
+            self.notes.append(f"{path.name}: {str(error).removeprefix(f'{path}: ')}")
+        self.problem(text, path)
 
 
 def find_pairs(root: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
@@ -85,7 +92,7 @@ def check_folders(
         for value in _check_pair(report, pictures[stem], truths[stem], palette):
             used.setdefault(value, []).append(truths[stem])
     _check_values(report, used, num_classes)
-    _check_balance(report)
+    _check_balance(report, num_classes)
     if report.colours:
         report.notes.append(_colours_found(report.colours))
     return report
@@ -95,6 +102,10 @@ def _check_pair(report: Report, image: Path, mask: Path, palette: np.ndarray | N
     """Check one pair; return the values of the mask."""
     try:
         size = read_image(image).shape[:2]
+    except (OSError, ValueError) as error:
+        report.failure("pictures that cannot be read", image, error)
+        return []
+    try:
         with Image.open(mask) as picture:
             in_colour = picture.mode not in INDEX_MODES
         if in_colour and palette is None:
@@ -104,8 +115,8 @@ def _check_pair(report: Report, image: Path, mask: Path, palette: np.ndarray | N
             return []
         labels = read_labels(mask, palette)
     except (OSError, ValueError) as error:
-        strange = str(error).partition(STRANGE)[2]
-        report.problem(f"masks with {STRANGE}{strange}" if strange else UNREADABLE, mask)
+        what = f"with {STRANGE}" if STRANGE in str(error) else "that cannot be read"
+        report.failure(f"masks {what}", mask, error)
         return []
     if mask.suffix.lower() in LOSSY_SUFFIXES:
         report.problem("masks in a lossy format, which changes values; expected PNG", mask)
@@ -133,31 +144,51 @@ def _colours_found(colours: dict[str, int]) -> str:
 
 
 def _check_values(report: Report, used: dict[int, list[Path]], num_classes: int | None) -> None:
+    """Judge the values of all masks; ``used`` has the masks of each."""
     classes = sorted(value for value in used if value != IGNORE_INDEX)
-    if num_classes is not None:
-        for value in classes:
-            if value >= num_classes:
-                for path in used[value]:
-                    report.problem(f"value {value}; expected 0..{num_classes - 1} or 255", path)
-    elif classes and len(classes) <= classes[-1] / 2:
-        values = ", ".join(map(str, classes[:8])) + (" ..." if len(classes) > 8 else "")
-        text = f"values {values}: grey levels, not class numbers 0, 1, 2, ..."
+    wrong = [value for value in classes if num_classes is not None and value >= num_classes]
+    if wrong:
+        text = (
+            f"value{'s' * (len(wrong) > 1)} {_listed(wrong)}; expected 0..{num_classes - 1} or 255"
+        )
+        if 0 not in used:
+            text += "; no pixel is 0: do the masks count from 1?"
+        report.problems[text] = sorted({path for value in wrong for path in used[value]})
+    elif num_classes is None and classes and len(classes) <= classes[-1] / 2:
+        text = f"values {_listed(classes)}: grey levels, not class numbers 0, 1, 2, ..."
         report.problems[text] = used[classes[-1]]
     if classes == [0]:
-        rest = " and 255, which means ignored" if IGNORE_INDEX in used else ""
-        report.problems[f"masks hold only class 0{rest}; nothing can be learned"] = used[0]
+        rest = "; nothing can be learned"
+        if IGNORE_INDEX in used:
+            rest = f" and 255, which means ignored{rest}: number an object 1, not 255"
+        report.problems[f"masks hold only class 0{rest}"] = used[0]
     if used and IGNORE_INDEX not in used:
         report.notes.append("no pixel is 255 (ignored): is the void drawn as a class?")
 
 
-def _check_balance(report: Report) -> None:
-    counts = report.pixels[:IGNORE_INDEX]
-    shares = counts / max(1, counts.sum())
-    for value in np.flatnonzero(counts):
-        if shares[value] > DOMINANT:
-            report.notes.append(f"class {value} has {shares[value]:.1%} of the labelled pixels")
-        elif shares[value] < RARE:
-            report.notes.append(
-                f"class {value} has {shares[value]:.3%} of the labelled pixels: "
-                "weigh the classes (train --class-weights) or add pictures"
-            )
+def _listed(values: Sequence[object]) -> str:
+    """Return the first few values, and how many there are if that is not all."""
+    more = f", ... ({len(values)} in all)" if len(values) > SHOWN_CLASSES else ""
+    return ", ".join(map(str, values[:SHOWN_CLASSES])) + more
+
+
+def _check_balance(report: Report, num_classes: int | None) -> None:
+    """Note classes that have nearly all pixels, nearly none, or none."""
+    counts = report.pixels[: IGNORE_INDEX if num_classes is None else num_classes]
+    if not counts.any():
+        return
+    shares = counts / counts.sum()
+    for value in np.flatnonzero(shares > DOMINANT):
+        report.notes.append(f"class {value} has {shares[value]:.1%} of the labelled pixels")
+    rare = [
+        f"class {value} has {shares[value]:.3%}"
+        for value in np.flatnonzero((counts > 0) & (shares < RARE))
+    ]
+    if rare:
+        report.notes.append(
+            f"{_listed(rare)} of the labelled pixels: weigh the classes (train --class-weights) "
+            "or add pictures"
+        )
+    missing = np.flatnonzero(counts == 0)
+    if num_classes is not None and missing.size:
+        report.notes.append(f"no pixel of class {_listed(missing.tolist())}")

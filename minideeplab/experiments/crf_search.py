@@ -9,7 +9,8 @@ from minideeplab.crf.refinement import PARAMETERS, CRFParameters
 from minideeplab.crf.search import Grid, Sample, SearchResult, search
 from minideeplab.evaluation import confusion_matrix, scores
 from minideeplab.experiments.outcome import Outcome, Row, plot
-from minideeplab.experiments.setup import Setup, Subset
+from minideeplab.experiments.pictures import Subset
+from minideeplab.experiments.setup import Setup
 from minideeplab.inference import most_probable, predict
 
 PART, ROUNDS, SHOWN = 20, 3, 8  # pictures to search on; grids; settings in the table

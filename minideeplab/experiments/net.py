@@ -1,9 +1,10 @@
 """The networks of the experiments: the authors' heads on a trunk that a laptop trains.
 
 ``trunk="vgg16"`` is the authors' network, ``width`` times as wide. ``trunk="small"`` trains from
-random weights: each of VGG's five blocks becomes two convolutions with batch norm, the first
-three halve the resolution at once, and so its features have stride 8 as the authors' do. The head
-is theirs in both: fc6 with its kernel and rate, fc7, fc8, dropout, scores added over branches.
+random weights: each of VGG's five blocks becomes two convolutions with batch norm, and the first
+three halve the resolution at once, so that its features have stride 8 as the authors' do (the
+first two for stride 4). The head is theirs in both: fc6 with its kernel and rate, fc7, fc8,
+dropout, scores added over branches.
 """
 
 from __future__ import annotations
@@ -15,41 +16,50 @@ from minideeplab.models.deeplab import trunk as vgg_trunk
 from minideeplab.models.preprocessing import CAFFE, IMAGENET
 from minideeplab.models.small import ConvBNReLU
 from minideeplab.models.vgg import BLOCKS
-from minideeplab.nn import AvgPool2d, Module, Sequential
+from minideeplab.nn import AvgPool2d, Dropout, Module, Sequential
 from minideeplab.tensor import Tensor
 
 TRUNKS = ("small", "vgg16")
 OUTPUT_STRIDE = 8
 VGG_PARAMETERS = 14_714_688  # of the authors' trunk
+DROPOUT = 0.1  # of the small trunk's heads: the authors' half of so few filters is too much
 FEATURES = BLOCKS[-1][2]  # channels of pool5, at full width
 
 
 class ExperimentNet(Module):
-    """(N, 3, 8k+1, 8l+1) -> scores (N, num_classes, k+1, l+1).
+    """(N, 3, sk+1, sl+1) -> scores (N, num_classes, k+1, l+1), with s the stride.
 
     Args:
         shape: the head, at full width: fc6's kernel, rates and filters; pool5a.
         num_classes: C.
         trunk: one of ``TRUNKS``.
         width: the part of the filters to keep, 1 for the authors' number.
+        stride: of the features, 8; or 4, for the small trunk.
         seed: of the random weights.
     """
 
-    output_stride = OUTPUT_STRIDE
-
     def __init__(
-        self, shape: Variant, num_classes: int, trunk: str, width: float, seed: int = 0
+        self,
+        shape: Variant,
+        num_classes: int,
+        trunk: str,
+        width: float,
+        stride: int = OUTPUT_STRIDE,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if trunk not in TRUNKS:
             raise ValueError(f"trunk: {trunk!r}, expected one of {', '.join(TRUNKS)}")
         if not 0 < width <= 1:
             raise ValueError(f"width: {width}, expected above 0, at most 1")
+        if stride != OUTPUT_STRIDE and (trunk, stride) != ("small", 4):
+            raise ValueError(f"stride: {stride}, expected 8, or 4 with the trunk 'small'")
         rng, scaled = np.random.default_rng(seed), shape.scaled(width)
         self.name, self.num_classes = f"experiment-{trunk}", num_classes
+        self.output_stride = stride
         self.preprocessing = IMAGENET if trunk == "small" else CAFFE
         if trunk == "small":
-            layers = small_trunk(width, rng)
+            layers = small_trunk(width, stride, rng)
             layers |= {"pool5a": AvgPool2d(3, stride=1, padding=1)} if shape.pool5a else {}
         else:
             layers = vgg_trunk(shape.pool5a, width, rng)
@@ -59,6 +69,8 @@ class ExperimentNet(Module):
         for k, rate in enumerate(shape.rates, start=1):
             suffix = f"_{k}" if len(shape.rates) > 1 else ""
             part = branch(suffix, scaled, rate, round(FEATURES * width), num_classes, rng)
+            if trunk == "small":
+                part |= {f"drop{k}{suffix}": Dropout(DROPOUT) for k in (6, 7)}
             vars(self).update(part)
             self.branches.append(tuple(part))
 
@@ -74,14 +86,16 @@ class ExperimentNet(Module):
         return x
 
 
-def small_trunk(width: float, rng: np.random.Generator) -> dict[str, Module]:
-    """Return block1 ... block5: (N, 3, 8k+1, 8l+1) -> (N, 512 * width, k+1, l+1)."""
+def small_trunk(width: float, stride: int, rng: np.random.Generator) -> dict[str, Module]:
+    """Return block1 ... block5: (N, 3, sk+1, sl+1) -> (N, 512 * width, k+1, l+1), s the stride."""
     layers: dict[str, Module] = {}
-    channels = 3
+    channels, halvings = 3, stride.bit_length() - 1
     for block, _, full in BLOCKS:
         wide, rate = round(full * width), 2 if block == 5 else 1
         layers[f"block{block}"] = Sequential(
-            ConvBNReLU(channels, wide, stride=2 if block <= 3 else 1, dilation=rate, rng=rng),
+            ConvBNReLU(
+                channels, wide, stride=2 if block <= halvings else 1, dilation=rate, rng=rng
+            ),
             ConvBNReLU(wide, wide, dilation=rate, rng=rng),
         )
         channels = wide

@@ -3,44 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from minideeplab import pretrained
 from minideeplab.crf.refinement import PARAMETERS
 from minideeplab.data.cached import Cached
 from minideeplab.data.specs import open_dataset
 from minideeplab.evaluation import scores
-from minideeplab.experiments.net import ExperimentNet
-from minideeplab.inference import crf_options, resize
+from minideeplab.experiments.defaults import MOST_SCENES, PHOTOS, PLAIN, SCENES, Defaults
+from minideeplab.experiments.net import OUTPUT_STRIDE, ExperimentNet
+from minideeplab.experiments.pictures import Scaled, Subset
+from minideeplab.inference import crf_options
 from minideeplab.models import from_checkpoint
 from minideeplab.models.deeplab import Variant
 from minideeplab.nn import Module
 from minideeplab.training import Config, Trainer, checkpoint, evaluate
 from minideeplab.training.initial import load_initial
-
-MOST_SCENES = 500  # to train on
-#: By the data's kind. Scenes are small and simple: minutes do; others need more of everything.
-SCENE_SETTINGS: dict[str, Any] = {
-    "iterations": 400,
-    "batch_size": 8,
-    "crop": (97, 97),
-    "scales": (0.8, 1.1),
-    "class_weights": "none",
-}
-PHOTO_SETTINGS: dict[str, Any] = {
-    "iterations": 3000,
-    "batch_size": 8,
-    "crop": (193, 257),
-    "scales": (0.75, 1.25),
-    "class_weights": "log",
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +34,15 @@ class Setup:
         data: camvid:FOLDER, voc:FOLDER, own:FOLDER or shapes.
         out: folder for trained networks (kept, and gone on with) and results.
         split: of the data, to train on.
-        trunk, width: of ``ExperimentNet``.
+        trunk, width, stride: of ``ExperimentNet``.
         init: weights to start from, a file or an official name; for the trunk "vgg16".
+        pretrain: iterations of the trunk under the plain head, of which all networks without
+            ``init`` start, as the authors' start from ImageNet's; 0 for random weights.
         iterations, batch_size, crop: of the longest training run.
         pictures: of val, to score; None for all.
         scale: what pictures and labels are shrunk to, before anything else.
-        weights: of the experiments that do not train; None for the bundled ones.
+        weights: of the experiments that do not train; None for the bundled ones. With them,
+            multi-scale does not train either.
         seed: of everything random.
         executor: spreads scoring; None for this process.
     """
@@ -66,7 +52,9 @@ class Setup:
     split: str = "train"
     trunk: str = "small"
     width: float = 0.125
+    stride: int | None = None
     init: str | None = None
+    pretrain: int | None = None
     iterations: int | None = None
     batch_size: int | None = None
     crop: tuple[int, int] | None = None
@@ -80,6 +68,10 @@ class Setup:
     def on_scenes(self) -> bool:
         """Whether the data are the synthetic scenes."""
         return self.data.startswith("shapes")
+
+    @property
+    def _defaults(self) -> Defaults:
+        return SCENES if self.on_scenes else PHOTOS
 
     @cached_property
     def training_data(self) -> Any:
@@ -97,7 +89,7 @@ class Setup:
 
     def config(self, **changes: Any) -> Config:
         """Return the settings of a training run: the data's, the flags', then ``changes``."""
-        settings = dict(SCENE_SETTINGS if self.on_scenes else PHOTO_SETTINGS)
+        settings = dict(self._defaults.training)
         for name in ("iterations", "batch_size", "crop"):
             if getattr(self, name) is not None:
                 settings[name] = getattr(self, name)
@@ -111,22 +103,56 @@ class Setup:
         The run is kept in ``out``/runs/``name`` and gone on with when it was interrupted. Raises
         ValueError when one with other settings is there.
         """
-        net = ExperimentNet(
-            shape, len(self.training_data.classes), self.trunk, self.width, self.seed
-        )
+        net = self._untrained(shape)
         if self.init:
             load_initial(net, self.init)
+        else:
+            net.load_state_dict(self._pretrained_trunk, strict=False)
+        return self._train(name, net, shape, self.config(**changes))
+
+    @cached_property
+    def _pretrained_trunk(self) -> dict[str, np.ndarray]:
+        """The trunk's arrays after ``pretrain`` iterations, kept as any run; {} without them."""
+        iterations = self._pretraining
+        if not iterations:
+            return {}
+        config = self.config(iterations=iterations)
+        net, _ = self._train("trunk", self._untrained(PLAIN), PLAIN, config)
+        state = net.state_dict()
+        return {name: state[name] for name in state if name.partition(".")[0] in net.trunk}
+
+    @property
+    def _pretraining(self) -> int:
+        """Iterations of the trunk by itself."""
+        if self.init:
+            return 0
+        return self._defaults.pretrain if self.pretrain is None else self.pretrain
+
+    def _untrained(self, shape: Variant) -> ExperimentNet:
+        classes, stride = len(self.training_data.classes), self._stride
+        return ExperimentNet(shape, classes, self.trunk, self.width, stride, self.seed)
+
+    @property
+    def _stride(self) -> int:
+        default = self._defaults.stride if self.trunk == "small" else OUTPUT_STRIDE
+        return self.stride or default
+
+    def _train(
+        self, name: str, net: ExperimentNet, shape: Variant, config: Config
+    ) -> tuple[Module, Trainer]:
         origin = {
             "data": self.data,
             "split": self.split,
             "init": self.init,
+            "pretrain": 0 if shape is PLAIN else self._pretraining,
             "scale": self.scale,
             "trunk": self.trunk,
             "width": self.width,
+            "stride": self._stride,
             "head": dataclasses.asdict(shape),
         }
         folder = Path(self.out, "runs", name)
-        trainer = Trainer(net, self.training_data, self.config(**changes), folder, origin=origin)
+        trainer = Trainer(net, self.training_data, config, folder, origin=origin)
         if trainer.checkpoint_path.exists():
             _require_same(trainer)
             trainer.resume()
@@ -179,57 +205,22 @@ class Setup:
 
     def notes(self, optimizer: str = "AdamW of rate 0.003") -> list[str]:
         """Return what tables of trained networks must say about themselves."""
-        config, where = self.config(), "from random weights"
-        if self.init:
-            where = f"from {self.init}"
+        config = self.config()
+        start = f"from {self.init}" if self.init else "from random weights"
+        if self._pretraining:
+            start = (
+                f"first the trunk by itself, {self._pretraining} iterations under a head of 1x1 "
+                "convolutions, then from that trunk"
+            )
         return [
             f"{self.data_note()}; {len(self.training_data)} pictures to train on.",
-            f"Networks: trunk {self.trunk!r}, {self.width:g} of the authors' filters in trunk and "
-            "head; kernels and rates are the authors'. See minideeplab/experiments/net.py.",
-            f"Training: {where}, {config.iterations} iterations of {config.batch_size} crops of "
+            f"Networks: trunk {self.trunk!r} of stride {self._stride}, {self.width:g} of the "
+            "authors' filters in trunk and head; kernels and rates are the authors'. See "
+            "minideeplab/experiments/net.py.",
+            f"Training: {start}, {config.iterations} iterations of {config.batch_size} crops of "
             f"{config.crop[0]}x{config.crop[1]} unless a row says otherwise, {optimizer}, "
             f"seed {self.seed}; one run a row, so differences of a point or two mean little.",
         ]
-
-
-class Scaled:
-    """The same data set, smaller: pictures smoothed, labels of the nearest pixel."""
-
-    def __init__(self, dataset: Any, scale: float) -> None:
-        if not 0 < scale <= 1:
-            raise ValueError(f"scale: {scale}, expected above 0, at most 1")
-        self._dataset, self._scale = dataset, scale
-        self.names, self.classes, self.palette = dataset.names, dataset.classes, dataset.palette
-        self.ignore_index = dataset.ignore_index
-
-    def __len__(self) -> int:
-        return len(self._dataset)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return pair ``index``: image (h, w, 3) uint8, labels (h, w) uint8."""
-        image, labels = self._dataset[index]
-        if self._scale == 1:
-            return image, labels
-        small = resize(image, self._scale)
-        nearest = Image.fromarray(labels).resize(small.shape[1::-1], Image.Resampling.NEAREST)
-        return small, np.array(nearest)
-
-
-class Subset:
-    """Some of a data set's pictures, by their places in it."""
-
-    def __init__(self, dataset: Any, places: Sequence[int]) -> None:
-        self._dataset, self._places = dataset, places
-        self.names = [dataset.names[i] for i in places]
-        self.classes, self.palette = dataset.classes, dataset.palette
-        self.ignore_index = dataset.ignore_index
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ``index``-th of them: image (H, W, 3) uint8, labels (H, W) uint8."""
-        return self._dataset[self._places[index]]
 
 
 def _require_same(trainer: Trainer) -> None:

@@ -52,6 +52,38 @@ def test_a_faulty_mask_is_named(folder, array, options, words):
     assert words in text and [path.name for path in files] == ["b.png"]
 
 
+def test_wrong_values_are_one_problem_however_many(folder):
+    put(folder, np.arange(600).reshape(20, 30).astype(np.uint8))
+    report = check(folder, num_classes=3)
+    ((text, files),) = report.problems.items()
+    assert text.startswith("values 3, 4, 5, 6, 7, 8, 9, 10, ... (252 in all); expected 0..2")
+    assert [path.name for path in files] == ["b.png"] and report.notes == []
+
+
+def test_masks_that_count_from_1_are_told_so(folder):
+    for stem in "abc":
+        put(folder, np.uint8([[1, 2, 3]] * 20).repeat(10, axis=1), f"{stem}.png")
+    (text,) = check(folder, num_classes=3).problems
+    assert text == "value 3; expected 0..2 or 255; no pixel is 0: do the masks count from 1?"
+
+
+def test_what_cannot_be_read_is_told_with_the_reason(folder):
+    (folder / "images" / "a.jpg").write_bytes(b"nothing")
+    put(folder, np.full((20, 30), 300, np.uint16))
+    report = check(folder)
+    names = {text: [path.name for path in files] for text, files in report.problems.items()}
+    assert names == {
+        "pictures that cannot be read": ["a.jpg"],
+        "masks that cannot be read": ["b.png"],
+    }
+    assert report.notes[0].startswith("a.jpg: ") and report.notes[1].startswith("b.png: labels ")
+    assert str(folder) not in report.notes[0]
+
+
+def test_a_class_that_never_occurs_is_noted(folder):
+    assert check(folder, num_classes=5).notes == ["no pixel of class 3, 4"]
+
+
 def test_masks_of_0_and_255_hold_nothing_to_learn(folder):
     for stem in "abc":
         put(folder, np.uint8([[0, 255]] * 20).repeat(15, axis=1), f"{stem}.png")
@@ -93,7 +125,20 @@ def test_the_command_prints_counts_and_tells_by_its_status(folder, capsys):
     assert cli.run(["check-data", str(folder), "--classes", "3"]) == 0
     out = capsys.readouterr().out
     assert "3 pairs" in out and "label 255" in out and "PROBLEM" not in out
+    (folder / "classes.txt").write_text("road\ncar\ntree\n")
+    assert cli.run(["check-data", str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].endswith("ignored") and lines[-2].endswith("tree")
+    (folder / "classes.txt").unlink()
     assert cli.run(["check-data", str(folder), "--classes", "2"]) == 1
     assert "PROBLEM 3 x value 2; expected 0..1 or 255: a.png, b.png" in capsys.readouterr().out
     assert cli.run(["check-data", str(folder / "nowhere")]) == 1
     assert "looked for" in capsys.readouterr().err
+
+
+def test_the_command_says_how_pairs_are_found(tmp_path, capsys):
+    for name in ("images/street.jpg", "masks/street_mask.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.new("L", (30, 20)).save(tmp_path / name)
+    assert cli.run(["check-data", str(tmp_path)]) == 1
+    assert "PROBLEM no pair: street.jpg goes with the mask street.png" in capsys.readouterr().out

@@ -89,7 +89,9 @@ def test_a_colour_that_is_no_class_is_named(root, capsys):
     colour_masks(root)
     (root / "classes.txt").write_text("road 128 64 128\ncar 0 0 142\n")
     assert cli.run(["check-data", str(root)]) == 1
-    assert "masks with colours not in the palette: #464646: a.png, b.png" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "masks with colours not in the palette: a.png, b.png" in out
+    assert "a.png: colours not in the palette: #464646" in out
 
 
 @pytest.mark.parametrize("text, words", [

@@ -15,12 +15,19 @@ from minideeplab.experiments import Setup, field_of_view, schedules
 from minideeplab.experiments.net import ExperimentNet, full_parameters
 from minideeplab.experiments.net import field_of_view as pixels_seen
 from minideeplab.experiments.outcome import Outcome, plot, table
-from minideeplab.experiments.setup import Scaled, Subset
+from minideeplab.experiments.pictures import Scaled, Subset
 from minideeplab.models import DeepLab
 from minideeplab.models.deeplab import VARIANTS, Variant
 from minideeplab.training import Config
 
-SMALL = {"iterations": 3, "batch_size": 2, "crop": (25, 33), "width": 1 / 32, "pictures": 1}
+SMALL = {
+    "iterations": 3,
+    "pretrain": 2,
+    "batch_size": 2,
+    "crop": (25, 33),
+    "width": 1 / 32,
+    "pictures": 1,
+}
 
 
 def setup(out, **changes):
@@ -57,10 +64,14 @@ def test_the_small_trunk_has_the_authors_stride_and_channels():
     net = ExperimentNet(Variant((4,), kernel=7, channels=4096), 5, "small", 1 / 32)
     assert net(np.zeros((1, 3, 33, 41), np.float32)).shape == (1, 5, 5, 6)
     assert net.fc6.weight.shape == (128, 16, 7, 7)
+    fine = ExperimentNet(VARIANTS["aspp-l"], 5, "small", 1 / 32, stride=4)
+    assert fine(np.zeros((1, 3, 33, 41), np.float32)).shape == (1, 5, 9, 11)
     with pytest.raises(ValueError, match="trunk: 'resnet'"):
         ExperimentNet(VARIANTS["largefov"], 5, "resnet", 1)
     with pytest.raises(ValueError, match="width: 2"):
         ExperimentNet(VARIANTS["largefov"], 5, "small", 2)
+    with pytest.raises(ValueError, match="stride: 4, expected 8"):
+        ExperimentNet(VARIANTS["largefov"], 5, "vgg16", 1, stride=4)
 
 
 def test_the_trunk_starts_from_given_weights(tmp_path):
@@ -69,12 +80,27 @@ def test_the_trunk_starts_from_given_weights(tmp_path):
     start = setup(tmp_path, trunk="vgg16", init=str(tmp_path / "vgg.npz"), iterations=1)
     net, _ = start.trained("one", VARIANTS["largefov"], lr=1e-30)
     np.testing.assert_allclose(net.conv1_1.weight.data, source.conv1_1.weight.data, rtol=1e-5)
+    assert not (tmp_path / "runs" / "trunk").exists()
+
+
+def test_all_heads_start_from_one_pretrained_trunk(tmp_path):
+    """Trained once and found again; with ``pretrain=0`` the trunk is random."""
+    still = {"lr": 1e-30, "average": 0.0}  # an iteration changes nothing
+    nets = [setup(tmp_path).trained(name, VARIANTS[name], **still)[0] for name in VARIANTS]
+    scratch, _ = setup(tmp_path, pretrain=0).trained("scratch", VARIANTS["largefov"], **still)
+    states = [net.state_dict()["block4.0.conv.weight"] for net in (*nets, scratch)]
+    np.testing.assert_allclose(states[1], states[0])
+    np.testing.assert_allclose(states[2], states[0])
+    assert not np.allclose(states[3], states[0], atol=1e-3)
+    with pytest.raises(ValueError, match="trunk: holds a run with another config"):
+        setup(tmp_path, pretrain=3).trained("longer", VARIANTS["largefov"])
 
 
 @pytest.mark.parametrize("name", ["variants", "field-of-view", "schedules", "multi-scale"])
 def test_training_experiments_leave_their_files(name, tmp_path, capsys):
     flags = (
-        "--data shapes:3 --iterations 3 --batch-size 2 --crop 25 33 --width 0.03125 --pictures 1"
+        "--data shapes:3 --iterations 3 --pretrain 1 --batch-size 2 --crop 25 33 --width 0.03125 "
+        "--pictures 1"
     )
     assert cli.run(["experiment", name, "--out", str(tmp_path), *flags.split()]) == 0
     assert capsys.readouterr().out.startswith("# ")
@@ -109,6 +135,18 @@ def test_schedules_keep_the_papers_proportions():
     assert sizes == [("step", 12, 60), ("poly", 12, 60), ("poly", 12, 100), ("poly", 4, 100),
                      ("poly", 4, 200)]  # fmt: skip
     assert plans[0]["step_every"] == 20
+
+
+def test_given_weights_are_scored_at_several_sizes_and_nothing_is_trained(tmp_path):
+    start = setup(tmp_path, weights="shapes")
+    one, *others = experiments.run("multi-scale", start).rows
+    assert one["fused by max, %"] == one["by mean, %"]
+    assert one["by mean, %"] == pytest.approx(start.mean_iou(start.network()))
+    for row in others:
+        sizes = [float(size) for size in row["sizes"].split()]
+        fused = start.mean_iou(start.network(), scales=sizes, fusion="max")
+        assert len(sizes) == 3 and row["fused by max, %"] == pytest.approx(fused)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_the_trimap_ends_at_the_whole_picture(tmp_path):

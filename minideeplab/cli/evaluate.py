@@ -66,8 +66,8 @@ def command(
 
     One confusion matrix is summed over all pictures at their own size; void does not count.
     --out writes every result as a palette PNG (for voc: in the folders in which the PASCAL
-    VOC devkit and server expect them), pictures.csv (worst first), confusion.csv, worst.png and
-    legend.png.
+    VOC devkit and server expect them), scores.csv (what is printed), pictures.csv (worst first),
+    confusion.csv, worst.png and legend.png.
 
     \b
     Examples:
@@ -124,29 +124,43 @@ def _write_labels(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
 
 
 def _print_scores(tally: Tally, classes: list[str]) -> None:
-    import numpy as np
-
     from minideeplab import evaluation
 
     click.echo(evaluation.format_table(tally.scores, classes))
-    f1 = tally.boundary_f1
+    for name, value in _boundary_scores(tally):
+        click.echo(f"{name:<22}  {100 * value:6.2f}")
+
+
+def _boundary_scores(tally: Tally) -> list[tuple[str, float]]:
+    """Return what is known of the boundaries, by name, in 0..1."""
+    import numpy as np
+
+    found, f1 = [], tally.boundary_f1
     if not np.isnan(f1).all():
-        click.echo(f"boundary F1: {100 * np.nanmean(f1):.2f}")
+        found.append(("boundary F1", float(np.nanmean(f1))))
     for width, band in zip(tally.trimaps, tally.bands, strict=True):
-        share = f"{100 * band.trace() / band.sum():6.2f}" if band.any() else "     -"
-        click.echo(f"trimap of {width:2d} pixels: {share}")
+        if band.any():
+            found.append((f"trimap of {width} pixels", band.trace() / band.sum()))
+    return found
 
 
 def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, worst: int) -> None:
-    """Write pictures.csv, confusion.csv, worst.png and legend.png, and say where they are."""
+    """Write the tables and figures into ``out``, and say where they are."""
     from minideeplab import evaluation, io
 
     pictures = tally.worst_first()
-    rows = [(one.name, f"{one.mean_iou:.4f}", f"{one.pixel_accuracy:.4f}") for one in pictures]
-    _write_csv(out / "pictures.csv", [("name", "mean_iou", "pixel_accuracy"), *rows])
     confusion = zip(dataset.classes, tally.confusion.tolist(), strict=True)
-    lines = [("truth \\ labelled", *dataset.classes), *((name, *row) for name, row in confusion)]
-    _write_csv(out / "confusion.csv", lines)
+    tables = {
+        "scores.csv": [("score", "value"), *_all_scores(tally, dataset.classes)],
+        "pictures.csv": [
+            ("name", "mean_iou", "pixel_accuracy"),
+            *((one.name, _cell(one.mean_iou), _cell(one.pixel_accuracy)) for one in pictures),
+        ],
+        "confusion.csv": [
+            ("truth \\ labelled", *dataset.classes),
+            *((name, *row) for name, row in confusion),
+        ],
+    }
     failures = [
         (
             f"{one.name}: {100 * one.mean_iou:.1f} %",
@@ -159,11 +173,31 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
         "worst.png": evaluation.failure_gallery(failures, dataset.classes, dataset.palette),
         "legend.png": evaluation.legend(dataset.classes, dataset.palette),
     }
+    for name, rows in tables.items():
+        _write_csv(out / name, rows)
     for name, figure in figures.items():
         with io.atomic_write(out / name) as temporary:
             figure.savefig(temporary)
     click.echo(f"labels: {labels_folder}")
-    click.echo(f"report: {', '.join(str(out / n) for n in ('pictures.csv', 'worst.png'))}")
+    click.echo(f"report: {', '.join(str(out / name) for name in (*tables, *figures))}")
+
+
+def _all_scores(tally: Tally, classes: list[str]) -> list[tuple[str, str]]:
+    """Return what ``_print_scores`` prints, as rows of a table, in 0..1."""
+    result = tally.scores
+    named = [
+        *((f"IoU of {name}", value) for name, value in zip(classes, result.iou, strict=True)),
+        ("mean IoU", result.mean_iou),
+        ("pixel accuracy", result.pixel_accuracy),
+        ("class accuracy", result.class_accuracy),
+        ("frequency-weighted IoU", result.frequency_weighted_iou),
+        *_boundary_scores(tally),
+    ]
+    return [(name, _cell(value)) for name, value in named]
+
+
+def _cell(value: float) -> str:
+    return "" if value != value else f"{value:.4f}"  # NaN: nothing to score
 
 
 def _write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:

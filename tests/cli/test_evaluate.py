@@ -42,6 +42,12 @@ def test_tables_agree_with_the_labels(report):
     with open(report / "confusion.csv", newline="") as file:
         matrix = np.array([row[1:] for row in list(csv.reader(file))[1:]], int)
     assert matrix.sum() == sum((scenes[i][1] != 255).sum() for i in range(3))
+    with open(report / "scores.csv", newline="") as file:
+        scores = {row["score"]: row["value"] for row in csv.DictReader(file)}
+    assert float(scores["pixel accuracy"]) == pytest.approx(matrix.trace() / matrix.sum(), abs=1e-4)
+    ious = [float(scores[f"IoU of {name}"]) for name in scenes.classes]
+    assert float(scores["mean IoU"]) == pytest.approx(np.mean(ious), abs=1e-4)
+    assert {"boundary F1", "trimap of 1 pixels", "trimap of 20 pixels"} <= scores.keys()
 
 
 def test_pictures_of_failures_and_legend_are_drawn(report):

@@ -8,14 +8,15 @@ wrong results to the right ones (a factor, a sign, a flip), then what the failin
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from minideeplab.testing.cases import Case, cases
 from minideeplab.testing.compare import Mismatch, compare
 from minideeplab.testing.conventions import convention
+from minideeplab.testing.evidence import Evidence, collect, is_gradient
+from minideeplab.testing.guesses import guesses
 from minideeplab.testing.library import Outcome
 from minideeplab.testing.mutants import Mutant, mutants
 from minideeplab.testing.mutants.base import right
@@ -29,6 +30,9 @@ from minideeplab.testing.traits import shared
 ENOUGH = 0.3
 """The share of the failing rows on which a mutant must make the same mistake to be named."""
 
+SURE = 0.9
+"""The score of a known mistake from which on nothing else is looked for."""
+
 ENOUGH_RAISED = 0.7
 """The same where both only raise, which says less than equal wrong results."""
 
@@ -36,20 +40,10 @@ MOST = 3
 """How many mistakes one function is believed to make."""
 
 
-@dataclass(frozen=True)
-class Evidence:
-    """A failing row: its first wrong dtype, what came out there, and all that is wrong with it."""
-
-    case: Case
-    dtype: str
-    outcome: Outcome | Mismatch
-    mismatches: tuple[Mismatch, ...]
-
-
 def diagnose(subject: Subject, failures: Sequence[RowResult]) -> str:
     """Return in words which known mistake the failing rows show, "" if none is recognised."""
     evidence = collect(subject, failures)
-    forward = [e for e in evidence if any(not _is_gradient(m) for m in e.mismatches)]
+    forward = [e for e in evidence if any(not is_gradient(m) for m in e.mismatches)]
     backward = [e for e in evidence if e not in forward]
     parts = []
     for rows, gradients in ((forward, False), (backward, True)):
@@ -58,22 +52,6 @@ def diagnose(subject: Subject, failures: Sequence[RowResult]) -> str:
     if not evidence:
         parts.append(_violated(subject, {row.row for row in failures}))
     return "; ".join(part for part in parts if part)
-
-
-def collect(subject: Subject, failures: Sequence[RowResult]) -> list[Evidence]:
-    """Run the failing rows of the table once more and keep what came out."""
-    by_id = {case.id: subject.fitted(case) for case in cases(subject.op)}
-    evidence = []
-    for row in failures:
-        if row.row in by_id:
-            case, dtype = by_id[row.row], row.findings[0].dtype
-            wrong = tuple(f.mismatch for f in row.findings if f.dtype == dtype)
-            evidence.append(Evidence(case, dtype, subject.attempt(case, dtype), wrong))
-    return evidence
-
-
-def _is_gradient(mismatch: Mismatch) -> bool:
-    return mismatch.what.startswith("grad_")
 
 
 def _explain(subject: Subject, rows: list[Evidence], gradients: bool) -> str:
@@ -102,16 +80,32 @@ def _known_mistakes(
     parts: list[str] = []
     candidates = [m for m in mutants(op) if (m.backward is not None) == gradients]
     while rows and len(parts) < MOST:
-        ranked = [(*_score(mutant, rows, failing), mutant) for mutant in candidates]
-        score, matched, best = max(ranked, key=lambda entry: entry[0], default=(0.0, [], None))
+        found = _best(candidates, rows, failing)
+        if found[0] < SURE:
+            guessed = _best(guesses(op, rows, gradients), rows, failing)
+            found = max(found, guessed, key=lambda entry: entry[0])
+        score, matched, best = found
         if best is None or score < ENOUGH or (parts and len(matched) < 2):
             break
-        parts.append(
-            f"{best.diagnosis} [{best.name}: the same on {len(matched)} of "
-            f"{len(rows)} failing rows]"
-        )
+        name = f"{best.name}: " if best.name else ""
+        count = f"{name}the same on {len(matched)} of {len(rows)} failing rows"
+        parts.append(f"{best.diagnosis} [{count}]")
         rows = [row for row in rows if row not in matched]
     return parts, rows
+
+
+def _best(
+    candidates: Iterable[Mutant], rows: list[Evidence], failing: list[Evidence]
+) -> tuple[float, list[Evidence], Mutant | None]:
+    """Return the first of the candidates that explain the rows best: score, rows, candidate."""
+    best: tuple[float, list[Evidence], Mutant | None] = (0.0, [], None)
+    for mutant in candidates:
+        score, matched = _score(mutant, rows, failing)
+        if score > best[0]:
+            best = score, matched, mutant
+        if score == 1.0:
+            break
+    return best
 
 
 def _score(
@@ -137,11 +131,16 @@ def _score(
     return len(matched) / (len(rows) + excess), matched
 
 
-@functools.lru_cache(maxsize=65536)
 def result(
     mutant: Mutant, case: Case, dtype: str
 ) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
-    """Return what a mutant gives on a row, and what is wrong with that."""
+    """Return what a mutant gives on a row, and what is wrong with that; kept if it has a name."""
+    return _known_result(mutant, case, dtype) if mutant.name else _result(mutant, case, dtype)
+
+
+def _result(
+    mutant: Mutant, case: Case, dtype: str
+) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
     fn = mutant.forward or right(mutant.op)
     outcome = Subject(mutant.op, fn, mutant.backward).attempt(case, dtype)
     if isinstance(outcome, Mismatch):
@@ -149,10 +148,13 @@ def result(
     return outcome, tuple(judge(case, case.arguments(dtype), outcome, reference(case, dtype)))
 
 
+_known_result = functools.lru_cache(maxsize=65536)(_result)
+
+
 def _same(mutant: Mutant, evidence: Evidence) -> bool:
     """Return whether the mutant makes all of the row's mistakes of its kind, with equal results."""
     outcome, wrong = result(mutant, evidence.case, evidence.dtype)
-    relevant = _relevant(evidence, mutant.backward is not None)
+    relevant = evidence.relevant(mutant.backward is not None)
     known = {(m.what, m.kind) for m in wrong}
     if not relevant or not {(m.what, m.kind) for m in relevant} <= known:
         return False
@@ -160,12 +162,6 @@ def _same(mutant: Mutant, evidence: Evidence) -> bool:
     if random or isinstance(outcome, Mismatch) or isinstance(evidence.outcome, Mismatch):
         return True
     return all(_equal(m, outcome, evidence) for m in relevant if m.kind in _SEEN)
-
-
-def _relevant(evidence: Evidence, gradients: bool) -> list[Mismatch]:
-    """Return the mismatches to explain: gradients, or the output before what follows from it."""
-    found = [m for m in evidence.mismatches if _is_gradient(m) == gradients]
-    return [m for m in found if m.what == "output"] or found
 
 
 _SEEN = ("value", "nan", "shape", "dtype")

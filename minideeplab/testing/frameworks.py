@@ -154,7 +154,7 @@ class Jax(Library):
 
 
 def compile_quickly() -> None:
-    """Have XLA write loops in its older way, if it knows how: a convolution compiles 4 times faster.
+    """Have XLA write loops in its older way, if it knows how: convolutions compile 4 times faster.
 
     It has to be said before JAX starts. A flag that is unknown ends the process, so that another
     one tries it first. Results are the same up to roundings.

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from minideeplab.testing.cases import Case
 from minideeplab.testing.compare import largest, tolerance
+from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.runner import reference
 from minideeplab.testing.traits import shared
-
-if TYPE_CHECKING:
-    from minideeplab.testing.diagnose import Evidence
 
 Pairs = list[tuple[np.ndarray, np.ndarray, float]]
 Relation = Callable[[np.ndarray, np.ndarray, float], bool | None]

@@ -1,0 +1,192 @@
+"""Guesses that right results are changed afterwards: squashed, scaled, divided by a count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from minideeplab.testing.cases import TABLE
+from minideeplab.testing.evidence import Evidence
+from minideeplab.testing.guesses.fitting import nice
+from minideeplab.testing.mutants.base import Mutant, pair, right, right_backward
+from minideeplab.testing.runner import reference
+
+Finish = Callable[[np.ndarray, list[Any], dict[str, Any]], Any]
+"""Takes a right result, the arrays (the cotangent first, for a gradient) and the options."""
+
+FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "the hyperbolic tangent of": np.tanh,
+    "the logistic function of": lambda y: 1 / (1 + np.exp(-y)),
+    "the exponential of": np.exp,
+    "the logarithm of": np.log,
+    "minus the logarithm of": lambda y: -np.log(y),
+    "the absolute value of": np.abs,
+    "the sign of": np.sign,
+    "the square of": np.square,
+    "the root of": np.sqrt,
+    "1 less": lambda y: 1 - y,
+    "log(1 + exp) of": lambda y: np.logaddexp(0, y),
+    "the whole number below": np.floor,
+    **{f"{n} decimals of": lambda y, n=n: np.round(y, n) for n in range(5)},
+}
+
+SIZES: dict[str, Callable[[list[Any], dict[str, Any]], float]] = {
+    "the number of images": lambda a, o: len(a[0]),
+    "the number of channels": lambda a, o: a[0].shape[1],
+    "the last axis's length": lambda a, o: a[0].shape[-1],
+    "the number of pixels in a plane": lambda a, o: a[0].shape[-1] * a[0].shape[-2],
+    "the number of pixels in all images": lambda a, o: a[0].size // a[0].shape[1],
+    "the number of all entries": lambda a, o: a[0].size,
+    "the number of targets": lambda a, o: a[1].size,
+    "the number of targets in an image": lambda a, o: a[1].size / len(a[1]),
+    "the size of the window": lambda a, o: np.prod(_window(a, o)),
+    "the window's height": lambda a, o: _window(a, o)[0],
+    "the window's width": lambda a, o: _window(a, o)[1],
+    "the window's height over its width": lambda a, o: _window(a, o)[0] / _window(a, o)[1],
+    "the number of products in a sum": lambda a, o: a[1][0].size,
+    "the stride of both axes": lambda a, o: np.prod(pair(o.get("stride", 1) or 1)),
+    "the groups": lambda a, o: o["groups"],
+}
+
+POWERS = {1.0: "times {}", -1.0: "divided by {}", 0.5: "times the root of {}",
+          -0.5: "divided by the root of {}"}  # fmt: skip
+
+
+def _window(arrays: list[Any], options: dict[str, Any]) -> tuple[int, int]:
+    return pair(options["kernel_size"]) if "kernel_size" in options else arrays[1].shape[-2:]
+
+
+def changed_results(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator[Mutant]:
+    """Yield the operation with its results, or the wrong ones of its gradients, changed."""
+    wrong = sorted({m.what for row in rows for m in row.relevant(backward)})
+    if not backward and wrong != ["output"]:
+        return
+    for text, finish in _finishes(op, rows, wrong[0], backward):
+        said = f"{' and '.join(wrong)}: {text}" if backward else text
+        yield _finished(op, said, finish, wrong if backward else [])
+
+
+def _finishes(
+    op: str, rows: Sequence[Evidence], what: str, backward: bool
+) -> Iterator[tuple[str, Finish]]:
+    for text, function in FUNCTIONS.items():
+        yield f"every result is {text} the right one", lambda y, a, o, f=function: f(y)
+    for text, size in SIZES.items():
+        for power, how in POWERS.items():
+            yield f"every result is {how.format(text)}", _sized(size, power, backward)
+    yield from _fitted(rows, what)
+    names = ["the gradient of the output"] if backward else []
+    names += [f"the {name}" for name in max((r.arrays for r in TABLE[op]), key=len)]
+    for position, name in enumerate(names):
+        yield f"every result is times {name} once more", _product(position, 1)
+        yield f"every result is divided by {name}", _product(position, -1)
+        yield from _added(rows, what, position, name, backward)
+
+
+def _sized(size: Callable[..., float], power: float, backward: bool) -> Finish:
+    def finish(y: np.ndarray, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
+        return y * float(size(arrays[backward:], options)) ** power
+
+    return finish
+
+
+def _product(position: int, power: int) -> Finish:
+    def finish(y: np.ndarray, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
+        factor = _fitting(arrays[position], y)
+        return y if factor is None else y * factor**power
+
+    return finish
+
+
+def _fitting(array: np.ndarray | None, y: np.ndarray) -> np.ndarray | None:
+    """Return ``array`` if it has the shape of ``y``, or as a column for each of its channels."""
+    if array is None or array.dtype.kind != "f" or array.shape == y.shape:
+        return array if array is not None and array.dtype.kind == "f" else None
+    if array.ndim == 1 and y.ndim > 1 and array.size == y.shape[1]:
+        return array.reshape((-1,) + (1,) * (y.ndim - 2))
+    return None
+
+
+def _pairs(rows: Sequence[Evidence], what: str) -> Iterator[tuple[Evidence, Any, Any]]:
+    """Yield rows with their wrong and their right result, where both are finite numbers."""
+    for row in rows:
+        if isinstance(row.outcome, dict) and {(m.what, m.kind) for m in row.mismatches} >= {
+            (what, "value")
+        }:
+            got = np.asarray(row.outcome[what], np.float64)
+            expected = np.asarray(reference(row.case, row.dtype)[what], np.float64)
+            if got.size > 2 and np.all(np.isfinite(got)) and np.all(np.isfinite(expected)):
+                yield row, got, expected
+
+
+def _fitted(rows: Sequence[Evidence], what: str) -> Iterator[tuple[str, Finish]]:
+    """Yield a straight line and a power through the results of the first rows that show one."""
+    for _, got, expected in list(_pairs(rows, what))[:3]:
+        if np.ptp(expected):
+            slope, start = map(float, np.polyfit(expected.ravel(), got.ravel(), 1))
+            a, b = nice(slope), nice(start) if abs(start) > 1e-9 else 0.0
+            if b:
+                yield f"every result is {a:.6g} y + {b:.6g}", lambda y, *_, a=a, b=b: a * y + b
+            else:
+                yield f"every result is {a:.6g} times the right one", lambda y, *_, a=a: a * y
+        seen = (np.abs(expected) > 0) & (np.abs(got) > 0) & (np.abs(expected) != 1)
+        if seen.any():
+            powers = np.log(np.abs(got[seen])) / np.log(np.abs(expected[seen]))
+            p = nice(float(np.median(powers)))
+            yield f"every result is the right one to the power {p:.6g}", _power(p)
+
+
+def _power(p: float) -> Finish:
+    return lambda y, *_: np.sign(y) * np.abs(y) ** p
+
+
+def _added(
+    rows: Sequence[Evidence], what: str, position: int, name: str, backward: bool
+) -> Iterator[tuple[str, Finish]]:
+    """Yield a multiple of an argument that is added to the result: weight decay, a skip."""
+    for row, got, expected in list(_pairs(rows, what))[:3]:
+        arrays = list(row.case.arguments(row.dtype).values())
+        if backward:
+            arrays.insert(0, row.case.cotangent(np.shape(row.outcome["output"]), row.dtype))
+        added = arrays[position] if position < len(arrays) else None
+        if added is not None and added.shape == got.shape and np.any(added):
+            wide = added.astype(np.float64)
+            share = nice(float(np.vdot(wide, got - expected) / np.vdot(wide, wide)))
+            yield f"{share:.6g} times {name} is added", _sum(position, share)
+
+
+def _sum(position: int, share: float) -> Finish:
+    def finish(y: np.ndarray, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
+        same = position < len(arrays) and np.shape(arrays[position]) == y.shape
+        return y + share * arrays[position] if same else y
+
+    return finish
+
+
+def _finished(op: str, text: str, finish: Finish, gradients: Sequence[str]) -> Mutant:
+    """Return the operation with ``finish`` applied to its output, or to some of its gradients."""
+    names = list(max((row.arrays for row in TABLE[op]), key=len))
+
+    def applied(y: Any, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(finish(np.asarray(y), arrays, options)).astype(np.asarray(y).dtype)
+
+    def forward(*arrays: Any, **options: Any) -> Any:
+        result = right(op)(*arrays, **options)
+        if isinstance(result, tuple):
+            return applied(result[0], list(arrays), options), *result[1:]
+        return applied(result, list(arrays), options)
+
+    def backward(grad_out: np.ndarray, *arrays: Any, **options: Any) -> Any:
+        given = right_backward(op)(grad_out, *arrays, **options)
+        return [
+            g if g is None or f"grad_{name}" not in gradients
+            else applied(g, [grad_out, *arrays], options)
+            for g, name in zip(given, names, strict=False)
+        ]  # fmt: skip
+
+    if gradients:
+        return Mutant(op, "", text, backward=backward)
+    return Mutant(op, "", text, forward=forward)

@@ -12,8 +12,14 @@ import os
 import pickle
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import (
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+)
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
@@ -96,6 +102,7 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
         ValueError: both are asked for, or less than one job.
         ImportError: Dask is not installed.
         OSError: the scheduler does not answer.
+        RuntimeError: Dask's scheduler went away, or a task kills every worker that tries it.
     """
     if jobs < 1:
         raise ValueError(f"jobs: {jobs}, expected 1 or more")
@@ -140,20 +147,26 @@ def fewer_threads(jobs: int) -> Iterator[None]:
 @contextmanager
 def _dask_client(address: str, jobs: int) -> Iterator[Any]:
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client, KilledWorker, LocalCluster
     except ImportError as error:
         raise ImportError("Dask is not installed; pip install 'minideeplab[dask]'") from error
-    if address != "local":
+    with ExitStack() as stack:
+        if address == "local":
+            stack.enter_context(fewer_threads(jobs))
+            cluster = LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+            client = stack.enter_context(Client(stack.enter_context(cluster)))
+        else:
+            try:
+                client = stack.enter_context(Client(address, timeout="10s"))
+            except (OSError, ValueError) as error:
+                raise OSError(f"dask: no scheduler answers at {address} ({error})") from error
         try:
-            client = Client(address, timeout="10s")
-        except (OSError, ValueError) as error:
-            raise OSError(f"dask: no scheduler answers at {address} ({error})") from error
-        with client:
             yield client
-        return
-    with (
-        fewer_threads(jobs),
-        LocalCluster(n_workers=jobs, threads_per_worker=1, dashboard_address=None) as cluster,
-        Client(cluster) as client,
-    ):
-        yield client
+        except KilledWorker as error:
+            raise RuntimeError(
+                "dask: workers died again and again of the same task, perhaps for want of memory"
+            ) from error
+        except CancelledError as error:
+            raise RuntimeError(
+                f"dask: the scheduler at {address} is gone, and with it the work under way"
+            ) from error

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -109,6 +109,17 @@ def test_a_dask_worker_killed_in_the_middle_loses_nothing(tmp_path):
     assert [x for x, _ in results] == list(range(40))
     assert {int(mark.name.split("-")[0]) for mark in tmp_path.iterdir()} == set(range(40))
     assert len({process for _, process in results}) >= 2
+
+
+def test_what_ends_a_dask_cluster_is_said():
+    pytest.importorskip("distributed")
+    with pytest.raises(RuntimeError, match="scheduler at local is gone"):
+        with open_executor(1, "local"):
+            raise CancelledError  # what futures raise when the connection is lost
+    if os.name != "nt":
+        with pytest.raises(RuntimeError, match="workers died again and again"):
+            with open_executor(1, "local") as executor:
+                list(spread(die, range(2), executor))
 
 
 def test_dask_segments_alike():

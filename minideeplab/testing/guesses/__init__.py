@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from minideeplab.testing.evidence import Evidence
-from minideeplab.testing.guesses.arguments import other_arguments
+from minideeplab.testing.guesses.arrays import other_arrays
+from minideeplab.testing.guesses.options import other_options
 from minideeplab.testing.guesses.results import changed_results
 from minideeplab.testing.mutants.base import Mutant
 
@@ -20,4 +21,5 @@ def guesses(op: str, rows: Sequence[Evidence], gradients: bool) -> Iterator[Muta
     """Yield mistakes that might explain the rows: simple changes of results, then of arguments."""
     if rows:
         yield from changed_results(op, rows, gradients)
-        yield from other_arguments(op, rows, gradients)
+        yield from other_arrays(op, rows, gradients)
+        yield from other_options(op, rows, gradients)

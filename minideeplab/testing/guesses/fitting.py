@@ -29,6 +29,14 @@ def nice(number: float) -> float:
     return number
 
 
+def times(number: float) -> str:
+    """Return "times 1.5" in words, or "divided by 255" where that is shorter."""
+    inverse = 1 / number if number else 0.0
+    if abs(inverse) > 1 and inverse == round(inverse):
+        return f"divided by {inverse:.6g}"
+    return f"times {number:.6g}"
+
+
 def solve(
     results: Callable[[float], np.ndarray | None], got: np.ndarray, grid: Iterable[float] = GRID
 ) -> float | None:

@@ -10,52 +10,40 @@ import numpy as np
 from minideeplab.testing.cases import TABLE
 from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.fitting import nice
-from minideeplab.testing.mutants.base import Mutant, pair, right, right_backward
+from minideeplab.testing.guesses.sizes import Size, factors
+from minideeplab.testing.mutants.base import Mutant, right, right_backward
 from minideeplab.testing.runner import reference
 
 Finish = Callable[[np.ndarray, list[Any], dict[str, Any]], Any]
 """Takes a right result, the arrays (the cotangent first, for a gradient) and the options."""
 
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "the hyperbolic tangent of": np.tanh,
-    "the logistic function of": lambda y: 1 / (1 + np.exp(-y)),
-    "the exponential of": np.exp,
-    "the logarithm of": np.log,
-    "minus the logarithm of": lambda y: -np.log(y),
-    "the absolute value of": np.abs,
-    "the sign of": np.sign,
-    "the square of": np.square,
-    "the root of": np.sqrt,
-    "1 less": lambda y: 1 - y,
-    "log(1 + exp) of": lambda y: np.logaddexp(0, y),
-    "the whole number below": np.floor,
-    **{f"{n} decimals of": lambda y, n=n: np.round(y, n) for n in range(5)},
+    "every result is the hyperbolic tangent of the right one": np.tanh,
+    "every result is the logistic function of the right one": lambda y: 1 / (1 + np.exp(-y)),
+    "every result is the exponential of the right one": np.exp,
+    "every result is the logarithm of the right one": np.log,
+    "every result is minus the logarithm of the right one": lambda y: -np.log(y),
+    "every result is the absolute value of the right one": np.abs,
+    "every result is the sign of the right one": np.sign,
+    "every result is the square of the right one": np.square,
+    "every result is the root of the right one": np.sqrt,
+    "every result is 1 less the right one": lambda y: 1 - y,
+    "every result is log(1 + exp y) of the right one": lambda y: np.logaddexp(0, y),
+    "every result is the right one, rounded down": np.floor,
+    "every result is the right one, rounded to float16": lambda y: y.astype(np.float16),
+    **{
+        f"every result is the right one, rounded to {n} decimals": lambda y, n=n: np.round(y, n)
+        for n in range(7)
+    },
 }
 
-SIZES: dict[str, Callable[[list[Any], dict[str, Any]], float]] = {
-    "the number of images": lambda a, o: len(a[0]),
-    "the number of channels": lambda a, o: a[0].shape[1],
-    "the last axis's length": lambda a, o: a[0].shape[-1],
-    "the number of pixels in a plane": lambda a, o: a[0].shape[-1] * a[0].shape[-2],
-    "the number of pixels in all images": lambda a, o: a[0].size // a[0].shape[1],
-    "the number of all entries": lambda a, o: a[0].size,
-    "the number of targets": lambda a, o: a[1].size,
-    "the number of targets in an image": lambda a, o: a[1].size / len(a[1]),
-    "the size of the window": lambda a, o: np.prod(_window(a, o)),
-    "the window's height": lambda a, o: _window(a, o)[0],
-    "the window's width": lambda a, o: _window(a, o)[1],
-    "the window's height over its width": lambda a, o: _window(a, o)[0] / _window(a, o)[1],
-    "the number of products in a sum": lambda a, o: a[1][0].size,
-    "the stride of both axes": lambda a, o: np.prod(pair(o.get("stride", 1) or 1)),
-    "the groups": lambda a, o: o["groups"],
+MEANS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
+    "the root of the squared input's": (np.square, np.sqrt),
+    "the logarithm of the exponential input's": (np.exp, np.log),
+    "the exponential of the input's logarithm's": (np.log, np.exp),
+    "the reciprocal of the input's reciprocal's": (np.reciprocal, np.reciprocal),
 }
-
-POWERS = {1.0: "times {}", -1.0: "divided by {}", 0.5: "times the root of {}",
-          -0.5: "divided by the root of {}"}  # fmt: skip
-
-
-def _window(arrays: list[Any], options: dict[str, Any]) -> tuple[int, int]:
-    return pair(options["kernel_size"]) if "kernel_size" in options else arrays[1].shape[-2:]
+"""Other means than the arithmetic one: what to do to the input, and to the result."""
 
 
 def changed_results(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator[Mutant]:
@@ -66,17 +54,30 @@ def changed_results(op: str, rows: Sequence[Evidence], backward: bool) -> Iterat
     for text, finish in _finishes(op, rows, wrong[0], backward):
         said = f"{' and '.join(wrong)}: {text}" if backward else text
         yield _finished(op, said, finish, wrong if backward else [])
+    if not backward:
+        yield from _means(op)
+
+
+def _means(op: str) -> Iterator[Mutant]:
+    for text, (before, after) in MEANS.items():
+
+        def forward(x: np.ndarray, *rest: Any, f: Any = before, g: Any = after, **o: Any) -> Any:
+            with np.errstate(all="ignore"):
+                return np.asarray(g(right(op)(f(x), *rest, **o))).astype(x.dtype)
+
+        yield Mutant(op, "", f"every result is {text}", forward=forward)
 
 
 def _finishes(
     op: str, rows: Sequence[Evidence], what: str, backward: bool
 ) -> Iterator[tuple[str, Finish]]:
     for text, function in FUNCTIONS.items():
-        yield f"every result is {text} the right one", lambda y, a, o, f=function: f(y)
-    for text, size in SIZES.items():
-        for power, how in POWERS.items():
-            yield f"every result is {how.format(text)}", _sized(size, power, backward)
+        yield text, lambda y, a, o, f=function: f(y)
+    for text, factor in factors(op):
+        yield f"every result is {text}", _times(factor, backward)
     yield from _fitted(rows, what)
+    if op == "relu" and not backward:
+        yield from _leaks(rows)
     names = ["the gradient of the output"] if backward else []
     names += [f"the {name}" for name in max((r.arrays for r in TABLE[op]), key=len)]
     for position, name in enumerate(names):
@@ -85,9 +86,10 @@ def _finishes(
         yield from _added(rows, what, position, name, backward)
 
 
-def _sized(size: Callable[..., float], power: float, backward: bool) -> Finish:
+def _times(factor: Size, backward: bool) -> Finish:
     def finish(y: np.ndarray, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
-        return y * float(size(arrays[backward:], options)) ** power
+        shape = arrays[0].shape if backward else y.shape
+        return y * factor(arrays[backward:], options, shape)
 
     return finish
 
@@ -129,13 +131,25 @@ def _fitted(rows: Sequence[Evidence], what: str) -> Iterator[tuple[str, Finish]]
             a, b = nice(slope), nice(start) if abs(start) > 1e-9 else 0.0
             if b:
                 yield f"every result is {a:.6g} y + {b:.6g}", lambda y, *_, a=a, b=b: a * y + b
-            else:
+            elif a:
                 yield f"every result is {a:.6g} times the right one", lambda y, *_, a=a: a * y
+            else:
+                yield "every result is zero", lambda y, *_: 0 * y
         seen = (np.abs(expected) > 0) & (np.abs(got) > 0) & (np.abs(expected) != 1)
         if seen.any():
             powers = np.log(np.abs(got[seen])) / np.log(np.abs(expected[seen]))
             p = nice(float(np.median(powers)))
             yield f"every result is the right one to the power {p:.6g}", _power(p)
+
+
+def _leaks(rows: Sequence[Evidence]) -> Iterator[tuple[str, Finish]]:
+    """Yield a ReLU with the slope that the negative entries of the first rows show."""
+    for row, got, _ in list(_pairs(rows, "output"))[:3]:
+        x = row.case.arguments(row.dtype)["input"]
+        if np.any(x < 0):
+            slope = nice(float(np.median(got[x < 0] / x[x < 0])))
+            text = f"negative values leak through, times {slope:.6g}"
+            yield text, lambda y, a, o, s=slope: np.where(a[0] < 0, s * a[0], y)
 
 
 def _power(p: float) -> Finish:

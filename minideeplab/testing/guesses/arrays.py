@@ -1,0 +1,139 @@
+"""Guesses that an array is another: |x| for x, the image over 255, the bias times the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+
+from minideeplab.testing.evidence import Evidence
+from minideeplab.testing.guesses.calls import Call, Calls, Change, Options, examples
+from minideeplab.testing.guesses.fitting import times
+from minideeplab.testing.guesses.sizes import Size, factors
+from minideeplab.testing.mutants.base import Mutant, right
+
+
+def _rest_zero(array: np.ndarray, axis: int) -> np.ndarray:
+    """Return ``array`` with everything but its first item along ``axis`` set to zero."""
+    first = np.arange(array.shape[axis]) < 1
+    return array * np.expand_dims(first, tuple(i for i in range(array.ndim) if i != axis))
+
+
+def _unit_norm(array: np.ndarray) -> np.ndarray:
+    """Return ``array`` with every item along its first axis divided by its norm."""
+    return array / np.sqrt((array**2).sum(axis=tuple(range(1, array.ndim)), keepdims=True))
+
+
+CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "no {}": np.zeros_like,
+    "the absolute value of the {}": np.abs,
+    "the {} with the opposite sign": lambda a: -a,
+    "the {} without its negative entries": lambda a: np.maximum(a, 0),
+    "the {} squared": lambda a: a * a,
+    "the {} to the third power": lambda a: a**3,
+    "the exponential of the {}": np.exp,
+    "the logarithm of the {}": np.log,
+    "the {} cut to whole numbers": np.trunc,
+    "the {} in float16": lambda a: a.astype(np.float16),
+    "the {} read backwards along its last axis": lambda a: a[..., ::-1],
+    "the {} read backwards along its last axis but one": lambda a: np.flip(a, max(-2, -a.ndim)),
+    "the {} read backwards along its first axis": lambda a: a[::-1],
+    "the {} with its last two axes exchanged": lambda a: a.swapaxes(-1, max(-2, -a.ndim)),
+    "the {} with its first two axes exchanged": lambda a: a.swapaxes(0, min(1, a.ndim - 1)),
+    "the {} moved on by one along its last axis": lambda a: np.roll(a, 1, -1),
+    "the {} moved on by one along its last axis but one": lambda a: np.roll(a, 1, max(-2, -a.ndim)),
+    "the {} moved back by one along its last axis": lambda a: np.roll(a, -1, -1),
+    "the {} moved back by one along its last axis but one": (
+        lambda a: np.roll(a, -1, max(-2, -a.ndim))
+    ),
+    "the first entry of the {}'s last axis for all": lambda a: np.repeat(
+        a[..., :1], a.shape[-1], -1
+    ),
+    "the {} of the first image alone": lambda a: _rest_zero(a, 0),
+    "the {} of the first channel alone": lambda a: _rest_zero(a, min(1, a.ndim - 1)),
+    "the {}, each item of its first axis divided by its norm": _unit_norm,
+    "the {} less its mean": lambda a: a - a.mean(),
+    "the {} divided by its largest magnitude": lambda a: a / np.abs(a).max(),
+    "the {} divided by its sum": lambda a: a / a.sum(),
+}
+
+JOINS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "times": np.multiply,
+    "divided by": np.divide,
+    "plus": np.add,
+}
+
+
+def other_arrays(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator[Mutant]:
+    """Yield the operation with one of its arrays changed: as a whole, by a factor, by another."""
+    calls = Calls(op, backward)
+    named = (["gradient of the output"] if backward else []) + calls.names
+    for position, name in enumerate(named):
+        for text, change in CHANGES.items():
+            yield calls.mutant(text.format(name), _changed(position, change))
+        for row in examples(rows):
+            yield from _fitted(calls, row, position, name)
+        for text, factor in factors(op):
+            yield calls.mutant(f"the {name} {text}", _scaled(position, factor, backward))
+    for (i, one), (j, other) in permutations(enumerate(named), 2):
+        for text, join in JOINS.items():
+            yield calls.mutant(f"the {one} {text} the {other}", _joined(i, j, join))
+    if backward:
+        yield calls.mutant("the output instead of its gradient", _output_for_gradient(op))
+
+
+def _changed(position: int, change: Callable[[np.ndarray], np.ndarray]) -> Change:
+    """Return a change of the array at ``position``, if it holds numbers and is given."""
+
+    def changed(arrays: list[Any], options: Options) -> Call:
+        given = arrays[position] if position < len(arrays) else None
+        if given is not None and given.dtype.kind == "f" and given.size:
+            with np.errstate(all="ignore"):
+                arrays[position] = np.ascontiguousarray(change(given)).astype(given.dtype)
+        return arrays, options
+
+    return changed
+
+
+def _fitted(calls: Calls, row: Evidence, position: int, name: str) -> Iterator[Mutant]:
+    """Yield the array times, and plus, the number with which this row comes out as it did."""
+    for said, change in (
+        (times, lambda c: _changed(position, lambda a: c * a)),
+        ("plus {:.6g}".format, lambda c: _changed(position, lambda a: a + c)),
+    ):
+        number = calls.fitted(row, change)
+        if number is not None:
+            yield calls.mutant(f"the {name} {said(number)}", change(number))
+
+
+def _scaled(position: int, factor: Size, backward: bool) -> Change:
+    """Return a change of the array at ``position`` by a factor that the call itself suggests."""
+
+    def changed(arrays: list[Any], options: Options) -> Call:
+        shape = arrays[0].shape if backward else ()
+        number = factor(arrays[backward:], options, shape)
+        return _changed(position, lambda a: a * number)(arrays, options)
+
+    return changed
+
+
+def _joined(i: int, j: int, join: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Change:
+    """Return a change of array i by array j, if they have the same shape."""
+
+    def changed(arrays: list[Any], options: Options) -> Call:
+        if max(i, j) < len(arrays) and np.shape(arrays[i]) == np.shape(arrays[j]):
+            return _changed(i, lambda a: join(a, arrays[j]))(arrays, options)
+        return arrays, options
+
+    return changed
+
+
+def _output_for_gradient(op: str) -> Change:
+    def changed(arrays: list[Any], options: Options) -> Call:
+        copies = [a if a is None else a.copy() for a in arrays[1:]]
+        y = right(op)(*copies, **options)
+        return [y[0] if isinstance(y, tuple) else np.asarray(y), *arrays[1:]], options
+
+    return changed

@@ -1,0 +1,105 @@
+"""Guesses that an option is another: eps always 1e-3, two widths exchanged, one row too many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations, permutations
+from typing import Any
+
+import numpy as np
+
+from minideeplab.testing.cases import TABLE
+from minideeplab.testing.evidence import Evidence
+from minideeplab.testing.guesses.calls import Call, Calls, Change, Options, examples
+from minideeplab.testing.guesses.fitting import times
+from minideeplab.testing.mutants.base import Mutant, pair
+
+
+def _plus(value: Any, step: int) -> Any:
+    return tuple(n + step for n in value) if isinstance(value, tuple) else value + step
+
+
+CHANGES: dict[str, Callable[[Any], Any]] = {
+    "{} one larger": lambda v: _plus(v, 1),
+    "{} one smaller": lambda v: _plus(v, -1),
+    "{} 0, whatever is asked": lambda v: 0,
+    "{} 1, whatever is asked": lambda v: 1,
+    "{} with the opposite sign": lambda v: -v,
+    "{} with height and width exchanged": lambda v: pair(v)[::-1],
+    "the height's {} for both axes": lambda v: pair(v)[0],
+    "the width's {} for both axes": lambda v: pair(v)[1],
+}
+
+TOGETHER = {
+    "dense_crf": (
+        ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"),
+        ("gaussian_sxy", "bilateral_sxy"),
+        ("bilateral_sxy", "bilateral_srgb"),
+        ("gaussian_compat", "bilateral_compat"),
+    )
+}
+"""Options that one factor would scale at once."""
+
+
+def other_options(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator[Mutant]:
+    """Yield the operation with options changed, exchanged, multiplied, or fitted to the rows."""
+    calls = Calls(op, backward)
+    for name, value in calls.options.items():
+        if isinstance(value, bool | str):
+            for other in sorted({row.options[name] for row in TABLE[op] if name in row.options}):
+                change = _changed(calls, [name], lambda _, other=other: other)
+                yield calls.mutant(f"{name}={other!r}, whatever is asked", change)
+        else:
+            for text, function in CHANGES.items():
+                yield calls.mutant(text.format(name), _changed(calls, [name], function))
+    numbers = [name for name, v in calls.options.items() if not isinstance(v, bool | str)]
+    for one, other in combinations(numbers, 2):
+        yield calls.mutant(f"{one} and {other} exchanged", _exchanged(calls, one, other))
+    for one, other in permutations(numbers, 2):
+        yield calls.mutant(f"{one} times {other}", _multiplied(calls, one, other))
+    for row in examples(rows):
+        yield from _fitted(calls, row)
+
+
+def _changed(calls: Calls, names: Sequence[str], change: Callable[[Any], Any]) -> Change:
+    """Return a change of the values of options, given or by default."""
+
+    def changed(arrays: list[Any], options: Options) -> Call:
+        full = calls.defaults | options
+        return arrays, options | {name: change(full[name]) for name in names}
+
+    return changed
+
+
+def _exchanged(calls: Calls, one: str, other: str) -> Change:
+    def changed(arrays: list[Any], options: Options) -> Call:
+        full = calls.defaults | options
+        return arrays, options | {one: full[other], other: full[one]}
+
+    return changed
+
+
+def _multiplied(calls: Calls, one: str, other: str) -> Change:
+    def changed(arrays: list[Any], options: Options) -> Call:
+        full = calls.defaults | options
+        if isinstance(full[one], str):
+            return arrays, options
+        product = np.broadcast_to(full[one], 2) * np.broadcast_to(full[other], 2)
+        simple = isinstance(full[one], float)
+        return arrays, options | {one: float(product[0]) if simple else tuple(product.tolist())}
+
+    return changed
+
+
+def _fitted(calls: Calls, row: Evidence) -> Iterator[Mutant]:
+    """Yield options times, or always, the number with which this row comes out as it did."""
+    single = [(name,) for name, value in calls.options.items() if type(value) is float]
+    for names in (*TOGETHER.get(calls.op, ()), *single):
+        for said, change in (
+            (times, lambda c, names=names: _changed(calls, names, lambda v: c * v)),
+            ("= {:.6g}, whatever is asked".format,
+             lambda c, names=names: _changed(calls, names, lambda v: c)),
+        ):  # fmt: skip
+            number = calls.fitted(row, change)
+            if number is not None:
+                yield calls.mutant(f"{' and '.join(names)} {said(number)}", change(number))

@@ -21,7 +21,7 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 @click.option("--split", default="train", show_default=True, help="Split to train on.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.")
 @click.option("--iterations", type=click.IntRange(1),
-              help="Of the longest run.  [shapes: 600; others: 1500]")  # fmt: skip
+              help="Of the longest run.  [shapes: 300; others: 1500]")  # fmt: skip
 @click.option("--pretrain", type=click.IntRange(0),
               help="Iterations of the trunk, at first.  [shapes: 1500; others: 3000]")  # fmt: skip
 @click.option("--batch-size", type=click.IntRange(1),

@@ -28,7 +28,7 @@ SCENES = Defaults(
     pretrain=1500,
     stride=4,
     training={
-        "iterations": 600,
+        "iterations": 300,
         "batch_size": 4,
         "crop": (113, 145),
         "scales": (0.8, 1.1),

@@ -64,14 +64,15 @@ def _step(trainer: Trainer) -> None:
 
 
 def _figure(rows: list[dict]):
-    figure, axes = plot("parameters of the full-width network, millions")
+    figure, axes = plot("parameters of the full-width network, millions", size=(9.0, 3.8))
     for row in rows:
         millions = row["VGG-16, full width"] / 1e6
-        label = f"{row['kernel']}, rate {row['rate']}, field of view {row['field of view']}"
+        label = f"{row['kernel']}, rate {row['rate']}: {row['field of view']} pixels"
         points = axes.plot([millions] * 2, [row[BEFORE], row[AFTER]], "o-", label=label)
         axes.plot(millions, row[AFTER], "*", color=points[0].get_color(), markersize=13)
     axes.set_xscale("log")
     axes.set_xticks([20, 50, 100, 150], ["20", "50", "100", "150"], minor=False)
     axes.set_xticks([], minor=True)
-    axes.legend(fontsize=8, title="from before (dot) to after the CRF (star)", title_fontsize=8)
+    title = "from before (dot)\nto after the CRF (star);\nfield of view"
+    figure.legend(loc="outside right upper", fontsize=8, title=title, title_fontsize=8)
     return figure

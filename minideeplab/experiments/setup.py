@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from concurrent.futures import Executor
 from functools import cached_property
 from pathlib import Path
@@ -156,6 +157,7 @@ class Setup:
         if trainer.checkpoint_path.exists():
             _require_same(trainer)
             trainer.resume()
+        print(f"{name}: {config.iterations} iterations", file=sys.stderr)
         trainer.run()
         net.load_state_dict(trainer.average.state)
         return net.eval(), trainer

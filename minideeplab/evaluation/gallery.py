@@ -49,9 +49,16 @@ def failure_gallery(
             ("labelled as", _fit(visualize.colourise(labels, palette), size)),
             ("wrong", _fit(_errors(labels, truth, ignore_index), size)),
         ]
-    seen = sorted({int(v) for row in failures for part in row[2:] for v in np.unique(part)})
-    colours = [(classes[i], palette[i]) for i in seen if i < len(classes)]
-    return visualize.panels(pictures, columns=4, legend=colours[:MOST_IN_A_ROW])
+    colours = [(classes[label], palette[label]) for label in _most_frequent(failures, len(classes))]
+    return visualize.panels(pictures, columns=4, legend=colours)
+
+
+def _most_frequent(failures: Sequence[tuple], num_classes: int) -> list[int]:
+    """Return the classes to name below a gallery, at most a row, in the order of the labels."""
+    parts = [part for row in failures for part in row[2:]]
+    pixels = sum(np.bincount(part.ravel(), minlength=256) for part in parts)[:num_classes]
+    often = np.argsort(-pixels, kind="stable")[:MOST_IN_A_ROW]
+    return sorted(int(label) for label in often if pixels[label])
 
 
 def legend(classes: Sequence[str], palette: np.ndarray) -> Figure:

@@ -7,6 +7,7 @@ import pytest
 
 from minideeplab import evaluation
 from minideeplab.data import SyntheticScenes
+from minideeplab.data.palettes import voc_palette
 
 SCENES = SyntheticScenes(4, size=(40, 50))
 
@@ -68,6 +69,15 @@ def test_the_gallery_shows_each_failure_with_its_truth():
     np.testing.assert_array_equal(dark, (labels != truth) & (truth != 255))
     with pytest.raises(ValueError, match="failures"):
         evaluation.failure_gallery([], SCENES.classes, SCENES.palette)
+
+
+def test_below_the_gallery_stand_the_classes_with_the_most_pixels():
+    names, palette = [f"class {i}" for i in range(21)], voc_palette(21)
+    truth = np.arange(21, dtype=np.uint8).repeat(np.arange(21))[:210].reshape(14, 15)  # i of i
+    failure = ("a", np.zeros((14, 15, 3), np.uint8), truth, truth)
+    figure = evaluation.failure_gallery([failure], names, palette)
+    texts = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert texts == names[10:]
 
 
 def test_the_legend_names_every_class_and_void():

@@ -90,7 +90,7 @@ def command(
         raise ValueError(
             f"weights: are for {net.num_classes} classes, {data} has {len(dataset.classes)}"
         )
-    widths = [int(width) for width in _numbers("trimap", trimap)]
+    widths = [int(width) for width in _numbers("trimap", trimap, least=1)]
     options = {"scales": _numbers("scales", scales), "fusion": fusion, "flip": flip, "crf": crf}
     around = "boundaries" if data.startswith("camvid:") else "ignored"
     tally = evaluation.Tally(net.num_classes, widths, around, boundaries=True)
@@ -209,12 +209,13 @@ def _write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
         csv.writer(f, lineterminator="\n").writerows(rows)
 
 
-def _numbers(name: str, text: str) -> list[float]:
-    """Read "0.75,1,1.25" as positive numbers."""
+def _numbers(name: str, text: str, least: float = 0.0) -> list[float]:
+    """Read "0.75,1,1.25" as positive numbers, none below ``least``."""
     try:
         values = [float(part) for part in text.split(",") if part]
     except ValueError:
         values = [0.0]
-    if min(values, default=1) <= 0:
-        raise ValueError(f"{name}: {text!r}, expected positive numbers with commas between")
+    if any(value <= 0 or value < least for value in values):
+        wanted = f"numbers of {least:g} or more" if least else "positive numbers"
+        raise ValueError(f"{name}: {text!r}, expected {wanted} with commas between")
     return values

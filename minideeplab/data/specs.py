@@ -17,13 +17,15 @@ KINDS = "camvid:FOLDER, voc:FOLDER, own:FOLDER or shapes"
 def open_dataset(spec: str, split: str) -> Any:
     """Open ``camvid:FOLDER``, ``voc:FOLDER``, ``own:FOLDER`` or ``shapes``, synthetic scenes.
 
-    ``shapes:COUNT`` makes so many scenes. Raises ValueError for another kind of name,
+    ``shapes:COUNT`` makes so many scenes. Raises ValueError for another kind of name or split,
     FileNotFoundError for a missing folder.
     """
     kind, _, where = spec.partition(":")
     if kind in FOLDERS and where:
         return FOLDERS[kind](where, split)
-    if kind == "shapes" and split in SCENES and (where.isdigit() or not where):
+    if kind == "shapes" and (where.isdigit() or not where):
+        if split not in SCENES:
+            raise ValueError(f"split: expected one of {', '.join(SCENES)}, got {split!r}")
         count, seed = SCENES[split]
         return SyntheticScenes(int(where) if where else count, seed=seed)
-    raise ValueError(f"data: {spec!r} (split {split!r}), expected {KINDS}")
+    raise ValueError(f"data: {spec!r}, expected {KINDS}")

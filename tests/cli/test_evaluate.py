@@ -70,3 +70,13 @@ def test_pascal_vocs_results_lie_where_its_devkit_looks(tmp_path, capsys):
     path = tmp_path / "out/results/VOC2012/Segmentation/comp6_val_cls/a.png"
     assert io.read_labels(path).shape == (25, 33)
     assert "boundary F1" not in capsys.readouterr().out  # one class everywhere has no boundary
+
+
+@pytest.mark.parametrize("option, words", [
+    (["--trimap", "5,0.5"], "trimap: '5,0.5', expected numbers of 1 or more"),
+    (["--scales", "1,x"], "scales: '1,x', expected positive numbers"),
+    (["--split", "trian"], "split: expected one of train, val, test, got 'trian'"),
+])  # fmt: skip
+def test_what_was_mistyped_is_named(option, words, capsys):
+    assert cli.run(["evaluate", "--data", "shapes:1", "--weights", "shapes", *option]) == 1
+    assert words in capsys.readouterr().err

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from minideeplab.crf.refinement import PARAMETERS, CRFParameters
-from minideeplab.crf.search import Grid, Sample, SearchResult, search
-from minideeplab.evaluation import confusion_matrix, scores
+from minideeplab.crf.search import Grid, SearchResult, search
 from minideeplab.experiments.outcome import Outcome, Row, plot
 from minideeplab.experiments.pictures import Subset
 from minideeplab.experiments.setup import Setup
-from minideeplab.inference import most_probable, predict
+from minideeplab.inference import predict
 
 PART, ROUNDS, SHOWN = 20, 3, 8  # pictures to search on; grids; settings in the table
 SCENES = Grid(w1=(2, 4, 6), sigma_alpha=(20, 50, 80), sigma_beta=(5, 17.5, 30))
@@ -23,6 +22,7 @@ def run(setup: Setup) -> Outcome:
     net, dataset = setup.network(), setup.validation_data
     part = list(range(0, len(dataset), max(1, len(dataset) // PART)))[:PART]
     rest = Subset(dataset, [i for i in range(len(dataset)) if i not in set(part)])
+    searched = Subset(dataset, part)
     samples = [
         (image, predict(image, net), truth) for image, truth in map(dataset.__getitem__, part)
     ]
@@ -35,8 +35,10 @@ def run(setup: Setup) -> Outcome:
     )
     best = sorted(result.tried, key=result.tried.__getitem__, reverse=True)
     rows = [_row("found", setting, 100 * result.tried[setting]) for setting in best[:SHOWN]]
-    rows.append({"setting": "no CRF", FOUND: _without_crf(samples)})
-    rows.append(_row("v1-largefov", PARAMETERS["v1-largefov"]))
+    without = setup.mean_iou(net, searched)
+    authors = setup.mean_iou(net, searched, crf={"parameters": "v1-largefov"})
+    rows.append({"setting": "no CRF", FOUND: without})
+    rows.append(_row("v1-largefov", PARAMETERS["v1-largefov"], authors))
     if len(rest):
         rows[0][REST] = setup.mean_iou(net, rest, crf={"parameters": result.best})
         rows[-2][REST] = setup.mean_iou(net, rest)
@@ -48,10 +50,10 @@ def run(setup: Setup) -> Outcome:
         f"Network: weights {setup.weights_name!r}, one size.",
     ]
     title = "Search for the CRF's parameters, coarse to fine (section 4.1)"
-    return Outcome(title, rows, _figure(result, rows[-2][FOUND]), notes)
+    return Outcome(title, rows, _figure(result, without), notes)
 
 
-def _row(name: str, setting: CRFParameters, found: float | None = None) -> Row:
+def _row(name: str, setting: CRFParameters, found: float) -> Row:
     return {
         "setting": name,
         "w1": float(setting.w1),
@@ -59,14 +61,6 @@ def _row(name: str, setting: CRFParameters, found: float | None = None) -> Row:
         "sigma beta": float(setting.sigma_beta),
         FOUND: found,
     }
-
-
-def _without_crf(samples: list[Sample]) -> float:
-    confusion = sum(
-        confusion_matrix(most_probable(probabilities), truth, len(probabilities))
-        for _, probabilities, truth in samples
-    )
-    return 100 * scores(confusion).mean_iou
 
 
 def _figure(result: SearchResult, without: float) -> Any:

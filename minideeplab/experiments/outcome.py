@@ -34,7 +34,8 @@ class Outcome:
     def markdown(self, command: str) -> str:
         """Return the table with its title, the command that made it and the notes."""
         facts = machine()
-        made = f"{facts['date']}, {facts['processor']}, {facts['threads']} threads"
+        threads = f"{facts['threads']} thread{'s' * (facts['threads'] != 1)}"
+        made = f"{facts['date']}, {facts['processor']}, {threads}"
         notes = "\n".join(f"- {note}" for note in (*self.notes, f"Made on {made}."))
         return f"# {self.title}\n\n```sh\n{command}\n```\n\n{table(self.rows)}\n\n{notes}\n"
 

@@ -1,12 +1,18 @@
-"""The pool of threads: every task once, the first error raised, BLAS as it was."""
+"""The team of threads: every task once, the first error raised, BLAS as it was."""
 
+import multiprocessing
+import os
 import threading
+import time
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
 from minideeplab.backends.numba_cpu import threads
+from minideeplab.backends.numba_cpu.atomic import becomes_zero, change, claim, new_round
+from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.team import BUSY, CLAIMED, ROUND, Team, fresh_counters
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 97])
@@ -40,9 +46,117 @@ def test_numpys_blas_has_one_thread_inside_and_its_own_number_after(monkeypatch)
         return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
     before, inside = blas_threads(), []
-    threads.parallel_for(lambda _: inside.append(blas_threads()), 2)
+    with threads.one_blas_thread():
+        threads.parallel_for(lambda _: inside.append(blas_threads()), 2)
     assert all(1 in numbers for numbers in inside)  # others (SciPy's) may have come later
     assert blas_threads() == before
+
+
+@pytest.fixture
+def team():
+    return Team(2)
+
+
+def claims(counters, count, done):
+    while (index := change(counters, CLAIMED, 1)) < count:
+        done.append(index)
+        time.sleep(2e-3)  # without the interpreter's lock, so that the others come too
+
+
+def test_a_team_shares_one_work_after_the_other(team):
+    for pause in (0, 0, 0.05):  # helpers that watch, and helpers that went to sleep
+        time.sleep(pause)
+        done, who = [], set()
+
+        def work(counters, done=done, who=who):
+            who.add(threading.get_ident())
+            claims(counters, 60, done)
+
+        assert team.do(work)
+        assert sorted(done) == list(range(60))
+        assert len(who) == 3
+
+
+def test_the_error_of_a_helper_is_raised_by_the_caller(team):
+    caller = threading.get_ident()
+
+    def work(counters):
+        claims(counters, 60, [])
+        if threading.get_ident() != caller:
+            raise ValueError("in a helper")
+
+    with pytest.raises(ValueError, match="in a helper"):
+        team.do(work)
+    assert team.do(lambda counters: claims(counters, 3, []))
+
+
+def test_a_work_within_a_work_is_done_by_its_caller():
+    done = []
+
+    def outer(index):
+        threads.parallel_for(lambda inner: done.append((index, inner)), 3)
+
+    threads.parallel_for(outer, 4)
+    assert sorted(done) == [(i, j) for i in range(4) for j in range(3)]
+
+
+def test_many_threads_may_call_at_once():
+    results = [[] for _ in range(8)]
+
+    def call(k):
+        for _ in range(50):
+            threads.parallel_for(results[k].append, 5)
+
+    callers = [threading.Thread(target=call, args=(k,)) for k in range(8)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(sorted(result) == sorted([*range(5)] * 50) for result in results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_has_a_team_of_its_own():
+    threads.parallel_for(lambda _: None, 9)
+    child = multiprocessing.get_context("fork").Process(
+        target=threads.parallel_for, args=(lambda _: None, 9)
+    )
+    child.start()
+    child.join(30)
+    assert child.exitcode == 0
+
+
+def test_counters_are_changed_by_one_thread_at_a_time():
+    counters = fresh_counters()
+    many = [threading.Thread(target=add_often, args=(counters,)) for _ in range(4)]
+    for one in many:
+        one.start()
+    for one in many:
+        one.join()
+    assert counters[0] == 4 * 100_000
+
+
+@jit
+def add_often(counters):
+    for _ in range(100_000):
+        claim(counters)
+
+
+def test_waiting_ends_when_the_counter_changes_or_it_takes_too_long():
+    counters = fresh_counters()
+    assert becomes_zero(counters, BUSY)
+    change(counters, ROUND, 1)
+    assert not new_round(counters, 0)  # nothing is claimed
+    assert claim(counters) == 0 and change(counters, BUSY, 2) == 0
+    assert new_round(counters, 0) and not new_round(counters, 1)
+    assert not becomes_zero(counters, BUSY)
+
+
+@pytest.mark.parametrize("shape", [0, 7, (3, 5), (2, 0)])
+def test_aligned_memory_begins_with_a_cache_line(shape):
+    array = threads.aligned(shape, np.float32)
+    assert not array.size or array.ctypes.data % 64 == 0
+    assert array.shape == np.empty(shape).shape and array.dtype == np.float32
 
 
 def test_spans_cover_the_range():

@@ -8,5 +8,19 @@ text, uncompiled, for reading and debugging. Threads come from ``threads.py``, n
 from __future__ import annotations
 
 import numba
+from numba.core import types
+from numba.core.imputils import lower_builtin
+from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
 jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+
+
+def compiled(function, typing):
+    """Give a function a compiled form; ``typing`` maps its arguments' types to the result's."""
+
+    def generic(self, args, kws):
+        result = typing(*args)
+        return None if result is None else signature(result, *args)
+
+    infer_global(function)(type(function.__name__, (AbstractTemplate,), {"generic": generic}))
+    return lower_builtin(function, types.VarArg(types.Any))

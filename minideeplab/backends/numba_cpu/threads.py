@@ -1,17 +1,15 @@
-"""One pool of threads for the whole backend, and BLAS held to one thread inside it.
+"""One team of threads for the whole backend, and BLAS held to one thread inside it.
 
-Work is cut into tasks whose boundaries depend on shapes only, never on the number of threads, and
+Where tasks add up, their boundaries depend on shapes only, never on the number of threads, and
 each task writes its own part of the result: what comes out is the same bits on 1 thread or 64.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
 import os
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 
@@ -19,6 +17,10 @@ import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
+from minideeplab.backends.numba_cpu.atomic import LINE, change
+from minideeplab.backends.numba_cpu.team import CLAIMED, Team, Work, fresh_counters
+
+PIECES = 4  # for each thread, so that they end at about the same time
 GRAIN = 1 << 16  # elements below which starting another thread costs more than it saves
 
 
@@ -27,35 +29,33 @@ def thread_count() -> int:
     return numba.config.NUMBA_NUM_THREADS
 
 
+def share(work: Work, count: int) -> None:
+    """Call ``work(counters)`` on every thread at once, to do ``count`` tasks together.
+
+    Each work does the tasks that it gets from ``claim(counters)``, until that gives ``count``, in
+    one compiled kernel, which holds no lock of the interpreter. If the threads have other work,
+    the caller does all tasks. The first exception is raised again here.
+    """
+    helpers = thread_count() - 1
+    if count < 2 or helpers <= 0 or not _team(helpers).do(work):
+        work(fresh_counters())
+
+
 def parallel_for(task: Callable[[int], None], count: int) -> None:
-    """Call ``task(0) ... task(count - 1)``, in any order, on the pool and the calling thread.
+    """Call ``task(0) ... task(count - 1)``, in any order, on all threads.
 
     ``task`` must release the interpreter's lock (compiled kernels and NumPy's matmul do) and write
     only its own part of the result. The first exception is raised again here.
     """
-    helpers = min(count, thread_count()) - 1
-    if helpers <= 0:
-        with _one_blas_thread():  # here too: its results depend on its threads
-            for index in range(count):
-                task(index)
-        return
-    ticket, lock = itertools.count(), threading.Lock()
 
-    def work() -> None:
-        while True:
-            with lock:
-                index = next(ticket)
-            if index >= count:
-                return
+    def work(counters: np.ndarray) -> None:
+        while (index := change(counters, CLAIMED, 1)) < count:
             task(index)
 
-    with _one_blas_thread():
-        futures = [_pool().submit(work) for _ in range(helpers)]
-        try:
-            work()
-        finally:
-            for future in futures:
-                future.result()
+    if count == 1:
+        task(0)
+    elif count > 1:
+        share(work, count)
 
 
 def spans(length: int, step: int) -> list[tuple[int, int]]:
@@ -64,18 +64,22 @@ def spans(length: int, step: int) -> list[tuple[int, int]]:
 
 
 def parallel_spans(kernel: Callable[[int, int], None], length: int, work_each: int = 1) -> None:
-    """Call ``kernel(start, stop)`` on pieces of ``range(length)``, about GRAIN of work each."""
-    pieces = spans(length, max(1, GRAIN // max(1, work_each)))
+    """Call ``kernel(start, stop)`` on pieces of ``range(length)``, of GRAIN work or more each.
+
+    Some for every thread: what comes out must not depend on where the pieces end.
+    """
+    step = max(GRAIN // max(1, work_each), -(-length // (PIECES * thread_count())))
+    pieces = spans(length, max(1, step))
     parallel_for(lambda index: kernel(*pieces[index]), len(pieces))
 
 
 @cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_count() - 1, thread_name_prefix="minideeplab")
+def _team(helpers: int) -> Team:
+    return Team(helpers)
 
 
 if hasattr(os, "register_at_fork"):  # a forked child has none of its parent's threads
-    os.register_at_fork(after_in_child=lambda: _pool.cache_clear())
+    os.register_at_fork(after_in_child=lambda: _team.cache_clear())
 
 
 @cache
@@ -92,7 +96,11 @@ class _BlasUsers:
 
 
 @contextmanager
-def _one_blas_thread() -> Iterator[None]:
+def one_blas_thread() -> Iterator[None]:
+    """Hold BLAS to one thread, for tasks that multiply matrices on threads of ours.
+
+    With one task too: the bits of BLAS's results depend on the number of its threads.
+    """
     with _BlasUsers.lock:
         if _BlasUsers.count == 0:
             _BlasUsers.limit = _controller().limit(limits=1)
@@ -105,9 +113,6 @@ def _one_blas_thread() -> Iterator[None]:
             if _BlasUsers.count == 0:
                 _BlasUsers.limit.restore_original_limits()
                 _BlasUsers.limit = None
-
-
-LINE = 64  # bytes of a cache line, and of the widest vector
 
 
 def aligned(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:

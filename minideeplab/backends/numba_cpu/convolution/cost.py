@@ -8,6 +8,7 @@ waits for memory; the weights below were fitted to timings of VGG's layers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,6 +65,7 @@ def _winograd_work(problem: Problem, m: int) -> float:
     return points * (tiles * products + TRANSFORM[m] * moved + filters * products)
 
 
+@lru_cache(maxsize=1024)  # a network asks for its layers again and again
 def choose(
     problem: Problem, dtype: np.dtype, algorithm: str = "auto", exact: bool = False
 ) -> Choice:

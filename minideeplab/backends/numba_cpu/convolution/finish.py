@@ -25,8 +25,9 @@ class Finish:
         scale = np.ones(filters, dtype) if self.scale is None else self.scale
         shift = np.zeros(filters, dtype) if self.shift is None else self.shift
         least = dtype.type(0 if self.rectify else -np.inf)
-        room = max(0, whole - filters)
-        rows = (np.pad(a, (0, room)).reshape(1, -1) for a in (scale, shift))
+        if whole > filters:
+            scale, shift = (np.pad(a, (0, whole - filters)) for a in (scale, shift))
+        rows = (np.ascontiguousarray(a).reshape(1, -1) for a in (scale, shift))
         return (*rows, least)
 
     def apply(self, part: np.ndarray, first: int) -> None:

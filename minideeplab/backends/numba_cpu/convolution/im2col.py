@@ -13,7 +13,7 @@ from minideeplab.backends.numba_cpu.convolution.columns import col2im, im2col, i
 from minideeplab.backends.numba_cpu.convolution.filters import by_channel, by_filter, matrices
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import parallel_for, scratch, spans
+from minideeplab.backends.numba_cpu.threads import one_blas_thread, parallel_for, scratch, spans
 from minideeplab.ops.window import Pair
 
 STRIP_ELEMENTS = 1 << 20  # unrolled at a time: 4 MiB of float32, near the size of an L2 cache
@@ -55,7 +55,8 @@ def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Proble
         np.matmul(_columns(by_group[n, :, :, g], strip, problem), weights[g], out=part)
         finish.apply(part, g * part.shape[1])
 
-    parallel_for(run, len(tasks))
+    with one_blas_thread():
+        parallel_for(run, len(tasks))
     return y
 
 
@@ -84,7 +85,8 @@ def input_gradient(dy: np.ndarray, w: np.ndarray, problem: Problem) -> np.ndarra
             np.matmul(cotangents[n, start:stop, g], turned, out=columns)
             col2im(columns, by_group[n, :, :, g, first:last], start, problem.out[1], problem.window)
 
-    parallel_for(run, len(tasks))
+    with one_blas_thread():
+        parallel_for(run, len(tasks))
     return dx
 
 
@@ -110,5 +112,6 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
             np.matmul(columns.T, cotangents[n, slice(*strip), g], out=product.reshape(-1, filters))
             total += product
 
-    parallel_for(run, len(tasks))
+    with one_blas_thread():
+        parallel_for(run, len(tasks))
     return by_filter(partial.sum(0).swapaxes(1, 2), problem.kernel)

@@ -7,7 +7,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 
-from minideeplab.backends.numba_cpu.crf.lanes import Lanes, compiled, pointer
+from minideeplab.backends.numba_cpu.crf.lanes import Lanes, pointer
+from minideeplab.backends.numba_cpu.jit import compiled
 
 CHANNELS = 16
 

@@ -14,7 +14,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution.filters import by_filter
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import parallel_for, spans
+from minideeplab.backends.numba_cpu.threads import one_blas_thread, parallel_for, spans
 
 ROWS = 512  # outputs that one task computes, about
 
@@ -60,7 +60,8 @@ def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Proble
             y[n][(*out, g)] += product.reshape(*picture.shape[:2], count)
         finish.apply(y[n, slice(*block), :, g], g * count)
 
-    parallel_for(run, len(tasks))
+    with one_blas_thread():
+        parallel_for(run, len(tasks))
     return y.reshape(problem.batch, *problem.out, problem.filters)
 
 
@@ -80,5 +81,6 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
             picture = by_group[n][(*inside, g)].reshape(-1, channels)
             total += picture.T @ cotangents[n][(*out, g)].reshape(-1, filters)
 
-    parallel_for(run, len(tasks))
+    with one_blas_thread():
+        parallel_for(run, len(tasks))
     return by_filter(totals, problem.kernel)

@@ -6,7 +6,8 @@ names. A table names the row of the picture's matrix (N * H * W, C) where each p
 found, -1 outside: padding, edges and dilation cost no copy.
 
 ``span`` is (first, last, origin): tiles [first, last) are transformed, and the panels begin with
-tile ``origin``. ``order`` is the panels' (stride, hop).
+tile ``origin``. Panels are passed as ``Panels.layout``. ``room`` holds two tiles: one between the
+transforms of its columns and of its rows, and one of outputs.
 """
 
 from __future__ import annotations
@@ -36,67 +37,68 @@ def find(rows, side, image, top, left, dilation, size):
 
 
 @jit
-def input_tiles(x, v, work, n, span, order, tops, lefts, start, dilation, size):
-    """Transform inputs: B^T d B, from x (N * H * W, C) to the vectors ``v``."""
-    rows = np.empty(n * n, np.int64)
-    stride, hop = order
+def input_tiles(x, v, room, n, span, inside):
+    """Transform inputs: B^T d B, from x (N * H * W, C) to the panels ``v``."""
+    tops, lefts, start, dilation, size = inside
+    flat, panels, stride, hop = v
+    vectors, rows = flat.reshape(-1, CHANNELS), np.empty(n * n, np.int64)
     for tile in range(span[0], span[1]):
         line, right = divmod(tile, lefts.size)
         image, down = divmod(line, tops.size)
         find(rows, n, image, tops[down] - start[0], lefts[right] - start[1], dilation, size)
-        for panel in range(x.shape[1] // CHANNELS):
+        for panel in range(panels):
             for j in range(n):
-                input_1d(n, x, rows, j, n, panel * CHANNELS, work, j, n, 0)
+                input_1d(n, x, rows, j, n, panel * CHANNELS, room, j, n, 0)
             place = panel * stride + tile - span[2]
             for i in range(n):
-                input_1d(n, work, 0, i * n, 1, 0, v, place + i * n * hop, hop, 0)
+                input_1d(n, room, 0, i * n, 1, 0, vectors, place + i * n * hop, hop, 0)
 
 
 @jit
-def cotangent_tiles(dy, v, work, n, span, order, tops, lefts, dilation, out):
-    """Transform cotangents: A dy A^T, from dy (N * P * Q, K) to the vectors ``v``."""
-    m = n - 2
+def cotangent_tiles(dy, e, room, n, span, outside):
+    """Transform cotangents: A dy A^T, from dy (N * P * Q, K) to the panels ``e``."""
+    tops, lefts, dilation, out = outside
+    flat, panels, stride, hop = e
+    vectors, m = flat.reshape(-1, CHANNELS), n - 2
     rows = np.empty(m * m, np.int64)
-    stride, hop = order
     for tile in range(span[0], span[1]):
         line, right = divmod(tile, lefts.size)
         image, down = divmod(line, tops.size)
         find(rows, m, image, tops[down], lefts[right], dilation, out)
-        for panel in range(dy.shape[1] // CHANNELS):
+        for panel in range(panels):
             for j in range(m):
-                cotangent_1d(n, dy, rows, j, m, panel * CHANNELS, work, j, m, 0)
+                cotangent_1d(n, dy, rows, j, m, panel * CHANNELS, room, j, m, 0)
             place = panel * stride + tile - span[2]
             for i in range(n):
-                cotangent_1d(n, work, 0, i * m, 1, 0, v, place + i * n * hop, hop, 0)
+                cotangent_1d(n, room, 0, i * m, 1, 0, vectors, place + i * n * hop, hop, 0)
 
 
 @jit
-def output_tiles(v, y, work, finish, n, span, order, tops, lefts, dilation, out):
-    """Write outputs: A^T v A, finished, from the vectors ``v`` to y (N * P * Q, K).
+def output_tiles(p, y, room, finish, n, span, outside):
+    """Write outputs: A^T p A, finished, from the panels ``p`` to y (N * P * Q, K).
 
     Return the sum of 0 * y, which is NaN if any output is not finite.
     """
+    tops, lefts, dilation, out = outside
+    flat, panels, stride, hop = p
     gain, shift, least = finish
-    tile_out = work[n * n :]
-    m = n - 2
-    rows = np.empty(m * m, np.int64)
-    check = np.zeros((1, CHANNELS), y.dtype)
-    stride, hop = order
+    vectors, results, m = flat.reshape(-1, CHANNELS), room[n * n :], n - 2
+    rows, check = np.empty(m * m, np.int64), np.zeros((1, CHANNELS), y.dtype)
     for tile in range(span[0], span[1]):
         line, right = divmod(tile, lefts.size)
         image, down = divmod(line, tops.size)
         find(rows, m, image, tops[down], lefts[right], dilation, out)
-        for panel in range(y.shape[1] // CHANNELS):
+        for panel in range(panels):
             lane, finite = panel * CHANNELS, load(check, 0, 0)
             factor, summand = load(gain, 0, lane), load(shift, 0, lane)
             place = panel * stride + tile - span[2]
             for j in range(n):
-                output_1d(n, v, place, j * hop, n * hop, 0, work, j, n, 0)
+                output_1d(n, vectors, place, j * hop, n * hop, 0, room, j, n, 0)
             for i in range(m):
-                output_1d(n, work, 0, i * n, 1, 0, tile_out, i * m, 1, 0)
+                output_1d(n, room, 0, i * n, 1, 0, results, i * m, 1, 0)
             for k in range(m * m):
                 if rows[k] >= 0:
-                    value = load(tile_out, k, 0) * factor + summand
+                    value = load(results, k, 0) * factor + summand
                     finite = finite + value * 0.0
                     store(y, rows[k], lane, maximum(value, least))
             store(check, 0, 0, finite)

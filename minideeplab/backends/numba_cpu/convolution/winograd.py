@@ -17,9 +17,19 @@ from minideeplab.backends.numba_cpu.convolution import transformed_filters
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
-from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, multiply
+from minideeplab.backends.numba_cpu.convolution.panels import Panels
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import aligned, parallel_for
+from minideeplab.backends.numba_cpu.convolution.rounds import (
+    add_points,
+    blocks_through,
+    enter,
+    enter_both,
+    join_segments,
+    leave,
+    multiply_points,
+    sum_segments,
+)
+from minideeplab.backends.numba_cpu.threads import GRAIN, aligned, scratch, share
 
 L2_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
@@ -42,52 +52,50 @@ def convolve(
 
     None if a result is not finite: the transforms spread a NaN or an infinity over its tile.
     """
-    grid = Grid(problem, m)
-    end = finish.vectors(problem.filters, x.dtype)
+    grid, end = Grid(problem, m), finish.vectors(problem.filters, x.dtype)
     y = aligned((problem.batch, *problem.out, problem.filters), x.dtype)
+    pictures = x.reshape(-1, problem.channels), y.reshape(-1, problem.filters)
     if u.nbytes <= L2_BYTES:
-        checks = _block_by_block(grid, x, u, y, end)
+        finite = _block_by_block(grid, *pictures, u, end)
     else:
-        chunks = grid.blocks(CHUNK_BYTES)
-        checks = [
-            check for chunk in chunks for check in _point_by_point(grid, x, u, y, end, *chunk)
-        ]
-    return y if np.isfinite(sum(checks)) else None
+        finite = all(
+            [_point_by_point(grid, *pictures, u, end, *chunk) for chunk in grid.blocks(CHUNK_BYTES)]
+        )
+    return y if finite else None
 
 
-def _block_by_block(grid: Grid, x, u: Panels, y, end) -> list[float]:
-    """Take each block of tiles through all steps in one task."""
+def _block_by_block(grid: Grid, x: np.ndarray, y: np.ndarray, u: Panels, end: tuple) -> bool:
+    """Take each block of tiles through all steps in one task; return whether y is finite."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
-    checks = [0.0] * len(blocks)
+    checks, inside, outside = np.zeros(len(blocks), y.dtype), grid.inside, grid.outside
 
-    def run(index: int) -> None:
-        first, last = blocks[index]
-        v = grid.points("inputs", problem.channels, last - first)
-        products = grid.points("products", problem.filters, last - first)
-        grid.inputs(x, v, (first, last, first))
-        multiply(v.layout, u.layout, products.layout, last - first, 0, grid.n**2)
-        checks[index] = grid.outputs(products, y, end, (first, last, first))
+    def work(counters: np.ndarray) -> None:
+        v = grid.points("inputs", problem.channels, _longest(blocks)).layout
+        p = grid.points("products", problem.filters, _longest(blocks)).layout
+        blocks_through(counters, blocks, grid.n, x, inside, v, u.layout, p, y, outside, end,
+                       grid.room(), checks)  # fmt: skip
 
-    parallel_for(run, len(blocks))
-    return checks
+    share(work, len(blocks))
+    return bool(np.isfinite(checks.sum()))
 
 
-def _point_by_point(grid: Grid, x, u: Panels, y, end, first: int, last: int) -> list[float]:
+def _longest(blocks: np.ndarray) -> int:
+    return int((blocks[:, 1] - blocks[:, 0]).max(initial=0))
+
+
+def _point_by_point(
+    grid: Grid, x: np.ndarray, y: np.ndarray, u: Panels, end: tuple, first: int, last: int
+) -> bool:
     """Transform all tiles [first, last), multiply each point's matrices, transform back."""
-    tiles, problem = last - first, grid.problem
-    v = grid.points("all_inputs", problem.channels, tiles)
-    products = grid.points("all_products", problem.filters, tiles)
+    tiles, n = last - first, grid.n
+    v = grid.points("all_inputs", grid.problem.channels, tiles).layout
+    p = grid.points("all_products", grid.problem.filters, tiles).layout
     blocks = grid.blocks(BLOCK_BYTES, first, last)
-    checks = [0.0] * len(blocks)
-    layouts = v.layout, u.layout, products.layout
-
-    def leave(index: int) -> None:
-        checks[index] = grid.outputs(products, y, end, (*blocks[index], first))
-
-    parallel_for(lambda index: grid.inputs(x, v, (*blocks[index], first)), len(blocks))
-    parallel_for(lambda point: multiply(*layouts, tiles, point, point + 1), grid.n**2)
-    parallel_for(leave, len(blocks))
-    return checks
+    checks, inside, outside = np.zeros(len(blocks), y.dtype), grid.inside, grid.outside
+    share(lambda c: enter(c, blocks, n, x, inside, v, grid.room()), len(blocks))
+    share(lambda c: multiply_points(c, n, v, u.layout, p, tiles), n**2)
+    share(lambda c: leave(c, blocks, n, p, y, outside, end, grid.room(), checks), len(blocks))
+    return bool(np.isfinite(checks.sum()))
 
 
 def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> np.ndarray | None:
@@ -99,7 +107,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
     grid, channels, filters = Grid(problem, m), problem.channels, problem.filters
     du = Panels.empty(grid.n**2, filters, channels, "gradient")
     sums = _by_segments if du.nbytes <= GRADIENT_BYTES else _by_points
-    sums(grid, dy, x, du)
+    sums(grid, dy.reshape(-1, filters), x.reshape(-1, channels), du)
     dw = transformed_filters.gradient(du, grid.n, (filters, channels, 3, 3))
     return dw if np.isfinite(dw.sum()) else None
 
@@ -107,39 +115,33 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
 def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum small gradients over segments of the tiles, a task each."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
-    parts = [du, *(du.copy() for _ in range(min(SEGMENTS, len(blocks)) - 1))]
+    inside, outside = grid.inside, grid.outside
+    parts = scratch("parts", (min(SEGMENTS, len(blocks)), *du.vectors.shape), dy.dtype)
 
-    def run(segment: int) -> None:
-        total = parts[segment]
-        total.vectors[:] = 0
-        for first, last in blocks[segment :: len(parts)]:
-            v = grid.points("inputs", problem.channels, last - first)
-            e = grid.points("products", problem.filters, last - first)
-            grid.inputs(x, v, (first, last, first))
-            grid.cotangents(dy, e, (first, last, first))
-            add_gradient(v.layout, e.layout, total.layout, last - first, 0, grid.n**2)
+    def work(counters: np.ndarray) -> None:
+        v = grid.points("inputs", problem.channels, _longest(blocks)).layout
+        e = grid.points("products", problem.filters, _longest(blocks)).layout
+        sum_segments(counters, blocks, grid.n, x, inside, v, dy, outside, e, parts, du.layout,
+                     grid.room())  # fmt: skip
 
-    parallel_for(run, len(parts))
-    for part in parts[1:]:
-        du.vectors[:] += part.vectors
+    share(work, len(parts))
+    step = max(1, GRAIN // (CHANNELS * len(parts)))
+    share(lambda c: join_segments(c, parts, du.vectors, step), -(-len(du.vectors) // step))
 
 
 def _by_points(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum large gradients a point at a time, over all tiles of a chunk at once."""
     du.vectors[:] = 0
     for first, last in grid.blocks(CHUNK_BYTES):
-        tiles, problem = last - first, grid.problem
-        v = grid.points("all_inputs", problem.channels, tiles)
-        e = grid.points("all_products", problem.filters, tiles)
-        blocks = grid.blocks(BLOCK_BYTES, first, last)
-        layouts = v.layout, e.layout, du.layout
+        _add_chunk(grid, dy, x, du, first, last)
 
-        def enter(index: int, v=v, e=e, first=first, blocks=blocks) -> None:
-            grid.inputs(x, v, (*blocks[index], first))
-            grid.cotangents(dy, e, (*blocks[index], first))
 
-        def add(point: int, layouts=layouts, tiles=tiles) -> None:
-            add_gradient(*layouts, tiles, point, point + 1)
-
-        parallel_for(enter, len(blocks))
-        parallel_for(add, grid.n**2)
+def _add_chunk(grid: Grid, dy, x, du: Panels, first: int, last: int) -> None:
+    tiles, n, inside, outside = last - first, grid.n, grid.inside, grid.outside
+    v = grid.points("all_inputs", grid.problem.channels, tiles).layout
+    e = grid.points("all_products", grid.problem.filters, tiles).layout
+    blocks = grid.blocks(BLOCK_BYTES, first, last)
+    share(
+        lambda c: enter_both(c, blocks, n, x, inside, v, dy, outside, e, grid.room()), len(blocks)
+    )
+    share(lambda c: add_points(c, n, v, e, du.layout, tiles), n**2)

@@ -20,8 +20,9 @@ from llvmlite import ir
 from numba import njit
 from numba.core import cgutils, types
 from numba.core.datamodel import models
-from numba.core.extending import lower_builtin, overload, register_model
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
+from numba.core.extending import overload, register_model
+
+from minideeplab.backends.numba_cpu.jit import compiled
 
 WIDTH = 8
 
@@ -79,17 +80,6 @@ class _LanesModel(models.PrimitiveModel):
     def __init__(self, manager, lanes):
         element = manager.lookup(lanes.dtype).get_data_type()
         super().__init__(manager, lanes, ir.VectorType(element, lanes.count))
-
-
-def compiled(function, typing):
-    """Give a function a compiled form; ``typing`` maps its arguments' types to the result's."""
-
-    def generic(self, args, kws):
-        result = typing(*args)
-        return None if result is None else signature(result, *args)
-
-    infer_global(function)(type(function.__name__, (AbstractTemplate,), {"generic": generic}))
-    return lower_builtin(function, types.VarArg(types.Any))
 
 
 def pointer(context, builder, sig, args, count=WIDTH):

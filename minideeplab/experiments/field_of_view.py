@@ -49,7 +49,7 @@ def run(setup: Setup) -> Outcome:
         row[SPEED] = pictures / timing.median
     notes = [
         *setup.notes(),
-        f"CRF: {setup.crf()}.",
+        setup.crf_note(),
         "The paper's parameters are 134.3, 65.1, 65.1 and 20.5 million. Speeds here: one batch "
         f"forward and backward, the four networks in turn, median of {ROUNDS} rounds.",
     ]

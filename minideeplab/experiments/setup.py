@@ -191,6 +191,13 @@ class Setup:
         reach = {name: getattr(found, name) * self.scale for name in ("sigma_alpha", "sigma_gamma")}
         return options | {"parameters": dataclasses.replace(found, **reach)}
 
+    def crf_note(self) -> str:
+        """Return the CRF's settings, for the notes of a table."""
+        options = self.crf()
+        values = dataclasses.asdict(options["parameters"])
+        named = ", ".join(f"{name.replace('_', ' ')} {value:g}" for name, value in values.items())
+        return f"CRF: {options['iterations']} iterations, {named}."
+
     def mean_iou(self, net: Module, dataset: Any = None, crf: Any = False, **options: Any) -> float:
         """Return the mean IoU in per cent, by default on ``validation_data``.
 

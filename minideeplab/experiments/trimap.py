@@ -37,6 +37,7 @@ def run(setup: Setup) -> Outcome:
     notes = [
         f"{setup.data_note()}; bands start from the "
         + ("ignored pixels, as the authors'." if around == "ignored" else "labels' boundaries."),
-        f"Network: weights {setup.weights_name!r}, one size; CRF: {setup.crf()}.",
+        f"Network: weights {setup.weights_name!r}, one size.",
+        setup.crf_note(),
     ]
     return Outcome("Mean IoU around boundaries (figure 10)", rows, figure, notes)

@@ -34,5 +34,5 @@ def run(setup: Setup) -> Outcome:
         )
     title = "LargeFOV, ASPP-S and ASPP-L before and after the CRF (table 3)"
     return Outcome(
-        title, rows, bars(rows, "head", (BEFORE, AFTER)), [*setup.notes(), f"CRF: {setup.crf()}."]
+        title, rows, bars(rows, "head", (BEFORE, AFTER)), [*setup.notes(), setup.crf_note()]
     )

@@ -10,6 +10,7 @@ import numpy as np
 from minideeplab.arrays import like
 from minideeplab.tensor import Tensor
 
+PART = 1 << 16  # numbers that are changed at a time
 Multipliers = Callable[[str, Tensor], tuple[float, float]]
 
 
@@ -63,14 +64,11 @@ class Optimizer:
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
                 lr_mult, decay_mult = self.multipliers[name]
-                state = (self.state[slot][name] for slot in self.slots)
-                self.update(
-                    parameter.data,
-                    parameter.grad,
-                    self.lr * lr_mult,
-                    self.weight_decay * decay_mult,
-                    *state,
-                )
+                arrays = [parameter.data, parameter.grad]
+                arrays += [self.state[slot][name] for slot in self.slots]
+                for part in _parts(parameter.data):
+                    w, g, *state = (array[part] for array in arrays)
+                    self.update(w, g, self.lr * lr_mult, self.weight_decay * decay_mult, *state)
 
     def update(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, *state: np.ndarray
@@ -98,6 +96,14 @@ class Optimizer:
         for key, array in own.items():
             if key != "iteration":
                 array[...] = like(array, state[key])
+
+
+def _parts(array: np.ndarray) -> list[slice]:
+    """Return slices of the first axis whose temporaries fit a cache, as long as NumPy is meant."""
+    if not isinstance(array, np.ndarray) or array.size <= PART:
+        return [slice(None)]
+    step = max(1, PART * len(array) // array.size)
+    return [slice(first, first + step) for first in range(0, len(array), step)]
 
 
 class SGD(Optimizer):

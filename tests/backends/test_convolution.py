@@ -193,3 +193,14 @@ def test_the_direct_form_leaves_a_nan_where_it_is():
     y = convolution.conv2d_finished(x, w, None, *options, rectify=True)
     assert direct.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
     np.testing.assert_array_equal(np.isnan(y), np.isnan(ops.conv2d(x, w, None, *options)))
+
+
+@pytest.mark.parametrize("algorithm", cost.ALGORITHMS)
+def test_an_empty_batch_has_gradients_of_zero(algorithm):
+    x, w = np.zeros((0, 16, 24, 24), np.float32), np.ones((32, 16, 3, 3), np.float32)
+    options = ((1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+    y = conv2d(x, w, None, *options, algorithm=algorithm)
+    assert y.shape == (0, 32, 24, 24)
+    dx, dw, db = conv2d_backward(y, x, w, *options, algorithm=algorithm)
+    assert dx.shape == x.shape and not dw.any() and not db.any()
+    assert dw.shape == w.shape and db.shape == (32,)

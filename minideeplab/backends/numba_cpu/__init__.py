@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from minideeplab.backends.numba_cpu.activation import (
     dropout,
+    dropout_backward,
     log_softmax,
     log_softmax_backward,
     relu,
@@ -44,7 +45,6 @@ from minideeplab.backends.numba_cpu.resize import interpolate, interpolate_backw
 from minideeplab.ops import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
-    dropout_backward,
     fold,
     fold_backward,
     linear,

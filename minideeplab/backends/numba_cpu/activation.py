@@ -48,8 +48,28 @@ def dropout(x: np.ndarray, p: float, rng: np.random.Generator) -> tuple[np.ndarr
     """Return y and the mask of what was kept: the definition's mask, in the memory order of x."""
     keep = rng.random(x.shape, np.float32) >= p
     (x, keep), back = common_order(x, keep)
-    scale = x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    return back(x * keep * scale), back(keep)
+    return back(_kept(x, keep, p)), back(keep)
+
+
+def dropout_backward(dy: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
+    """Return dx: dy where it was kept, with the same scale."""
+    (dy, keep), back = common_order(dy, keep)
+    return back(_kept(dy, keep, p))
+
+
+def _kept(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
+    y, scale = np.empty_like(x), x.dtype.type(1 / (1 - p) if p < 1 else 0)
+    source, mask, target = x.reshape(-1), keep.reshape(-1), y.reshape(-1)
+    parallel_spans(lambda a, b: _scaled(source[a:b], mask[a:b], target[a:b], scale), x.size)
+    return y
+
+
+@jit
+def _scaled(x, keep, y, scale):
+    zero = x.dtype.type(0)
+    one = x.dtype.type(1)
+    for i in range(x.size):
+        y[i] = x[i] * (one if keep[i] else zero) * scale
 
 
 def _in_strips(definition: Callable, axis: int, *arrays: np.ndarray) -> np.ndarray:

@@ -78,26 +78,26 @@ def multiply(v, u, p, tiles, first, last):
 
 
 @jit
-def add_gradient(v, e, du, tiles, first, last):
-    """du += v^T e at points [first, last): (C, tiles) times cotangents (tiles, K), as panels."""
+def add_gradient(v, e, du, tiles, first, last, add):
+    """du = v^T e, or += if ``add``, at points [first, last): (C, tiles) times (tiles, K)."""
     for point in range(first, last):
         for start in range(0, tiles, SPAN):
-            length = min(SPAN, tiles - start)
+            length, more = min(SPAN, tiles - start), add or start > 0
             for panel in range(0, e[1], PANELS):
                 both = PANELS == 1 or panel + 1 < e[1]
                 for k in range(v[1]):
                     for row in range(0, FULL, ROWS):
                         a, b, c = _gradient_operands(v, e, du, point, start, panel, k, row)
                         if both:
-                            product(ROWS, PANELS, a, b, c, 1, length, 1)
+                            product(ROWS, PANELS, a, b, c, 1, length, more)
                         else:
-                            product(ROWS, 1, a, b, c, 1, length, 1)
+                            product(ROWS, 1, a, b, c, 1, length, more)
                     for row in range(FULL, CHANNELS, REST):
                         a, b, c = _gradient_operands(v, e, du, point, start, panel, k, row)
                         if both:
-                            product(REST, PANELS, a, b, c, 1, length, 1)
+                            product(REST, PANELS, a, b, c, 1, length, more)
                         else:
-                            product(REST, 1, a, b, c, 1, length, 1)
+                            product(REST, 1, a, b, c, 1, length, more)
 
 
 @inlined

@@ -74,11 +74,11 @@ def enter_both(counters, blocks, n, x, inside, v, dy, outside, e, room):
 
 
 @jit
-def add_points(counters, n, v, e, du, tiles):
-    """Add the gradients of all points to du."""
+def add_points(counters, n, v, e, du, tiles, add):
+    """Write the gradients of all points to du, or add them."""
     point = claim(counters)
     while point < n * n:
-        add_gradient(v, e, du, tiles, point, point + 1)
+        add_gradient(v, e, du, tiles, point, point + 1, add)
         point = claim(counters)
 
 
@@ -88,14 +88,13 @@ def sum_segments(counters, blocks, n, x, inside, v, dy, outside, e, parts, du, r
     _, panels, stride, hop = du
     segment = claim(counters)
     while segment < len(parts):
-        part = parts[segment].reshape(-1)
-        part[:] = 0
+        part = parts[segment].reshape(-1), panels, stride, hop
         for index in range(segment, len(blocks), len(parts)):
             first, last = blocks[index]
             span = first, last, first
             input_tiles(x, v, room, n, span, inside)
             cotangent_tiles(dy, e, room, n, span, outside)
-            add_gradient(v, e, (part, panels, stride, hop), last - first, 0, n * n)
+            add_gradient(v, e, part, last - first, 0, n * n, index > segment)
         segment = claim(counters)
 
 

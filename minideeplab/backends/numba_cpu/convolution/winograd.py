@@ -105,6 +105,8 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
     du = v^T e, and dw = G^T du G.
     """
     grid, channels, filters = Grid(problem, m), problem.channels, problem.filters
+    if not grid.count:
+        return np.zeros((filters, channels, 3, 3), x.dtype)
     du = Panels.empty(grid.n**2, filters, channels, "gradient")
     sums = _by_segments if du.nbytes <= GRADIENT_BYTES else _by_points
     sums(grid, dy.reshape(-1, filters), x.reshape(-1, channels), du)
@@ -131,7 +133,6 @@ def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
 
 def _by_points(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum large gradients a point at a time, over all tiles of a chunk at once."""
-    du.vectors[:] = 0
     for first, last in grid.blocks(CHUNK_BYTES):
         _add_chunk(grid, dy, x, du, first, last)
 
@@ -144,4 +145,4 @@ def _add_chunk(grid: Grid, dy, x, du: Panels, first: int, last: int) -> None:
     share(
         lambda c: enter_both(c, blocks, n, x, inside, v, dy, outside, e, grid.room()), len(blocks)
     )
-    share(lambda c: add_points(c, n, v, e, du.layout, tiles), n**2)
+    share(lambda c: add_points(c, n, v, e, du.layout, tiles, first > 0), n**2)

@@ -15,6 +15,17 @@ from minideeplab.testing.guesses.sizes import Size, factors
 from minideeplab.testing.mutants.base import Mutant, right
 
 
+def _without(place: int, axis: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a change that sets the first or last item along ``axis`` to zero."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        array = array.copy()
+        np.moveaxis(array, axis if axis < array.ndim else -1, 0)[place] = 0
+        return array
+
+    return change
+
+
 def _rest_zero(array: np.ndarray, axis: int) -> np.ndarray:
     """Return ``array`` with everything but its first item along ``axis`` set to zero."""
     first = np.arange(array.shape[axis]) < 1
@@ -53,6 +64,11 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     ),
     "the {} of the first image alone": lambda a: _rest_zero(a, 0),
     "the {} of the first channel alone": lambda a: _rest_zero(a, min(1, a.ndim - 1)),
+    "the {} without the last entry of its last axis": _without(-1, -1),
+    "the {} without the first entry of its last axis": _without(0, -1),
+    "the {} without its last channel": _without(-1, 1),
+    "the {} without its first channel": _without(0, 1),
+    "the {} without its last image": _without(-1, 0),
     "the {}, each item of its first axis divided by its norm": _unit_norm,
     "the {} less its mean": lambda a: a - a.mean(),
     "the {} divided by its largest magnitude": lambda a: a / np.abs(a).max(),

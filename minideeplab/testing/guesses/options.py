@@ -66,7 +66,8 @@ def _changed(calls: Calls, names: Sequence[str], change: Callable[[Any], Any]) -
 
     def changed(arrays: list[Any], options: Options) -> Call:
         full = calls.defaults | options
-        return arrays, options | {name: change(full[name]) for name in names}
+        given = [name for name in names if full.get(name) is not None]
+        return arrays, options | {name: change(full[name]) for name in given}
 
     return changed
 

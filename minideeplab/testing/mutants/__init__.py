@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 
-from minideeplab.testing.mutants.activation import DROPOUT, LOG_SOFTMAX, RELU, SOFTMAX
+from minideeplab.testing.mutants.activation import DROPOUT, RELU
 from minideeplab.testing.mutants.average_pool import ADAPTIVE_AVG_POOL2D, AVG_POOL2D
 from minideeplab.testing.mutants.base import Mutant
 from minideeplab.testing.mutants.columns import FOLD, UNFOLD
@@ -22,9 +22,11 @@ from minideeplab.testing.mutants.crf import DENSE_CRF, GAUSSIAN_FILTER
 from minideeplab.testing.mutants.generic import generic_mutants
 from minideeplab.testing.mutants.loss import CROSS_ENTROPY
 from minideeplab.testing.mutants.max_pool import MAX_POOL2D
+from minideeplab.testing.mutants.mistaken import MISTAKEN
 from minideeplab.testing.mutants.norm import BATCH_NORM
 from minideeplab.testing.mutants.pad import PAD
 from minideeplab.testing.mutants.resize import INTERPOLATE
+from minideeplab.testing.mutants.softmax import LOG_SOFTMAX, SOFTMAX
 
 OWN: dict[str, list[Mutant]] = {
     "conv2d": CONV2D + CONV2D_GRADIENTS,
@@ -53,4 +55,4 @@ __all__ = ["OWN", "Mutant", "mutants"]
 @functools.cache
 def mutants(op: str) -> tuple[Mutant, ...]:
     """Return the wrong implementations of ``op``: its own mistakes, then those of any operation."""
-    return (*OWN.get(op, ()), *generic_mutants(op))
+    return (*OWN.get(op, ()), *MISTAKEN.get(op, ()), *generic_mutants(op))

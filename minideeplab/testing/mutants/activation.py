@@ -1,19 +1,34 @@
-"""Wrong ReLU, dropout, softmax and log-softmax."""
+"""Wrong ReLU and dropout."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
-from minideeplab.testing.mutants.base import backwards, forwards, right
+from minideeplab.testing.mutants.base import Function, backwards, forwards, right
 
-softmax, log_softmax = right("softmax"), right("log_softmax")
 QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore", "under": "ignore"}
 
 
 def _where_not_negative(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
     return {0: np.where(arrays[0] < 0, 0, dy)}
+
+
+def of_wide(function: Callable[[np.ndarray], np.ndarray]) -> Function:
+    """Return a smooth function in the place of the ReLU, computed in float64."""
+
+    def forward(x: np.ndarray) -> np.ndarray:
+        with np.errstate(**QUIET):
+            return np.asarray(function(x.astype(np.float64))).astype(x.dtype)
+
+    return forward
+
+
+def _normal_share(x: np.ndarray) -> np.ndarray:
+    return 0.5 * (1 + erf(x / np.sqrt(2)))
 
 
 RELU = forwards(
@@ -27,6 +42,21 @@ RELU = forwards(
         "capped": (lambda x: np.minimum(np.maximum(x, 0), 1), "values are cut off above"),
         "nan-lost": (lambda x: np.where(x > 0, x, 0).astype(x.dtype), "NaN becomes zero"),
         "identity": (lambda x: x.copy(), "nothing happens"),
+        "capped-at-6": (lambda x: np.clip(x, 0, 6), "it is ReLU6: values are cut off at 6"),
+        "softplus": (of_wide(lambda x: np.logaddexp(0, x)), "it is the softplus log(1 + exp x)"),
+        "elu": (
+            of_wide(lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))),
+            "it is the ELU, exp(x) - 1 below zero",
+        ),
+        "gelu": (of_wide(lambda x: x * _normal_share(x)), "it is the GELU"),
+        "gelu-tanh": (
+            of_wide(lambda x: x / 2 * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))),
+            "it is the GELU by the hyperbolic tangent",
+        ),
+        "silu": (of_wide(lambda x: x / (1 + np.exp(-x))), "it is the SiLU x / (1 + exp(-x))"),
+        "logistic": (of_wide(lambda x: 1 / (1 + np.exp(-x))), "it is the logistic function"),
+        "tanh": (of_wide(np.tanh), "it is the hyperbolic tangent"),
+        "step": (of_wide(lambda x: x > 0), "it is the step function, 1 above zero"),
     },
 ) + backwards(
     "relu",
@@ -41,6 +71,10 @@ RELU = forwards(
             "the gradient's own sign is used instead of the input's",
         ),
         "mask-lost": (lambda g, dy, a, o: {0: dy.copy()}, "the gradient passes everywhere"),
+        "mask-inverted": (
+            lambda g, dy, a, o: {0: np.where(a[0] > 0, 0, dy)},
+            "the gradient passes where the input is negative",
+        ),
     },
 )
 
@@ -71,6 +105,26 @@ def _no_division_by_zero(x: np.ndarray, p: float = 0.5, training: bool = True) -
         return (x * _mask(x, p) / (1 - np.float64(p))).astype(x.dtype) if training else x.copy()
 
 
+def _channels_dropped(x: np.ndarray, p: float = 0.5, training: bool = True) -> np.ndarray:
+    if not training or p in (0, 1) or x.ndim < 2:
+        return right("dropout")(x, p=p, training=training)
+    kept = np.random.default_rng(x.size).random(x.shape[:2] + (1,) * (x.ndim - 2)) >= p
+    return (x * kept / (1 - p)).astype(x.dtype)
+
+
+def _divided_by_p(x: np.ndarray, p: float = 0.5, training: bool = True) -> np.ndarray:
+    if not training or p in (0, 1):
+        return right("dropout")(x, p=p, training=training)
+    return (x * _mask(x, p) / p).astype(x.dtype)
+
+
+def _noise(x: np.ndarray, p: float = 0.5, training: bool = True) -> np.ndarray:
+    if not training or p in (0, 1):
+        return right("dropout")(x, p=p, training=training)
+    factor = 1 + np.random.default_rng(x.size).standard_normal(x.shape) * np.sqrt(p / (1 - p))
+    return (x * factor).astype(x.dtype)
+
+
 DROPOUT = forwards(
     "dropout",
     {
@@ -80,134 +134,11 @@ DROPOUT = forwards(
         "always-on": (_always_on, "training=False is ignored"),
         "nan-at-one": (_no_division_by_zero, "p = 1 divides zero by zero"),
         "identity": (lambda x, p=0.5, training=True: x.copy(), "nothing is ever dropped"),
-    },
-)
-
-
-def _naive(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        e = np.exp(x)
-        return e / e.sum(axis=dim, keepdims=True)
-
-
-def _global_maximum(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        e = np.exp(x - np.max(x, initial=-np.inf))
-        return e / e.sum(axis=dim, keepdims=True)
-
-
-def _base_two(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        e = np.exp2(x - x.max(axis=dim, keepdims=True))
-        return e / e.sum(axis=dim, keepdims=True)
-
-
-def _unnormalised(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        return np.exp(x - x.max(axis=dim, keepdims=True))
-
-
-def _guarded(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        e = np.exp(x - x.max(axis=dim, keepdims=True))
-        return e / (e.sum(axis=dim, keepdims=True) + x.dtype.type(1e-5))
-
-
-def _diagonal_only(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    y = softmax(arrays[0], **options)
-    return {0: dy * y * (1 - y)}
-
-
-def _no_mean(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    return {0: dy * softmax(arrays[0], **options)}
-
-
-def _summed_over_all(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    y = softmax(arrays[0], **options)
-    return {0: y * (dy - (dy * y).sum())}
-
-
-SOFTMAX = forwards(
-    "softmax",
-    {
-        "naive": (_naive, "exp overflows: the maximum is not subtracted first"),
-        "global-maximum": (
-            _global_maximum,
-            "the maximum of the whole array is subtracted instead of each pixel's",
+        "divided-by-p": (
+            _divided_by_p,
+            "kept values are divided by p instead of 1 - p",
         ),
-        "last-axis": (lambda x, dim: softmax(x, -1), "dim is ignored: always the last axis"),
-        "channels": (
-            lambda x, dim: softmax(x, min(1, x.ndim - 1)),
-            "dim is ignored: always axis 1",
-        ),
-        "whole-array": (
-            lambda x, dim: softmax(x.reshape(-1), 0).reshape(x.shape) if x.size else x,
-            "it normalises over the whole array",
-        ),
-        "base-two": (_base_two, "powers of 2 instead of e"),
-        "unnormalised": (_unnormalised, "the exponentials are not divided by their sum"),
-        "guarded": (_guarded, "a small number is added to the sum"),
-        "logarithm": (lambda x, dim: log_softmax(x, dim), "it returns the logarithm"),
-    },
-) + backwards(
-    "softmax",
-    {
-        "diagonal-only": (
-            _diagonal_only,
-            "only the Jacobian's diagonal y (1 - y) is used: classes do not interact",
-        ),
-        "mean-lost": (_no_mean, "the weighted mean of the gradient is not subtracted"),
-        "mean-of-all": (
-            _summed_over_all,
-            "the mean is taken over the whole array, not the classes",
-        ),
-    },
-)
-
-
-def _log_of_softmax(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        return np.log(softmax(x, dim))
-
-
-def _naive_log(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
-
-
-def _plain_difference(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    return {0: dy - softmax(arrays[0], **options)}
-
-
-def _mean_for_sum(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    axis = options["dim"]
-    return {0: dy - softmax(arrays[0], **options) * dy.mean(axis=axis, keepdims=True)}
-
-
-LOG_SOFTMAX = forwards(
-    "log_softmax",
-    {
-        "log-of-softmax": (
-            _log_of_softmax,
-            "the logarithm of softmax: minus infinity where it underflows",
-        ),
-        "naive": (_naive_log, "exp overflows: the maximum is not subtracted first"),
-        "last-axis": (lambda x, dim: log_softmax(x, -1), "dim is ignored: always the last axis"),
-        "channels": (
-            lambda x, dim: log_softmax(x, min(1, x.ndim - 1)),
-            "dim is ignored: always axis 1",
-        ),
-        "no-logarithm": (lambda x, dim: softmax(x, dim), "the logarithm is not taken"),
-        "base-two": (
-            lambda x, dim: (log_softmax(x, dim) / np.log(2)).astype(x.dtype),
-            "the logarithm to base 2",
-        ),
-    },
-) + backwards(
-    "log_softmax",
-    {
-        "sum-lost": (_plain_difference, "softmax is not multiplied by the sum of the gradient"),
-        "mean-for-sum": (_mean_for_sum, "the mean of the gradient is used instead of its sum"),
-        "passes": (lambda g, dy, a, o: {0: dy.copy()}, "the gradient passes unchanged"),
+        "channels": (_channels_dropped, "whole channels are dropped instead of single entries"),
+        "noise": (_noise, "entries are multiplied by noise instead of dropped"),
     },
 )

@@ -120,8 +120,16 @@ AVG_POOL2D = forwards(
 adaptive = right("adaptive_avg_pool2d")
 
 
-def _adaptive(bins: Callable[[int, int], list[tuple[int, int]]]) -> Function:
-    """Return adaptive pooling with other bins; ``bins(size, count)`` gives starts and ends."""
+def _bins(size: int, count: int) -> list[tuple[int, int]]:
+    """Return the right starts and ends of ``count`` bins over ``size`` pixels."""
+    return [(i * size // count, -(-(i + 1) * size // count)) for i in range(count)]
+
+
+def _adaptive(
+    bins: Callable[[int, int], list[tuple[int, int]]] = _bins,
+    pooled: Callable[..., np.ndarray] = np.mean,
+) -> Function:
+    """Return adaptive pooling with other bins, or another result for the pixels of a bin."""
 
     def forward(x: np.ndarray, output_size: Any) -> np.ndarray:
         size = (output_size, output_size) if isinstance(output_size, int) else output_size
@@ -129,7 +137,7 @@ def _adaptive(bins: Callable[[int, int], list[tuple[int, int]]]) -> Function:
         y = np.empty((*x.shape[:-2], *shape), x.dtype)
         for i, (top, bottom) in enumerate(bins(x.shape[-2], shape[0])):
             for j, (left, end) in enumerate(bins(x.shape[-1], shape[1])):
-                y[..., i, j] = x[..., top:bottom, left:end].mean((-2, -1))
+                y[..., i, j] = pooled(x[..., top:bottom, left:end], axis=(-2, -1))
         return y
 
     return forward
@@ -155,6 +163,12 @@ ADAPTIVE_AVG_POOL2D = forwards(
             "bins end where the next begins: the end must round up",
         ),
         "bins-equal": (_adaptive(_equal), "all bins have size // count pixels"),
+        "maximum": (_adaptive(pooled=np.max), "it takes the maximum of each bin"),
+        "sum": (_adaptive(pooled=np.sum), "it sums each bin instead of averaging"),
+        "first": (
+            _adaptive(pooled=lambda part, axis: part[..., 0, 0]),
+            "it takes the first pixel of each bin",
+        ),
         "size-swapped": (
             lambda x, output_size: adaptive(
                 x, output_size if isinstance(output_size, int) else tuple(output_size)[::-1]

@@ -12,7 +12,13 @@ from minideeplab.backends.numba_cpu import (
     convolution,
     threads,
 )
-from minideeplab.backends.numba_cpu.convolution import cost, direct, im2col, winograd
+from minideeplab.backends.numba_cpu.convolution import (
+    cost,
+    direct,
+    im2col,
+    near_taps,
+    winograd,
+)
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.testing.cases import cases
 from minideeplab.testing.frameworks import Minideeplab
@@ -182,6 +188,34 @@ def test_the_direct_form_is_exact(name):
     assert worst(y, expected) < 2e-6
     dy = rng.standard_normal(y.shape, np.float32)
     gradients = conv2d_backward(dy, x, w, *options, algorithm="direct")
+    for one, other in zip(gradients, ops.conv2d_backward(dy, *exact, *options), strict=True):
+        assert worst(one, other) < 2e-6
+
+
+TAPS = {  # channels, filters, size, stride, padding, dilation: blocks, their ends, single outputs
+    "far-apart": (24, 64, (23, 41), (1, 1), 18, 18),
+    "hardly-reached": (48, 32, (13, 11), (1, 1), 9, 9),
+    "whole-rows": (24, 32, (9, 16), (1, 1), 0, 2),
+    "strided": (24, 32, (25, 30), (2, 3), 4, 4),
+    "few-columns": (48, 32, (20, 5), (1, 1), 2, 2),
+    "none-reached": (24, 32, (4, 9), (1, 1), 12, 10),
+}
+
+
+@pytest.mark.parametrize("name", TAPS)
+def test_taps_in_registers_are_exact(name):
+    channels, filters, size, stride, padding, dilation = TAPS[name]
+    rng = np.random.default_rng(6)
+    x = rng.standard_normal((2, channels, *size), np.float32)
+    w = rng.standard_normal((filters, channels, 3, 3), np.float32)
+    b = rng.standard_normal(filters, np.float32)
+    options = (stride, ((padding, padding),) * 2, (dilation, dilation), 1)
+    assert near_taps.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
+    exact = [a.astype(np.float64) for a in (x, w)]
+    y = conv2d(x, w, b, *options, algorithm="taps")
+    assert worst(y, ops.conv2d(*exact, b, *options)) < 2e-6
+    dy = rng.standard_normal(y.shape, np.float32)
+    gradients = conv2d_backward(dy, x, w, *options, algorithm="taps")
     for one, other in zip(gradients, ops.conv2d_backward(dy, *exact, *options), strict=True):
         assert worst(one, other) < 2e-6
 

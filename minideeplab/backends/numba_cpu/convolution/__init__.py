@@ -1,12 +1,15 @@
 """Convolution on the CPU, one algorithm a file, all of them on pixels (N, H, W, C).
 
 Read ``problem.py`` (the sizes), ``im2col.py`` (serves every case), ``direct.py`` with ``bands.py``
-(strides), ``taps.py``, ``winograd.py`` with ``transforms.py``, ``tiles.py`` and ``polyphase.py``,
-``panels.py`` with ``registers.py`` (the products); ``cost.py`` decides, ``memory.py`` keeps.
+(strides), ``taps.py`` with ``near_taps.py``, ``winograd.py`` with ``transforms.py``, ``tiles.py``
+and ``polyphase.py``, ``panels.py`` with ``registers.py`` (the products); ``cost.py`` decides,
+``memory.py`` keeps.
 README.md tells why, with measurements.
 """
 
 from __future__ import annotations
+
+from types import ModuleType
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from minideeplab.backends.numba_cpu.convolution import (
     direct_gradient,
     filters,
     im2col,
+    near_taps,
     taps,
     transformed_filters,
     winograd,
@@ -98,10 +102,18 @@ def _conv2d(x, w, finish, options, algorithm="auto", exact=False, explain=False)
         if y is not None:
             return maps(y)
         choice = choose(problem, x.dtype, exact=True)
-    if choice.algorithm == "direct":
+    form = _packed_form(choice, problem, x.dtype)
+    if form is not None:
         packed = remembered(w, "packed", lambda: direct.pack(w))
-        return maps(direct.convolve(pixels(x), packed, finish, problem))
+        return maps(form.convolve(pixels(x), packed, finish, problem))
     return maps(_exact(pixels(x), filters.by_channel(w, problem.groups), finish, problem, choice))
+
+
+def _packed_form(choice: Choice, problem: Problem, dtype: np.dtype) -> ModuleType | None:
+    """Return the form that takes filters packed by ``direct.pack``, if one is chosen and exists."""
+    if choice.algorithm == "direct":
+        return direct
+    return near_taps if choice.algorithm == "taps" and near_taps.suits(problem, dtype) else None
 
 
 def conv2d_backward(
@@ -148,9 +160,10 @@ def input_gradient(
         if dx is not None:
             return dx
         choice = choose(transposed, dy.dtype, exact=True)
-    if choice.algorithm == "direct":
+    form = _packed_form(choice, transposed, dy.dtype)
+    if form is not None:
         packed = direct.pack(w.swapaxes(0, 1)[:, :, ::-1, ::-1])
-        return direct.convolve(dy, packed, Finish(), transposed)
+        return form.convolve(dy, packed, Finish(), transposed)
     return _exact(dy, filters.turned(w, problem.groups), Finish(), transposed, choice)
 
 
@@ -160,7 +173,8 @@ def weight_gradient(
     """Return dw (K, C / groups, kh, kw) in the form that is best for the convolution."""
     choice = choose(problem, x.dtype, algorithm, exact)
     if choice.algorithm == "taps":
-        return taps.weight_gradient(dy, x, problem)
+        form = _packed_form(choice, problem, x.dtype) or taps
+        return form.weight_gradient(dy, x, problem)
     if choice.m:
         dw = winograd.weight_gradient(dy, x, problem, choice.m)
         if dw is not None:

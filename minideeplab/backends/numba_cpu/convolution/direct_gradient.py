@@ -42,9 +42,9 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
             cut = slice(band.top, band.top + band.rows), slice(band.left, band.left + band.columns)
             cotangents = dy[(band.image, *cut)].reshape(-1, filters)
             held = scratch("panels", ((last - first) * len(cotangents), CHANNELS), dy.dtype)
-            _panels(cotangents[:, first * CHANNELS : last * CHANNELS], held)
+            to_panels(cotangents[:, first * CHANNELS : last * CHANNELS], held)
             inputs, shape = seen(x, problem, band, beyond), (band.rows, band.columns)
-            _add(inputs, held.reshape(-1), parts[segment], first, shape, order)
+            add_band(inputs, held.reshape(-1), parts[segment], first, shape, order)
 
     parallel_for(run, len(tasks))
     dw = parts.sum(0)[:, : by.length, :filters].reshape(*kernel, channels, filters)
@@ -52,7 +52,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
 
 
 @jit
-def _panels(rows, panels):
+def to_panels(rows, panels):
     """Copy rows (L, K) to panels (K / 16 * L, 16), zeros behind."""
     length, filters = rows.shape
     for panel in range(panels.shape[0] // length):
@@ -64,7 +64,7 @@ def _panels(rows, panels):
 
 
 @jit
-def _add(inputs, cotangents, dw, first, shape, order):
+def add_band(inputs, cotangents, dw, first, shape, order):
     """Add the gradient of ``shape`` = (rows, columns) outputs to dw (kh, rows of a run, K).
 
     The cotangents' panels are those from ``first`` on.

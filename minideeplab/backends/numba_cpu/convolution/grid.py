@@ -11,6 +11,8 @@ from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
 from minideeplab.backends.numba_cpu.threads import scratch, spans
 
+BLOCKS = 16  # fewest blocks, so that threads end at about the same time
+
 
 class Grid:
     """Tiles of m x m outputs, numbered by image, row and column."""
@@ -26,16 +28,24 @@ class Grid:
         """Return scratch for ``tiles`` transformed tiles."""
         return Panels.empty(self.n**2, channels, tiles, name)
 
+    def chunks(self, size: int) -> list[tuple[int, int]]:
+        """Cut the tiles into parts of about ``size`` bytes transformed: (first, last) of each."""
+        return spans(self.count, self._most(size, self.count))
+
     def blocks(self, size: int, first: int = 0, last: int | None = None) -> np.ndarray:
-        """Cut tiles [first, last) into about equal blocks of at most ``size`` bytes transformed.
+        """Cut tiles [first, last) into blocks for the threads, of at most ``size`` bytes.
 
         Return (count, 2): the first tile of each, and the first one behind it.
         """
         tiles = (self.count if last is None else last) - first
+        step = min(self._most(size, tiles), max(1, tiles // (BLOCKS * ROWS)) * ROWS)
+        return np.array(spans(tiles, step), np.int64).reshape(-1, 2) + first
+
+    def _most(self, size: int, tiles: int) -> int:
+        """Return the size of about equal parts: whole blocks of rows, ``size`` bytes at most."""
         each = self.n**2 * (self.problem.channels + self.problem.filters) * 4
         count = max(1, -(-tiles // max(ROWS, size // each)))
-        step = max(ROWS, -(-tiles // count // ROWS) * ROWS)
-        return np.array(spans(tiles, step), np.int64).reshape(-1, 2) + first
+        return max(ROWS, -(-tiles // count // ROWS) * ROWS)
 
     @property
     def inside(self) -> tuple:

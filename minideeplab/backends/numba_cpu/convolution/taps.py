@@ -28,7 +28,7 @@ def _reach(problem: Problem, axis: int, tap: int, first: int, last: int) -> tupl
     return slice(low, high), slice(begin, begin + (high - low) * stride, stride)
 
 
-def _taps(problem: Problem, first: int, last: int) -> Iterator[tuple]:
+def taps(problem: Problem, first: int, last: int) -> Iterator[tuple]:
     """Yield (i, j, rows, columns of the output, rows, columns of the picture) for each tap."""
     for i, j in np.ndindex(problem.kernel):
         rows, picture_rows = _reach(problem, 0, i, first, last)
@@ -39,7 +39,7 @@ def _taps(problem: Problem, first: int, last: int) -> Iterator[tuple]:
 
 def reached(problem: Problem) -> int:
     """Return how many pairs of an output and a tap of one channel fall inside the picture."""
-    pairs = (out for *_, out, _ in _taps(problem, 0, problem.out[0]))
+    pairs = (out for *_, out, _ in taps(problem, 0, problem.out[0]))
     return sum((r.stop - r.start) * (c.stop - c.start) for r, c in pairs)
 
 
@@ -54,7 +54,7 @@ def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Proble
 
     def run(index: int) -> None:
         n, g, block = tasks[index]
-        for i, j, out, inside in _taps(problem, *block):
+        for i, j, out, inside in taps(problem, *block):
             picture = by_group[n][(*inside, g)]
             product = picture.reshape(-1, picture.shape[2]) @ weights[g, i * problem.kernel[1] + j]
             y[n][(*out, g)] += product.reshape(*picture.shape[:2], count)
@@ -72,7 +72,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
     by_group = x.reshape(*x.shape[:3], groups, channels)
     cotangents = dy.reshape(*dy.shape[:3], groups, filters)
     totals = np.zeros((groups, channels, problem.taps, filters), dy.dtype)
-    tasks = [(g, tap) for g in range(groups) for tap in _taps(problem, 0, problem.out[0])]
+    tasks = [(g, tap) for g in range(groups) for tap in taps(problem, 0, problem.out[0])]
 
     def run(index: int) -> None:
         g, (i, j, out, inside) = tasks[index]

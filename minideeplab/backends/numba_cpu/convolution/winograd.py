@@ -59,7 +59,7 @@ def convolve(
         finite = _block_by_block(grid, *pictures, u, end)
     else:
         finite = all(
-            [_point_by_point(grid, *pictures, u, end, *chunk) for chunk in grid.blocks(CHUNK_BYTES)]
+            [_point_by_point(grid, *pictures, u, end, *chunk) for chunk in grid.chunks(CHUNK_BYTES)]
         )
     return y if finite else None
 
@@ -133,7 +133,7 @@ def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
 
 def _by_points(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum large gradients a point at a time, over all tiles of a chunk at once."""
-    for first, last in grid.blocks(CHUNK_BYTES):
+    for first, last in grid.chunks(CHUNK_BYTES):
         _add_chunk(grid, dy, x, du, first, last)
 
 

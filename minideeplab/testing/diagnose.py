@@ -165,6 +165,10 @@ def _same(mutant: Mutant, evidence: Evidence) -> bool:
         return False
     if isinstance(outcome, Mismatch) or isinstance(evidence.outcome, Mismatch):
         return bool(mutant.name)
+    if not mutant.name and mutant.forward:  # a guess may spoil nothing that is right
+        seen = {m.what for m in evidence.mismatches}
+        if any(m.what not in seen and not is_gradient(m) for m in wrong):
+            return False
     if "random" in evidence.case.tags:
         return _same_but_for_dice(outcome, evidence)
     return all(_equal(m, outcome, evidence) for m in relevant if m.kind in _SEEN)

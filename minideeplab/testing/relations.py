@@ -101,6 +101,27 @@ def _shifted(axis: int, step: int) -> Relation:
     return relation
 
 
+def _reordered(axis: int) -> Relation:
+    """Return a relation: the same items along ``axis``, in another order."""
+
+    def relation(got: np.ndarray, expected: np.ndarray, tol: float) -> bool | None:
+        if got.ndim < 2 or got.ndim < abs(axis) or got.shape[axis] < 2:
+            return None
+        theirs = np.moveaxis(got, axis, 0).reshape(got.shape[axis], -1)
+        ours = np.moveaxis(expected, axis, 0).reshape(got.shape[axis], -1)
+        places = [int(np.argmin(np.abs(ours - item).max(axis=1))) for item in theirs]
+        return len(set(places)) == len(places) and _near(theirs, ours[places], tol)
+
+    return relation
+
+
+def _same_entries(got: np.ndarray, expected: np.ndarray, tol: float) -> bool | None:
+    """Say whether all of the right numbers are there, each somewhere."""
+    if got.size < 4:
+        return None
+    return _near(np.sort(got, axis=None), np.sort(expected, axis=None), tol)
+
+
 def _right_within(*inside: slice, least: int = 3) -> Relation:
     """Return a relation: equal in the part ``inside`` of the last axes, wrong outside only."""
 
@@ -129,6 +150,11 @@ _RELATIONS: list[tuple[str, Relation]] = [
     ("the results are shifted left by one pixel", _shifted(-1, 1)),
     ("the results are shifted down by one pixel", _shifted(-2, -1)),
     ("the results are shifted up by one pixel", _shifted(-2, 1)),
+    ("the results are right, with the channels in another order", _reordered(-3)),
+    ("the results are right, with the rows in another order", _reordered(-2)),
+    ("the results are right, with the columns in another order", _reordered(-1)),
+    ("the results are right, with the images in another order", _reordered(0)),
+    ("the results are the right numbers, in another order", _same_entries),
     ("only the last column is wrong", _right_within(slice(None, -1))),
     ("only the last row is wrong", _right_within(slice(None, -1), _ALL)),
     ("only the first column is wrong", _right_within(slice(1, None))),

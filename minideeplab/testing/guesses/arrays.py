@@ -32,27 +32,52 @@ def _rest_zero(array: np.ndarray, axis: int) -> np.ndarray:
     return array * np.expand_dims(first, tuple(i for i in range(array.ndim) if i != axis))
 
 
+def _exchanged(first: int, second: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a change that exchanges two axes of equal length, of which no shape would tell."""
+
+    def change(array: np.ndarray) -> np.ndarray:
+        same = array.ndim > 1 and array.shape[first] == array.shape[second]
+        return array.swapaxes(first, second) if same else array
+
+    return change
+
+
+def _centre(array: np.ndarray) -> np.ndarray:
+    """Return ``array`` with zeros but in the middle of its last two axes."""
+    middle = np.zeros(array.shape[-2:])
+    middle[array.shape[-2] // 2, array.shape[-1] // 2] = 1
+    return array * middle
+
+
+def _sums(array: np.ndarray) -> np.ndarray:
+    """Return the sums over all axes but the first, kept."""
+    return array.sum(axis=tuple(range(1, array.ndim)), keepdims=True)
+
+
 def _unit_norm(array: np.ndarray) -> np.ndarray:
     """Return ``array`` with every item along its first axis divided by its norm."""
-    return array / np.sqrt((array**2).sum(axis=tuple(range(1, array.ndim)), keepdims=True))
+    return array / np.sqrt(_sums(array**2))
 
 
 CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "no {}": np.zeros_like,
+    "zeros for the {}": np.zeros_like,
+    "ones for the {}": np.ones_like,
     "the absolute value of the {}": np.abs,
     "the {} with the opposite sign": lambda a: -a,
     "the {} without its negative entries": lambda a: np.maximum(a, 0),
     "the {} squared": lambda a: a * a,
+    "the root of the {}": np.sqrt,
     "the {} to the third power": lambda a: a**3,
     "the exponential of the {}": np.exp,
     "the logarithm of the {}": np.log,
+    "the {} rounded to whole numbers": np.round,
     "the {} cut to whole numbers": np.trunc,
     "the {} in float16": lambda a: a.astype(np.float16),
     "the {} read backwards along its last axis": lambda a: a[..., ::-1],
     "the {} read backwards along its last axis but one": lambda a: np.flip(a, max(-2, -a.ndim)),
     "the {} read backwards along its first axis": lambda a: a[::-1],
-    "the {} with its last two axes exchanged": lambda a: a.swapaxes(-1, max(-2, -a.ndim)),
-    "the {} with its first two axes exchanged": lambda a: a.swapaxes(0, min(1, a.ndim - 1)),
+    "the {} with its last two axes exchanged": _exchanged(-1, -2),
+    "the {} with its first two axes exchanged": _exchanged(0, 1),
     "the {} moved on by one along its last axis": lambda a: np.roll(a, 1, -1),
     "the {} moved on by one along its last axis but one": lambda a: np.roll(a, 1, max(-2, -a.ndim)),
     "the {} moved back by one along its last axis": lambda a: np.roll(a, -1, -1),
@@ -62,14 +87,24 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "the first entry of the {}'s last axis for all": lambda a: np.repeat(
         a[..., :1], a.shape[-1], -1
     ),
+    "the mean over the {}'s last axis for all": lambda a: 0 * a + a.mean(-1, keepdims=True),
+    "the middle of the {}'s last two axes alone": _centre,
+    "the {} without the first item of its first axis": _without(0, 0),
+    "the {} without the last item of its first axis": _without(-1, 0),
     "the {} of the first image alone": lambda a: _rest_zero(a, 0),
     "the {} of the first channel alone": lambda a: _rest_zero(a, min(1, a.ndim - 1)),
     "the {} without the last entry of its last axis": _without(-1, -1),
     "the {} without the first entry of its last axis": _without(0, -1),
     "the {} without its last channel": _without(-1, 1),
     "the {} without its first channel": _without(0, 1),
-    "the {} without its last image": _without(-1, 0),
     "the {}, each item of its first axis divided by its norm": _unit_norm,
+    "the {}, each item of its first axis divided by its sum of magnitudes": (
+        lambda a: a / _sums(np.abs(a))
+    ),
+    "the {}, each item of its first axis divided by its sum": lambda a: a / _sums(a),
+    "the {}, each item of its first axis less its mean": (
+        lambda a: a - _sums(a) / max(1, a[0].size)
+    ),
     "the {} less its mean": lambda a: a - a.mean(),
     "the {} divided by its largest magnitude": lambda a: a / np.abs(a).max(),
     "the {} divided by its sum": lambda a: a / a.sum(),

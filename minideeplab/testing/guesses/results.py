@@ -17,6 +17,11 @@ from minideeplab.testing.runner import reference
 Finish = Callable[[np.ndarray, list[Any], dict[str, Any]], Any]
 """Takes a right result, the arrays (the cotangent first, for a gradient) and the options."""
 
+
+def _one_hot(axis: int) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda y: np.where(y == y.max(axis=min(axis, y.ndim - 1), keepdims=True), 1.0, 0.0)
+
+
 FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "every result is the hyperbolic tangent of the right one": np.tanh,
     "every result is the logistic function of the right one": lambda y: 1 / (1 + np.exp(-y)),
@@ -31,6 +36,8 @@ FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "every result is log(1 + exp y) of the right one": lambda y: np.logaddexp(0, y),
     "every result is the right one, rounded down": np.floor,
     "every result is the right one, rounded to float16": lambda y: y.astype(np.float16),
+    "every result is 1 where the right one is largest along axis 0, else 0": _one_hot(0),
+    "every result is 1 where the right one is largest along axis 1, else 0": _one_hot(1),
     **{
         f"every result is the right one, rounded to {n} decimals": lambda y, n=n: np.round(y, n)
         for n in range(7)
@@ -76,8 +83,8 @@ def _finishes(
     for text, factor in factors(op):
         yield f"every result is {text}", _times(factor, backward)
     yield from _fitted(rows, what)
-    if op == "relu" and not backward:
-        yield from _leaks(rows)
+    if op == "relu":
+        yield from _leaks(rows, what, backward)
     names = ["the gradient of the output"] if backward else []
     names += [f"the {name}" for name in max((r.arrays for r in TABLE[op]), key=len)]
     for position, name in enumerate(names):
@@ -129,7 +136,9 @@ def _fitted(rows: Sequence[Evidence], what: str) -> Iterator[tuple[str, Finish]]
         if np.ptp(expected):
             slope, start = map(float, np.polyfit(expected.ravel(), got.ravel(), 1))
             a, b = nice(slope), nice(start) if abs(start) > 1e-9 else 0.0
-            if b:
+            if b and a == 1:
+                yield f"every result is the right one plus {b:.6g}", lambda y, *_, b=b: y + b
+            elif b:
                 yield f"every result is {a:.6g} y + {b:.6g}", lambda y, *_, a=a, b=b: a * y + b
             elif a:
                 yield f"every result is {a:.6g} times the right one", lambda y, *_, a=a: a * y
@@ -142,14 +151,20 @@ def _fitted(rows: Sequence[Evidence], what: str) -> Iterator[tuple[str, Finish]]
             yield f"every result is the right one to the power {p:.6g}", _power(p)
 
 
-def _leaks(rows: Sequence[Evidence]) -> Iterator[tuple[str, Finish]]:
-    """Yield a ReLU with the slope that the negative entries of the first rows show."""
-    for row, got, _ in list(_pairs(rows, "output"))[:3]:
-        x = row.case.arguments(row.dtype)["input"]
+def _leaks(rows: Sequence[Evidence], what: str, backward: bool) -> Iterator[tuple[str, Finish]]:
+    """Yield a ReLU, or its gradient, with the slope that the first rows show below zero."""
+    for row, got, _ in list(_pairs(rows, what))[:3]:
+        x = passed = row.case.arguments(row.dtype)["input"]
+        if backward:
+            passed = row.case.cotangent(x.shape, row.dtype)
         if np.any(x < 0):
-            slope = nice(float(np.median(got[x < 0] / x[x < 0])))
-            text = f"negative values leak through, times {slope:.6g}"
-            yield text, lambda y, a, o, s=slope: np.where(a[0] < 0, s * a[0], y)
+            slope = nice(float(np.median(got[x < 0] / passed[x < 0])))
+            name = "the gradient leaks" if backward else "negative values leak"
+            yield f"{name} through, times {slope:.6g}", _leaking(slope, backward)
+
+
+def _leaking(slope: float, backward: bool) -> Finish:
+    return lambda y, a, o: np.where(a[backward] < 0, slope * a[0], y)
 
 
 def _power(p: float) -> Finish:

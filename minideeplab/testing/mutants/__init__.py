@@ -18,8 +18,10 @@ from minideeplab.testing.mutants.conv_gradients import (
     CONV_TRANSPOSE2D,
     LINEAR,
 )
-from minideeplab.testing.mutants.crf import DENSE_CRF, GAUSSIAN_FILTER
+from minideeplab.testing.mutants.crf import DENSE_CRF
+from minideeplab.testing.mutants.gaussian import GAUSSIAN_FILTER
 from minideeplab.testing.mutants.generic import generic_mutants
+from minideeplab.testing.mutants.labels import LABELS
 from minideeplab.testing.mutants.loss import CROSS_ENTROPY
 from minideeplab.testing.mutants.max_pool import MAX_POOL2D
 from minideeplab.testing.mutants.mistaken import MISTAKEN
@@ -43,7 +45,7 @@ OWN: dict[str, list[Mutant]] = {
     "dropout": DROPOUT,
     "softmax": SOFTMAX,
     "log_softmax": LOG_SOFTMAX,
-    "cross_entropy": CROSS_ENTROPY,
+    "cross_entropy": CROSS_ENTROPY + LABELS,
     "batch_norm": BATCH_NORM,
     "gaussian_filter": GAUSSIAN_FILTER,
     "dense_crf": DENSE_CRF,

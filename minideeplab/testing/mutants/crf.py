@@ -1,4 +1,4 @@
-"""Wrong Gaussian filters and dense CRFs: the kernel, its normalisation, signs and the update."""
+"""Wrong dense CRFs: features, kernels, signs, and the update."""
 
 from __future__ import annotations
 
@@ -8,114 +8,17 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.mutants.base import Function, altered, backwards, forwards, right
+from minideeplab.testing.mutants.gaussian import (
+    Kernel,
+    gaussian,
+    laplacian,
+    no_half,
+    normalised,
+    renamed,
+    without_self,
+)
 
-gaussian_filter, dense_crf = right("gaussian_filter"), right("dense_crf")
-
-Kernel = Callable[[np.ndarray], np.ndarray]
-"""Weights (N, N) of all pairs of points from their features (D, N)."""
-
-
-def _squared(f: np.ndarray) -> np.ndarray:
-    return ((f[:, :, None] - f[:, None, :]) ** 2).sum(axis=0)
-
-
-def _gaussian(f: np.ndarray) -> np.ndarray:
-    return np.exp(-_squared(f) / 2)
-
-
-def _no_half(f: np.ndarray) -> np.ndarray:
-    return np.exp(-_squared(f))
-
-
-def _laplacian(f: np.ndarray) -> np.ndarray:
-    return np.exp(-np.sqrt(_squared(f)))
-
-
-def _without_self(f: np.ndarray) -> np.ndarray:
-    return _gaussian(f) - np.eye(f.shape[1])
-
-
-def _per_dimension(f: np.ndarray) -> np.ndarray:
-    return np.exp(-_squared(f) / (2 * len(f)))
-
-
-def _density(f: np.ndarray) -> np.ndarray:
-    return _gaussian(f) / (2 * np.pi) ** (len(f) / 2)
-
-
-def _normalised(weights: np.ndarray, how: str) -> np.ndarray:
-    total = weights.sum(axis=1)
-    total = np.where(total == 0, 1.0, total)
-    left, right_ = {"none": (0, 0), "before": (0, -1), "after": (-1, 0),
-                    "symmetric": (-0.5, -0.5)}[how]  # fmt: skip
-    return total[:, None] ** float(left) * weights * total ** float(right_)
-
-
-def _filter(kernel: Kernel) -> Function:
-    """Return the filter with another kernel."""
-
-    def forward(x: np.ndarray, features: np.ndarray, normalization: str = "none") -> np.ndarray:
-        weights = _normalised(kernel(features.astype(np.float64)), normalization)
-        return (x @ weights.T).astype(x.dtype)
-
-    return forward
-
-
-def _manhattan(f: np.ndarray) -> np.ndarray:
-    return np.exp(-np.abs(f[:, :, None] - f[:, None, :]).sum(axis=0) / 2)
-
-
-def _twice_normalised(
-    x: np.ndarray, features: np.ndarray, normalization: str = "none"
-) -> np.ndarray:
-    if normalization != "symmetric":
-        return gaussian_filter(x, features, normalization)
-    weights = _gaussian(features.astype(np.float64))
-    total = weights.sum(axis=1)
-    return (x / total @ weights / total).astype(x.dtype)
-
-
-def _normalization(change: dict[str, str], op: str, default: str) -> Function:
-    return altered(op, {"normalization": default}, normalization=lambda n: change.get(n, n))
-
-
-GAUSSIAN_FILTER = forwards(
-    "gaussian_filter",
-    {
-        "no-half": (_filter(_no_half), "the exponent is -|f - g|^2 without the half"),
-        "laplacian": (_filter(_laplacian), "the distance is not squared"),
-        "without-self": (_filter(_without_self), "a point's own value is left out"),
-        "per-dimension": (_filter(_per_dimension), "the distance is averaged over the features"),
-        "density": (_filter(_density), "the kernel is normalised as a probability density"),
-        "first-feature": (_filter(lambda f: _gaussian(f[:1])), "only the first feature counts"),
-        "unnormalised": (
-            _normalization({"before": "none", "after": "none", "symmetric": "none"},
-                           "gaussian_filter", "none"),
-            "the normalisation is ignored",
-        ),
-        "sides-swapped": (
-            _normalization({"before": "after", "after": "before"}, "gaussian_filter", "none"),
-            "normalising before and after are confused",
-        ),
-        "always-symmetric": (
-            _normalization({"none": "symmetric"}, "gaussian_filter", "none"),
-            "it normalises symmetrically when it should not",
-        ),
-        "normalised-twice": (
-            _twice_normalised, "symmetric normalisation divides by n on both sides, not by sqrt(n)"
-        ),
-        "manhattan": (_filter(_manhattan), "the distance is the sum of absolute differences"),
-    },
-) + backwards(
-    "gaussian_filter",
-    {
-        "dx-zero": (lambda g, dy, a, o: {0: 0 * g[0]}, "dx is all zero"),
-        "dx-not-reversed": (
-            lambda g, dy, a, o: {0: gaussian_filter(dy, a[1], **o)},
-            "dx filters forwards: before and after must change places",
-        ),
-    },
-)  # fmt: skip
+dense_crf = right("dense_crf")
 
 
 def _softmax(energy: np.ndarray) -> np.ndarray:
@@ -133,15 +36,18 @@ def _features(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
 
 
 def _mean_field(
-    kernel: Kernel = _gaussian,
+    kernel: Kernel = gaussian,
     start: Callable[[np.ndarray], np.ndarray] = _softmax,
     update: Callable[..., np.ndarray] = lambda u, message, q: u - message,
     features: Callable[..., np.ndarray] = _features,
+    join: Callable[[np.ndarray, np.ndarray], np.ndarray] = np.add,
     finish: Callable[..., np.ndarray] = lambda energy, q: _softmax(energy),
+    spoken: Callable[[np.ndarray], np.ndarray] = lambda q: q,
 ) -> Function:
     """Return a dense CRF with one part exchanged.
 
-    ``update(unary, message, q)`` gives energies, ``finish(energies, q)`` the next probabilities.
+    ``spoken(q)`` is what is sent, ``update(unary, message, q)`` gives energies, and
+    ``finish(energies, q)`` the next probabilities.
     """
 
     def forward(
@@ -156,15 +62,17 @@ def _mean_field(
         normalization: str = "symmetric",
     ) -> np.ndarray:
         u = unary.reshape(len(unary), -1).astype(np.float64)
-        weights = gaussian_compat * _normalised(
-            kernel(features(image, gaussian_sxy, None)), normalization
+        near, alike = (
+            compat * normalised(kernel(features(image, sxy, srgb)), normalization)
+            for compat, sxy, srgb in (
+                (gaussian_compat, gaussian_sxy, None),
+                (bilateral_compat, bilateral_sxy, bilateral_srgb),
+            )
         )
-        weights = weights + bilateral_compat * _normalised(
-            kernel(features(image, bilateral_sxy, bilateral_srgb)), normalization
-        )
+        weights = join(near, alike)
         q = start(u)
         for _ in range(iterations):
-            q = finish(update(u, q @ weights.T, q), q)
+            q = finish(update(u, spoken(q) @ weights.T, q), q)
         return q.reshape(unary.shape).astype(unary.dtype)
 
     return forward  # fmt: skip
@@ -191,6 +99,46 @@ def _bytes(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
     return _features(image.astype(np.int64).astype(np.uint8), sxy, srgb)
 
 
+def _coloured(change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., np.ndarray]:
+    """Return features of an image whose colours are changed."""
+    return lambda image, sxy, srgb: _features(change(image.astype(np.float64)), sxy, srgb)
+
+
+def _places(change: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> Any:
+    """Return features whose first two rows, column and row over sxy, are changed."""
+
+    def features(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
+        found = _features(image, sxy, srgb)
+        places = change(found[:2] * sxy, image.shape[:2]) / sxy
+        return np.concatenate([places, found[2:]])
+
+    return features
+
+
+def _grey_feature(image: np.ndarray, sxy: float, srgb: float | None) -> np.ndarray:
+    return _features(image.mean(axis=-1, keepdims=True), sxy, srgb)
+
+
+def _counted_down(places: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Return columns as index % H, rows as index // W, which is right for square images only."""
+    return np.stack([np.arange(places.shape[1]) % size[0], places[1]])
+
+
+def _neighbours(f: np.ndarray) -> np.ndarray:
+    return gaussian(f) * (np.abs(f[:2, :, None] - f[:2, None]).max(axis=0) <= 1)
+
+
+def _hard(q: np.ndarray) -> np.ndarray:
+    return (q == q.max(axis=0)).astype(np.float64)
+
+
+def _over_pixels(energy: np.ndarray, q: np.ndarray) -> np.ndarray:
+    return _softmax(energy.T).T
+
+
+GREY = np.array([0.299, 0.587, 0.114])
+
+
 def _exp_unshifted(unary: np.ndarray, image: np.ndarray, **options: Any) -> np.ndarray:
     with np.errstate(over="ignore"):
         overflows = bool(np.isinf(np.exp(-unary)).any())
@@ -208,9 +156,9 @@ DENSE_CRF = forwards(
         "unary-forgotten": (_mean_field(update=lambda u, m, q: -m),
                             "the update forgets the unary energies"),
         "starts-uniform": (_mean_field(start=_uniform), "inference starts from equal labels"),
-        "without-self": (_mean_field(_without_self), "a pixel's own message is left out"),
-        "no-half": (_mean_field(_no_half), "the exponent is -|f - g|^2 without the half"),
-        "laplacian": (_mean_field(_laplacian), "the distance is not squared"),
+        "without-self": (_mean_field(without_self), "a pixel's own message is left out"),
+        "no-half": (_mean_field(no_half), "the exponent is -|f - g|^2 without the half"),
+        "laplacian": (_mean_field(laplacian), "the distance is not squared"),
         "half-message": (_mean_field(update=lambda u, m, q: u - m / 2), "messages count half"),
         "unary-once": (_mean_field(update=lambda u, m, q: -np.log(q) - m),
                        "the last probabilities stand in for the unary energies"),
@@ -221,8 +169,27 @@ DENSE_CRF = forwards(
         "variances": (_mean_field(features=_variances),
                       "the widths are taken for variances: features are divided by their roots"),
         "bytes": (_mean_field(features=_bytes), "the colours are cut to bytes"),
+        "coordinates": (_mean_field(features=_places(_counted_down)),
+                        "columns are counted modulo the height: right for square images only"),
+        "rows-only": (_mean_field(features=_places(lambda p, size: p * [[0], [1]])),
+                      "the columns do not count in the distance"),
+        "columns-only": (_mean_field(features=_places(lambda p, size: p * [[1], [0]])),
+                         "the rows do not count in the distance"),
+        "unit-square": (_mean_field(features=_places(lambda p, size: p / [[size[1]], [size[0]]])),
+                        "positions are divided by the image's size"),
+        "grey": (_mean_field(features=_coloured(lambda c: 0 * c + c.mean(-1, keepdims=True))),
+                 "the mean of the colours stands for all three"),
+        "luminance": (_mean_field(features=_coloured(lambda c: 0 * c + (c @ GREY)[..., None])),
+                      "the luminance stands for all three colours"),
+        "one-grey": (_mean_field(features=_grey_feature), "there is one grey value, not 3 colours"),
+        "neighbours": (_mean_field(_neighbours), "only features nearer than 1 count"),
+        "product": (_mean_field(join=np.multiply), "the two kernels are multiplied, not added"),
+        "hard-messages": (_mean_field(update=lambda u, m, q: u - m, spoken=_hard),
+                          "messages carry the best label instead of probabilities"),
+        "over-pixels": (_mean_field(finish=_over_pixels),
+                        "probabilities are divided by their sum over pixels, not labels"),
         "sides-swapped": (
-            _normalization({"before": "after", "after": "before"}, "dense_crf", "symmetric"),
+            renamed({"before": "after", "after": "before"}, "dense_crf", "symmetric"),
             "normalising before and after are confused",
         ),
         "colours-ignored": (_mean_field(features=_no_colours), "the colours are ignored"),
@@ -233,9 +200,9 @@ DENSE_CRF = forwards(
         "one-too-few": (altered("dense_crf", {"iterations": 5}, iterations=lambda n: max(0, n - 1)),
                         "there is one iteration too few"),
         "unnormalised": (
-            _normalization({"before": "none", "after": "none", "symmetric": "none"},
+            renamed({"before": "none", "after": "none", "symmetric": "none"},
                            "dense_crf", "symmetric"), "the kernels are not normalised"),
-        "after-for-symmetric": (_normalization({"symmetric": "after"}, "dense_crf", "symmetric"),
+        "after-for-symmetric": (renamed({"symmetric": "after"}, "dense_crf", "symmetric"),
                                 "normalised on one side instead of both"),
         "overflow": (_exp_unshifted, "exp overflows: the smallest energy is not subtracted first"),
     },

@@ -20,7 +20,6 @@ from minideeplab.testing.mutants.conv import both_sides
 
 conv2d, transpose, max_pool = right("conv2d"), right("conv_transpose2d"), right("max_pool2d")
 unfold, batch_norm = right("unfold"), right("batch_norm")
-cross_entropy, gaussian_filter = right("cross_entropy"), right("gaussian_filter")
 
 
 def _padded(mode: str) -> Function:
@@ -70,32 +69,10 @@ def _taps_down(x: np.ndarray, **options: Any) -> np.ndarray:
     return columns.reshape(shape).swapaxes(-3, -2).reshape(columns.shape)
 
 
-def _labels(change: Callable[[np.ndarray, int], np.ndarray], ignored: bool = False) -> Function:
-    """Return cross_entropy with the labels changed, the ignored ones or all others."""
-
-    def forward(x: np.ndarray, target: np.ndarray, *rest: Any, **options: Any) -> Any:
-        if target.dtype.kind != "f":
-            chosen = (target == options.get("ignore_index", -100)) == ignored
-            target = np.where(chosen, change(target, x.shape[min(x.ndim - 1, 1)]), target)
-        return cross_entropy(x, target, *rest, **options)
-
-    return forward
-
-
-def _first_class_ignored(x: np.ndarray, target: np.ndarray, *rest: Any, **options: Any) -> Any:
-    if target.dtype.kind != "f":
-        target = np.where(target == 0, options.get("ignore_index", -100), target)
-    return cross_entropy(x, target, *rest, **options)
-
-
-def _target_forgotten(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    """Return dx made of the probabilities alone, or as given with probability targets."""
-    x, target = arrays[:2]
-    if target.dtype.kind == "f" or options.get("reduction", "mean") == "none" or not x.size:
-        return {}
-    counted = np.expand_dims(target != options.get("ignore_index", -100), min(x.ndim - 1, 1))
-    total = counted.sum() if options.get("reduction", "mean") == "mean" else 1
-    return {0: dy * counted * right("softmax")(x, dim=min(x.ndim - 1, 1)) / total}
+def _taps_backwards(x: np.ndarray, **options: Any) -> np.ndarray:
+    columns, (height, width) = unfold(x, **options), pair(options["kernel_size"])
+    shape = (*columns.shape[:-2], x.shape[-3], height * width, columns.shape[-1])
+    return columns.reshape(shape)[..., ::-1, :].reshape(columns.shape)
 
 
 def _normalised_over(axes: Callable[[int], tuple[int, ...]]) -> Function:
@@ -116,23 +93,19 @@ def _normalised_over(axes: Callable[[int], tuple[int, ...]]) -> Function:
     return forward
 
 
-def _kernel(weight: Callable[[np.ndarray], np.ndarray]) -> Function:
-    """Return gaussian_filter whose weights are another function of the squared distance."""
-
-    def forward(x: np.ndarray, features: np.ndarray, normalization: str = "none") -> np.ndarray:
-        f = features.astype(np.float64)
-        weights = weight(((f[:, :, None] - f[:, None, :]) ** 2).sum(axis=0))
-        total = weights.sum(axis=1)
-        left, right_ = {"none": (0, 0), "before": (0, -1), "after": (-1, 0),
-                        "symmetric": (-0.5, -0.5)}[normalization]  # fmt: skip
-        weights = total[:, None] ** float(left) * weights * total ** float(right_)
-        return (x @ weights.T).astype(x.dtype)
-
-    return forward
-
-
-def _unnormalised(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    return {0: gaussian_filter(dy, arrays[1])}
+def _not_centred(
+    x: np.ndarray, mean: Any, var: Any, weight: Any = None, bias: Any = None, **options: Any
+) -> np.ndarray:
+    y = batch_norm(x, mean, var, None, None, **options).astype(np.float64)
+    if options.get("training") and x.size:
+        axes = tuple(i for i in range(x.ndim) if i != 1)
+        wide = x.astype(np.float64)
+        y += wide.mean(axes, keepdims=True) / np.sqrt(
+            wide.var(axes, keepdims=True) + options.get("eps", 1e-5)
+        )
+    column = (-1,) + (1,) * (x.ndim - 2)
+    y = y if weight is None else y * weight.reshape(column)
+    return (y if bias is None else y + bias.reshape(column)).astype(x.dtype)
 
 
 def _over_the_window(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
@@ -159,34 +132,10 @@ MISTAKEN: dict[str, list[Mutant]] = {
         {"window-shares": (_over_the_window, "every pixel of a window gets its share of dy")},
     ),
     "unfold": forwards(
-        "unfold", {"taps-down": (_taps_down, "the taps are ordered (kw, kh) instead of (kh, kw)")}
-    ),
-    "cross_entropy": forwards(
-        "cross_entropy",
+        "unfold",
         {
-            "ignored-first": (
-                _labels(lambda t, c: 0 * t, ignored=True),
-                "ignored pixels count, as class 0",
-            ),
-            "ignored-last": (
-                _labels(lambda t, c: 0 * t + c - 1, ignored=True),
-                "ignored pixels count, as the last class",
-            ),
-            "labels-from-one": (
-                _labels(lambda t, c: (t - 1) % c),
-                "labels are counted from 1: each means the class before",
-            ),
-            "labels-shifted": (_labels(lambda t, c: (t + 1) % c), "each label means the next one"),
-            "first-class-ignored": (_first_class_ignored, "class 0 is ignored, too"),
-        },
-    )
-    + backwards(
-        "cross_entropy",
-        {
-            "target-forgotten": (
-                _target_forgotten,
-                "dx is the probabilities: the target is not subtracted",
-            )
+            "taps-down": (_taps_down, "the taps are ordered (kw, kh) instead of (kh, kw)"),
+            "taps-backwards": (_taps_backwards, "the taps are ordered from the last to the first"),
         },
     ),
     "batch_norm": forwards(
@@ -200,29 +149,11 @@ MISTAKEN: dict[str, list[Mutant]] = {
                 _normalised_over(lambda n: tuple(range(2, n))),
                 "it is instance norm: every image by itself",
             ),
+            "not-centred": (_not_centred, "the mean is not subtracted"),
             "over-batch": (
                 _normalised_over(lambda n: (0,)),
                 "every pixel is normalised over the images alone",
             ),
         },
-    ),
-    "gaussian_filter": forwards(
-        "gaussian_filter",
-        {
-            "box": (_kernel(lambda d: d < 1.0), "it is a box: 1 nearer than 1, else 0"),
-            "cut-at-2": (
-                _kernel(lambda d: np.exp(-d / 2) * (d < 4)),
-                "the kernel is cut off at 2 standard deviations",
-            ),
-            "cut-at-3": (
-                _kernel(lambda d: np.exp(-d / 2) * (d < 9)),
-                "the kernel is cut off at 3 standard deviations",
-            ),
-            "cauchy": (_kernel(lambda d: 1 / (1 + d)), "the kernel is 1 / (1 + |f - g|^2)"),
-        },
-    )
-    + backwards(
-        "gaussian_filter",
-        {"dx-unnormalised": (_unnormalised, "dx forgets the normalisation")},
     ),
 }

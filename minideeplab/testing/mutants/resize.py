@@ -35,11 +35,19 @@ def _sizes(x: np.ndarray, options: dict[str, Any]) -> tuple[list[int], list[floa
     return size, [1.0 / f for f in factors]
 
 
-def _matrix(n: int, at: np.ndarray, clamp: bool = True, swap: bool = False) -> np.ndarray:
-    """Return the (out, in) matrix that reads linearly between pixels at coordinates ``at``."""
+def _matrix(
+    n: int,
+    at: np.ndarray,
+    clamp: bool = True,
+    weight: Callable[[np.ndarray], np.ndarray] = lambda share: share,
+) -> np.ndarray:
+    """Return the (out, in) matrix that reads between pixels at coordinates ``at``.
+
+    ``weight`` of the distance to the pixel before is the share of the pixel after.
+    """
     at = np.clip(at, 0, n - 1) if clamp else at
     low = np.floor(at).astype(int)
-    share = (low + 1 - at) if swap else (at - low)
+    share = weight(at - low)
     matrix = np.zeros((len(at), n + 2))
     rows = np.arange(len(at))
     np.add.at(matrix, (rows, np.clip(low + 1, 0, n + 1)), 1 - share)
@@ -56,7 +64,7 @@ def _true_coordinates(n: int, m: int, step: float, corners: bool) -> np.ndarray:
     return np.maximum((np.arange(m) + 0.5) * step - 0.5, 0.0)
 
 
-def _bilinear(coordinates: Coordinates = _true_coordinates, **details: bool) -> Function:
+def _bilinear(coordinates: Coordinates = _true_coordinates, **details: Any) -> Function:
     """Return interpolation whose bilinear mode uses other coordinates or weights."""
 
     def forward(x: np.ndarray, **options: Any) -> np.ndarray:
@@ -194,7 +202,19 @@ INTERPOLATE = forwards(
             ),
             "pixels beyond the border count as zero instead of the border's value",
         ),
-        "weights-swapped": (_bilinear(swap=True), "the two neighbours' weights are exchanged"),
+        "weights-swapped": (
+            _bilinear(weight=lambda t: 1 - t),
+            "the two neighbours' weights are exchanged",
+        ),
+        "weights-smooth": (
+            _bilinear(weight=lambda t: t * t * (3 - 2 * t)),
+            "the weights are smoothed, t^2 (3 - 2 t), instead of linear",
+        ),
+        "weights-squared": (_bilinear(weight=lambda t: t * t), "the weights are squared"),
+        "weights-rounded": (
+            _bilinear(weight=np.round),
+            "the nearer pixel is taken where both should be mixed",
+        ),
         "scale-ignored": (
             _ratio_of_sizes,
             "a scale_factor is replaced by the ratio of the sizes in the coordinates",

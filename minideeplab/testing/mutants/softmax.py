@@ -49,6 +49,10 @@ def _inner(dy: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> np.ndarray
     return (dy * y).sum(axis=options["dim"], keepdims=True)
 
 
+def _mean_of_products(dy: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+    return y * (dy - _inner(dy, y, options) / max(1, y.shape[options["dim"]]))
+
+
 def _diagonal_only(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
     y = softmax(arrays[0], **options)
     return {0: dy * y * (1 - y)}
@@ -110,6 +114,12 @@ SOFTMAX = forwards(
             _summed_over_all,
             "the mean is taken over the whole array, not the classes",
         ),
+        "mean-for-sum": (
+            lambda g, dy, a, o: {
+                0: _mean_of_products(dy, softmax(a[0], **o), o),
+            },
+            "the mean of dy y is subtracted instead of its sum",
+        ),
         "not-multiplied": (
             lambda g, dy, a, o: {0: dy - _inner(dy, softmax(a[0], **o), o)},
             "the difference is not multiplied by the probabilities",
@@ -150,6 +160,12 @@ def _maximum_lost(x: np.ndarray, dim: int) -> np.ndarray:
         return x - np.log(np.exp(x - largest).sum(axis=dim, keepdims=True))
 
 
+def _maximum_outside(x: np.ndarray, dim: int) -> np.ndarray:
+    with np.errstate(**QUIET):
+        largest = x.max(axis=dim, keepdims=True)
+        return x - largest - np.log(np.exp(x).sum(axis=dim, keepdims=True))
+
+
 def _guarded_log(share: float) -> Function:
     def forward(x: np.ndarray, dim: int) -> np.ndarray:
         return np.log(softmax(x, dim) + x.dtype.type(share))
@@ -188,6 +204,10 @@ LOG_SOFTMAX = forwards(
             _maximum_lost,
             "the maximum is subtracted inside the exponentials only",
         ),
+        "maximum-in-one-place": (
+            _maximum_outside,
+            "the maximum is subtracted outside the exponentials only",
+        ),
         **{
             f"guarded-{share}": (
                 _guarded_log(share),
@@ -202,6 +222,10 @@ LOG_SOFTMAX = forwards(
         "sum-lost": (_plain_difference, "softmax is not multiplied by the sum of the gradient"),
         "mean-for-sum": (_mean_for_sum, "the mean of the gradient is used instead of its sum"),
         "passes": (lambda g, dy, a, o: {0: dy.copy()}, "the gradient passes unchanged"),
+        "softmax-lost": (
+            lambda g, dy, a, o: {0: dy - _inner(dy, np.ones_like(dy), o)},
+            "the sum of the gradient is not multiplied by the softmax",
+        ),
         "diagonal-only": (
             lambda g, dy, a, o: {0: dy * (1 - softmax(a[0], **o))},
             "only the Jacobian's diagonal 1 - y is used: classes do not interact",

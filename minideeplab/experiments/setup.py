@@ -224,8 +224,8 @@ class Setup:
         return [
             f"{self.data_note()}; {len(self.training_data)} pictures to train on.",
             f"Networks: trunk {self.trunk!r} of stride {self._stride}, {self.width:g} of the "
-            "authors' filters in trunk and head; kernels and rates are the authors', fields of view "
-            "those of their network. See minideeplab/experiments/net.py.",
+            "authors' filters in trunk and head; kernels and rates are the authors', and fields of "
+            "view those of their network. See minideeplab/experiments/net.py.",
             f"Training: {start}, {config.iterations} iterations of {config.batch_size} crops of "
             f"{config.crop[0]}x{config.crop[1]} unless a row says otherwise, {optimizer}, "
             f"seed {self.seed}; one run a row, so differences of a point or two mean little.",

@@ -90,10 +90,12 @@ def seen(x: np.ndarray, problem: Problem, band: Band, beyond: bool = False) -> n
     as a product has rows may be read behind the last one; their values do not matter.
     """
     picture, channels = x[band.image], problem.channels
-    if problem.pointwise and not beyond:
-        first = band.top * problem.size[1] + band.left
-        count = (band.rows - 1) * problem.size[1] + band.columns
-        return picture.reshape(-1)[first * channels : (first + count) * channels]
+    if problem.pointwise:
+        height, width = problem.size
+        first = (band.image * height + band.top) * width + band.left
+        stop = (first + (band.rows - 1) * width + band.columns) * channels + beyond * ROWS
+        if stop <= x.size:
+            return x.reshape(-1)[first * channels : stop]
     stride, start = problem.stride, problem.start
     rows = (band.rows - 1) * stride[0] + (problem.kernel[0] - 1) * problem.dilation[0] + 1
     length = ((band.columns - 1) * stride[1] + problem.kernel[1]) * channels

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.cases import Case
-from minideeplab.testing.compare import tolerance
+from minideeplab.testing.compare import largest, tolerance
 from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.relations import Pairs, common_factor, related, rising
 from minideeplab.testing.runner import reference
@@ -30,7 +30,17 @@ def remark(rows: Sequence[Evidence], table: Sequence[Case]) -> str:
     smallest = min(rows, key=_effort).case
     note = f" ({smallest.note})" if smallest.note else ""
     count = f"simplest of {len(rows)} wrong rows" if len(rows) > 1 else "one wrong row"
-    return ", and ".join(["no known mistake", *said, f"the {count} is {smallest.id}{note}"])
+    said += [f"the {count} is {smallest.id}{note}", *_size(rows)]
+    return ", and ".join(["no known mistake", *said])
+
+
+def _size(rows: Sequence[Evidence]) -> Iterator[str]:
+    """Say how large the errors are beside the right results."""
+    shares = [
+        largest(got - expected) / (largest(expected) or 1) for got, expected, _ in _pairs(rows)
+    ]
+    if shares:
+        yield f"errors reach {max(shares):.2g} of the largest result"
 
 
 def _only(rows: Sequence[Evidence]) -> str:

@@ -13,6 +13,7 @@ from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.calls import Call, Calls, Change, Options, examples
 from minideeplab.testing.guesses.fitting import times
 from minideeplab.testing.mutants.base import Mutant, pair
+from minideeplab.testing.traits import NEUTRAL
 
 
 def _plus(value: Any, step: int) -> Any:
@@ -30,6 +31,8 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "the width's {} for both axes": lambda v: pair(v)[1],
 }
 
+BORDERED = ("conv2d", "max_pool2d", "avg_pool2d")
+
 TOGETHER = {
     "dense_crf": (
         ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"),
@@ -45,6 +48,13 @@ def other_options(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator
     """Yield the operation with options changed, exchanged, multiplied, or fitted to the rows."""
     calls = Calls(op, backward)
     for name, value in calls.options.items():
+        if calls.defaults.get(name) is not None:
+            change = _changed(calls, [name], lambda _, default=calls.defaults[name]: default)
+            yield calls.mutant(f"the default {name}, whatever is asked", change)
+        if name in NEUTRAL:
+            for axis, alone in enumerate(("height", "width")):
+                change = _changed(calls, [name], _on_one_axis(axis, NEUTRAL[name]))
+                yield calls.mutant(f"the {name} in the {alone} alone", change)
         if isinstance(value, bool | str):
             for other in sorted({row.options[name] for row in TABLE[op] if name in row.options}):
                 change = _changed(calls, [name], lambda _, other=other: other)
@@ -59,6 +69,33 @@ def other_options(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator
         yield calls.mutant(f"{one} times {other}", _multiplied(calls, one, other))
     for row in examples(rows):
         yield from _fitted(calls, row)
+        if op in BORDERED and not backward:
+            number = calls.fitted(row, _bordered)
+            if number is not None:
+                yield calls.mutant(f"a border that counts as {number:.6g}", _bordered(number))
+
+
+def _on_one_axis(axis: int, neutral: int) -> Callable[[Any], Any]:
+    def change(value: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        return (pair(value)[0], neutral) if axis == 0 else (neutral, pair(value)[1])
+
+    return change
+
+
+def _bordered(number: float) -> Change:
+    """Return a change that pads the input with ``number`` and asks for no padding any more."""
+
+    def changed(arrays: list[Any], options: Options) -> Call:
+        padding = options.get("padding", 0)
+        if isinstance(padding, str) or not arrays[0].size:
+            return arrays, options
+        sides = [(0, 0)] * (arrays[0].ndim - 2) + [(p, p) for p in pair(padding)]
+        wide = np.pad(arrays[0], sides, constant_values=number)
+        return [wide, *arrays[1:]], options | {"padding": 0}
+
+    return changed
 
 
 def _changed(calls: Calls, names: Sequence[str], change: Callable[[Any], Any]) -> Change:

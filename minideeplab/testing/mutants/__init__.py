@@ -22,13 +22,14 @@ from minideeplab.testing.mutants.crf import DENSE_CRF
 from minideeplab.testing.mutants.gaussian import GAUSSIAN_FILTER
 from minideeplab.testing.mutants.generic import generic_mutants
 from minideeplab.testing.mutants.labels import LABELS
+from minideeplab.testing.mutants.log_softmax import LOG_SOFTMAX
 from minideeplab.testing.mutants.loss import CROSS_ENTROPY
 from minideeplab.testing.mutants.max_pool import MAX_POOL2D
 from minideeplab.testing.mutants.mistaken import MISTAKEN
 from minideeplab.testing.mutants.norm import BATCH_NORM
 from minideeplab.testing.mutants.pad import PAD
 from minideeplab.testing.mutants.resize import INTERPOLATE
-from minideeplab.testing.mutants.softmax import LOG_SOFTMAX, SOFTMAX
+from minideeplab.testing.mutants.softmax import SOFTMAX
 
 OWN: dict[str, list[Mutant]] = {
     "conv2d": CONV2D + CONV2D_GRADIENTS,

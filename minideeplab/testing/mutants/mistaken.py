@@ -117,6 +117,26 @@ def _over_the_window(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> d
     return {0: right_backward("avg_pool2d")(dy, arrays[0], **kept)[0]}
 
 
+def _updated_first(
+    x: np.ndarray, mean: Any, var: Any, weight: Any = None, bias: Any = None, **options: Any
+) -> np.ndarray:
+    y = batch_norm(x, mean, var, weight, bias, **options)
+    if not options.get("training") or mean is None or not x.size:
+        return y
+    return batch_norm(x, mean, var, weight, bias, **options | {"training": False})
+
+
+def _correction_inverted(
+    x: np.ndarray, mean: Any, var: Any, weight: Any = None, bias: Any = None, **options: Any
+) -> np.ndarray:
+    before = None if var is None else var.copy()
+    y = batch_norm(x, mean, var, weight, bias, **options)
+    if options.get("training") and var is not None and x.size:
+        count, kept = x.size / x.shape[1], 1 - options.get("momentum", 0.1)
+        var[...] = kept * before + (var - kept * before) * ((count - 1) / count) ** 2
+    return y
+
+
 MISTAKEN: dict[str, list[Mutant]] = {
     "conv2d": forwards("conv2d", PADDINGS),
     "conv_transpose2d": forwards(
@@ -150,6 +170,14 @@ MISTAKEN: dict[str, list[Mutant]] = {
                 "it is instance norm: every image by itself",
             ),
             "not-centred": (_not_centred, "the mean is not subtracted"),
+            "updated-first": (
+                _updated_first,
+                "in training the running statistics, just updated, normalise",
+            ),
+            "correction-inverted": (
+                _correction_inverted,
+                "the running variance is corrected by (n - 1) / n instead of n / (n - 1)",
+            ),
             "over-batch": (
                 _normalised_over(lambda n: (0,)),
                 "every pixel is normalised over the images alone",

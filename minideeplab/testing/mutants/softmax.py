@@ -1,4 +1,4 @@
-"""Wrong softmax and log-softmax: overflow, the axis, and the Jacobian."""
+"""Wrong softmax: overflow, the axis, and the Jacobian."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import numpy as np
 
 from minideeplab.testing.mutants.activation import QUIET, of_wide
 from minideeplab.testing.mutants.base import Function, backwards, forwards, right
+
+SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+"""Numbers that are seen added to a sum so that it is not zero."""
 
 softmax, log_softmax = right("softmax"), right("log_softmax")
 
@@ -35,22 +38,31 @@ def _unnormalised(x: np.ndarray, dim: int) -> np.ndarray:
         return np.exp(x - x.max(axis=dim, keepdims=True))
 
 
-def _guarded(x: np.ndarray, dim: int) -> np.ndarray:
+def _guarded(share: float) -> Function:
+    def forward(x: np.ndarray, dim: int) -> np.ndarray:
+        with np.errstate(**QUIET):
+            e = np.exp(x - x.max(axis=dim, keepdims=True))
+            return e / (e.sum(axis=dim, keepdims=True) + x.dtype.type(share))
+
+    return forward
+
+
+def _mean_subtracted(x: np.ndarray, dim: int) -> np.ndarray:
     with np.errstate(**QUIET):
-        e = np.exp(x - x.max(axis=dim, keepdims=True))
-        return e / (e.sum(axis=dim, keepdims=True) + x.dtype.type(1e-5))
+        e = np.exp(x - x.mean(axis=dim, keepdims=True))
+        return e / e.sum(axis=dim, keepdims=True)
 
 
 _logistic = of_wide(lambda x: 1 / (1 + np.exp(-x)))
 
 
-def _inner(dy: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> np.ndarray:
+def inner(dy: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> np.ndarray:
     """Return the sum of dy y over the classes, with the axis kept."""
     return (dy * y).sum(axis=options["dim"], keepdims=True)
 
 
 def _mean_of_products(dy: np.ndarray, y: np.ndarray, options: dict[str, Any]) -> np.ndarray:
-    return y * (dy - _inner(dy, y, options) / max(1, y.shape[options["dim"]]))
+    return y * (dy - inner(dy, y, options) / max(1, y.shape[options["dim"]]))
 
 
 def _diagonal_only(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
@@ -86,7 +98,13 @@ SOFTMAX = forwards(
         ),
         "base-two": (_base_two, "powers of 2 instead of e"),
         "unnormalised": (_unnormalised, "the exponentials are not divided by their sum"),
-        "guarded": (_guarded, "a small number is added to the sum"),
+        "mean-subtracted": (
+            _mean_subtracted,
+            "the mean instead of the maximum is subtracted first: exp overflows",
+        ),
+        **{
+            f"guarded-{share}": (_guarded(share), f"{share} is added to the sum") for share in SMALL
+        },
         "logarithm": (lambda x, dim: log_softmax(x, dim), "it returns the logarithm"),
         "logistic": (
             lambda x, dim: _logistic(x),
@@ -121,120 +139,24 @@ SOFTMAX = forwards(
             "the mean of dy y is subtracted instead of its sum",
         ),
         "not-multiplied": (
-            lambda g, dy, a, o: {0: dy - _inner(dy, softmax(a[0], **o), o)},
+            lambda g, dy, a, o: {0: dy - inner(dy, softmax(a[0], **o), o)},
             "the difference is not multiplied by the probabilities",
         ),
         "mean-added": (
             lambda g, dy, a, o: {
-                0: softmax(a[0], **o) * (dy + _inner(dy, softmax(a[0], **o), o)),
+                0: softmax(a[0], **o) * (dy + inner(dy, softmax(a[0], **o), o)),
             },
             "the weighted mean of the gradient is added instead of subtracted",
         ),
         "sum-unweighted": (
-            lambda g, dy, a, o: {0: softmax(a[0], **o) * (dy - _inner(dy, np.ones_like(dy), o))},
+            lambda g, dy, a, o: {0: softmax(a[0], **o) * (dy - inner(dy, np.ones_like(dy), o))},
             "the plain sum of the gradient is subtracted, not its weighted mean",
         ),
         "of-log-softmax": (
             lambda g, dy, a, o: {
-                0: dy - softmax(a[0], **o) * _inner(dy, np.ones_like(dy), o),
+                0: dy - softmax(a[0], **o) * inner(dy, np.ones_like(dy), o),
             },
             "it is the gradient of the log-softmax",
-        ),
-    },
-)
-
-
-def _log_of_softmax(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        return np.log(softmax(x, dim))
-
-
-def _naive_log(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        return x - np.log(np.exp(x).sum(axis=dim, keepdims=True))
-
-
-def _maximum_lost(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        largest = x.max(axis=dim, keepdims=True)
-        return x - np.log(np.exp(x - largest).sum(axis=dim, keepdims=True))
-
-
-def _maximum_outside(x: np.ndarray, dim: int) -> np.ndarray:
-    with np.errstate(**QUIET):
-        largest = x.max(axis=dim, keepdims=True)
-        return x - largest - np.log(np.exp(x).sum(axis=dim, keepdims=True))
-
-
-def _guarded_log(share: float) -> Function:
-    def forward(x: np.ndarray, dim: int) -> np.ndarray:
-        return np.log(softmax(x, dim) + x.dtype.type(share))
-
-    return forward
-
-
-def _plain_difference(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    return {0: dy - softmax(arrays[0], **options)}
-
-
-def _mean_for_sum(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> dict[int, Any]:
-    axis = options["dim"]
-    return {0: dy - softmax(arrays[0], **options) * dy.mean(axis=axis, keepdims=True)}
-
-
-LOG_SOFTMAX = forwards(
-    "log_softmax",
-    {
-        "log-of-softmax": (
-            _log_of_softmax,
-            "the logarithm of softmax: minus infinity where it underflows",
-        ),
-        "naive": (_naive_log, "exp overflows: the maximum is not subtracted first"),
-        "last-axis": (lambda x, dim: log_softmax(x, -1), "dim is ignored: always the last axis"),
-        "channels": (
-            lambda x, dim: log_softmax(x, min(1, x.ndim - 1)),
-            "dim is ignored: always axis 1",
-        ),
-        "no-logarithm": (lambda x, dim: softmax(x, dim), "the logarithm is not taken"),
-        "base-two": (
-            lambda x, dim: (log_softmax(x, dim) / np.log(2)).astype(x.dtype),
-            "the logarithm to base 2",
-        ),
-        "maximum-lost": (
-            _maximum_lost,
-            "the maximum is subtracted inside the exponentials only",
-        ),
-        "maximum-in-one-place": (
-            _maximum_outside,
-            "the maximum is subtracted outside the exponentials only",
-        ),
-        **{
-            f"guarded-{share}": (
-                _guarded_log(share),
-                f"{share} is added before the logarithm is taken",
-            )
-            for share in (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5)
-        },
-    },
-) + backwards(
-    "log_softmax",
-    {
-        "sum-lost": (_plain_difference, "softmax is not multiplied by the sum of the gradient"),
-        "mean-for-sum": (_mean_for_sum, "the mean of the gradient is used instead of its sum"),
-        "passes": (lambda g, dy, a, o: {0: dy.copy()}, "the gradient passes unchanged"),
-        "softmax-lost": (
-            lambda g, dy, a, o: {0: dy - _inner(dy, np.ones_like(dy), o)},
-            "the sum of the gradient is not multiplied by the softmax",
-        ),
-        "diagonal-only": (
-            lambda g, dy, a, o: {0: dy * (1 - softmax(a[0], **o))},
-            "only the Jacobian's diagonal 1 - y is used: classes do not interact",
-        ),
-        "of-softmax": (
-            lambda g, dy, a, o: {
-                0: softmax(a[0], **o) * (dy - _inner(dy, softmax(a[0], **o), o)),
-            },
-            "it is the gradient of the softmax",
         ),
     },
 )

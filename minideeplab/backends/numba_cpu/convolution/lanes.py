@@ -27,6 +27,10 @@ def vector(array: np.ndarray, rows: np.ndarray | int, index: int, lane: int) -> 
     return load(array, row, lane)
 
 
+def prefetch(array: np.ndarray, row: int, lane: int) -> None:
+    """Ask for the cache line of ``array[row, lane]``, which need not exist."""
+
+
 def store(array: np.ndarray, row: int, lane: int, vector: np.ndarray) -> None:
     """Write a vector to ``array[row, lane : lane + CHANNELS]``."""
     array[row, lane : lane + CHANNELS] = vector
@@ -62,4 +66,14 @@ def _vector(context, builder, sig, args):
 def _store(context, builder, sig, args):
     address = pointer(context, builder, sig, args, CHANNELS)
     builder.store(args[3], address, align=4)
+    return context.get_dummy_value()
+
+
+@compiled(prefetch, lambda array, row, lane: types.none)
+def _prefetch(context, builder, sig, args):
+    number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    address = builder.bitcast(pointer(context, builder, sig, args, CHANNELS), byte)
+    builder.call(function, [address, number(0), number(2), number(1)])  # to read, into L2
     return context.get_dummy_value()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, prefetch
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.convolution.transforms import inlined
 from minideeplab.backends.numba_cpu.jit import jit
@@ -63,10 +63,15 @@ def multiply(v, u, p, tiles, first, last):
     tile_vectors, channels, v_stride, v_hop = v
     filter_vectors, filters, u_stride, u_hop = u
     products, _, p_stride, p_hop = p
+    filter_rows, ahead = filter_vectors.reshape(-1, CHANNELS), PANELS * u_stride
     for point in range(first, last):
         a_first, b_first, c_first = point * v_hop, point * u_hop, point * p_hop
         for panel in range(0, filters, PANELS):
+            soon, share = b_first + panel * u_stride + ahead, -(-ahead * ROWS // tiles)
             for tile in range(0, tiles, ROWS):
+                for row in range(soon, soon + share):  # of the next panels, to hide the memory
+                    prefetch(filter_rows, row, 0)
+                soon += share
                 a = (tile_vectors, (a_first + tile) * CHANNELS, CHANNELS, 1, v_stride * CHANNELS)
                 b = (filter_vectors, (b_first + panel * u_stride) * CHANNELS, u_stride * CHANNELS)
                 place = (c_first + panel * p_stride + tile) * CHANNELS

@@ -135,6 +135,20 @@ def crf_options(crf: bool | Mapping[str, Any], net: Network) -> dict[str, Any]:
     return options
 
 
+def views(
+    net: Network, scales: Sequence[float] | None = None, flip: bool | None = None
+) -> dict[str, Any]:
+    """Return ``scales`` and ``flip`` for ``segment``; None: as the weights ask for, else one view.
+
+    Weights ask in ``net.meta["views"]``, a mapping with these two.
+    """
+    own = getattr(net, "meta", {}).get("views", {})
+    return {
+        "scales": tuple(own.get("scales", (1.0,)) if scales is None else scales),
+        "flip": own.get("flip", False) if flip is None else flip,
+    }
+
+
 def predict(
     image: np.ndarray,
     net: Network,

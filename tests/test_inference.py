@@ -130,6 +130,14 @@ def test_the_networks_own_crf_settings_are_used(monkeypatch):
     assert seen == [{}, {"iterations": 3}, {"iterations": 7}]
 
 
+def test_weights_may_ask_for_views():
+    net = Sampler()
+    assert inference.views(net) == {"scales": (1.0,), "flip": False}
+    net.meta = {"views": {"scales": [0.75, 1], "flip": True}}
+    assert inference.views(net) == {"scales": (0.75, 1), "flip": True}
+    assert inference.views(net, (1.0,), False) == {"scales": (1.0,), "flip": False}
+
+
 def test_a_large_picture_is_worked_on_at_max_side():
     net = Sampler()
     image = picture(60, 300)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     show_default=True,
     help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
 )
-@click.option("--scales", default="1", show_default=True, help="Scales to look at, as 0.75,1,1.25.")
+@click.option(
+    "--scales",
+    help="Scales to look at, as 0.75,1,1.25.  [default: those of the weights, else 1]",
+)
 @click.option(
     "--fusion",
     default="mean",
@@ -32,7 +35,11 @@ if TYPE_CHECKING:
     type=click.Choice(("mean", "max")),
     help="How scales are joined: probabilities averaged, or the authors' maximum of the scores.",
 )
-@click.option("--flip", is_flag=True, help="Average with the mirrored picture.")
+@click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="Average with the mirrored picture.  [default: as the weights]",
+)
 @click.option("--crf", is_flag=True, help="Refine with the dense CRF.")
 @click.option(
     "--trimap", default="1,5,10,20", show_default=True, help="Widths of the trimap bands."
@@ -51,9 +58,9 @@ def command(
     data: str,
     split: str,
     weights: str,
-    scales: str,
+    scales: str | None,
     fusion: str,
-    flip: bool,
+    flip: bool | None,
     crf: bool,
     trimap: str,
     limit: int | None,
@@ -78,7 +85,7 @@ def command(
     """
     from tqdm import tqdm
 
-    from minideeplab import evaluation, executors, pretrained
+    from minideeplab import evaluation, executors, inference, pretrained
     from minideeplab.data.specs import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.models import from_checkpoint
@@ -91,7 +98,8 @@ def command(
             f"weights: are for {net.num_classes} classes, {data} has {len(dataset.classes)}"
         )
     widths = [int(width) for width in _numbers("trimap", trimap, least=1)]
-    options = {"scales": _numbers("scales", scales), "fusion": fusion, "flip": flip, "crf": crf}
+    sizes = None if scales is None else _numbers("scales", scales)
+    options = {**inference.views(net, sizes, flip), "fusion": fusion, "crf": crf}
     around = "boundaries" if data.startswith("camvid:") else "ignored"
     tally = evaluation.Tally(net.num_classes, widths, around, boundaries=True)
     labels_folder = None

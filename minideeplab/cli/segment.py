@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def parse_scales(ctx: click.Context, param: click.Parameter, text: str) -> tuple[float, ...]:
+def parse_scales(
+    ctx: click.Context, param: click.Parameter, text: str | None
+) -> tuple[float, ...] | None:
     """Turn "0.5,0.75,1" into numbers."""
+    if text is None:
+        return None
     try:
         scales = tuple(float(part) for part in text.split(","))
     except ValueError:
@@ -43,12 +47,15 @@ def parse_scales(ctx: click.Context, param: click.Parameter, text: str) -> tuple
 @click.option("--crf/--no-crf", default=True, show_default=True, help="Refine with the dense CRF.")
 @click.option(
     "--scales",
-    default="1",
     callback=parse_scales,
-    show_default=True,
-    help="Sizes at which the network looks at a picture, e.g. 0.5,0.75,1.",
+    help="Sizes at which the network looks at a picture, e.g. 0.5,0.75,1."
+    "  [default: those of the weights, else 1]",
 )
-@click.option("--flip", is_flag=True, help="Look at the mirrored picture as well.")
+@click.option(
+    "--flip/--no-flip",
+    default=None,
+    help="Look at the mirrored picture as well.  [default: as the weights]",
+)
 @click.option(
     "--max-side",
     default=1024,
@@ -73,6 +80,8 @@ def command(
     backend: str | None,
     jobs: int,
     dask: str | None,
+    scales: tuple[float, ...] | None,
+    flip: bool | None,
     **options: Any,
 ) -> None:
     """Label every pixel of pictures with a trained network.
@@ -88,7 +97,7 @@ def command(
       minideeplab segment street.jpg --out results --scales 0.5,0.75,1 --no-crf
       minideeplab segment holiday/ --out results --jobs 4
     """
-    from minideeplab import executors, io, models, pretrained
+    from minideeplab import executors, inference, io, models, pretrained
     from minideeplab.backends import use_backend
 
     paths = io.expand(inputs)
@@ -98,6 +107,7 @@ def command(
     if backend == "cuda":
         net.to("cuda")
     io.require_writable(out)
+    options |= inference.views(net, scales, flip)
     with (
         use_backend(backend) if backend else nullcontext(),
         executors.open_executor(jobs, dask) as executor,

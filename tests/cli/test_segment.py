@@ -58,6 +58,26 @@ def test_without_crf_the_labels_are_the_networks(weights, photo, tmp_path):
     np.testing.assert_array_equal(io.read_labels(tmp_path / "photo.png"), labels)
 
 
+def test_the_views_that_weights_ask_for_are_the_default(weights, photo, tmp_path):
+    net = models.from_checkpoint(weights)
+    asking = tmp_path / "asking.npz"
+    views = {"scales": [0.5, 1.5], "flip": True}
+    models.save_weights(asking, net.state_dict(), net.meta | {"views": views})
+    given = [
+        (asking, ()),
+        (weights, ("--scales", "0.5,1.5", "--flip")),
+        (asking, ("--scales", "1", "--no-flip")),
+        (weights, ()),
+    ]
+    found = []
+    for k, (file, options) in enumerate(given):
+        assert run(photo, "--out", tmp_path / str(k), "--weights", file, *options) == 0
+        found.append(io.read_labels(tmp_path / str(k) / "photo.png"))
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[2], found[3])
+    assert (found[0] != found[2]).any()
+
+
 def test_goes_on_after_a_bad_file_and_says_so(weights, photo, tmp_path, capsys):
     bad = photo.with_name("bad.jpg")
     bad.write_text("<html>")

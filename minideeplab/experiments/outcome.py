@@ -50,10 +50,14 @@ class Outcome:
         ):
             writer = csv.DictWriter(file, columns(self.rows), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(self.rows)
+            writer.writerows({name: _plain(cell) for name, cell in row.items()} for row in self.rows)
         with atomic_write(paths[2]) as temporary:
             self.figure.savefig(temporary, dpi=100)
         return paths
+
+
+def _plain(value: Any) -> Any:
+    return f"{value:.6g}" if isinstance(value, float) else value  # more digits say nothing
 
 
 def columns(rows: Sequence[Row]) -> list[str]:

@@ -185,12 +185,13 @@ def test_a_table_has_every_column_and_dashes():
 
 
 def test_an_outcome_says_how_it_was_made(tmp_path):
-    outcome = Outcome("Title", [{"a": 1}], plot()[0], ["a note"])
+    outcome = Outcome("Title", [{"a": 1234567, "b": 1 / 3}], plot()[0], ["a note"])
     paths = outcome.write(tmp_path / "new", "name", "minideeplab experiment name")
     assert [path.name for path in paths] == ["name.md", "name.csv", "name.png"]
     text = paths[0].read_text()
     assert text.startswith("# Title\n\n```sh\nminideeplab experiment name\n```")
     assert "- a note\n- Made on " in text
+    assert paths[1].read_text() == "a,b\n1234567,0.333333\n"
 
 
 def test_weights_for_other_classes_are_refused(tmp_path):

@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.calls import Call, Calls, Change, Options, examples
@@ -105,6 +106,13 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "the {}, each item of its first axis less its mean": (
         lambda a: a - _sums(a) / max(1, a[0].size)
     ),
+    "the {}, each plane less its mean": lambda a: a - a.mean((-2, -1), keepdims=True),
+    "the {} cut off below 0 and above 1": lambda a: np.clip(a, 0, 1),
+    "the {} cut off below -1 and above 1": lambda a: np.clip(a, -1, 1),
+    "the softmax of the {} along its first axis": lambda a: softmax(a, axis=0),
+    "the softmax of the {} along its second axis": lambda a: softmax(a, axis=min(1, a.ndim - 1)),
+    "the softmax of minus the {} along its first axis": lambda a: softmax(-a, axis=0),
+    "minus the softmax of minus the {} along its first axis": lambda a: -softmax(-a, axis=0),
     "the {} less its mean": lambda a: a - a.mean(),
     "the {} divided by its largest magnitude": lambda a: a / np.abs(a).max(),
     "the {} divided by its sum": lambda a: a / a.sum(),

@@ -54,7 +54,7 @@ def solve(
     if len(points) < 2:
         return None
     errors = [float(np.abs(value - got).max(initial=0.0)) for value in values]
-    best = int(np.argmin(errors))
+    best = len(errors) - 1 - int(np.argmin(errors[::-1]))  # of c and -c, c
     if errors[best] == 0:
         return points[best]
     for low, high in ((best - 1, best), (best, best + 1)):

@@ -26,6 +26,13 @@ CHANGES: dict[str, Callable[[Any], Any]] = {
     "{} 0, whatever is asked": lambda v: 0,
     "{} 1, whatever is asked": lambda v: 1,
     "{} with the opposite sign": lambda v: -v,
+    "{} squared": lambda v: tuple(n * n for n in v) if isinstance(v, tuple) else v * v,
+    "{} in the opposite order": lambda v: v[::-1],
+    "{} with each pair exchanged": lambda v: tuple(v[i ^ 1] for i in range(len(v))),
+    "{} with its first two exchanged": lambda v: (v[1], v[0], *v[2:]),
+    "{} with its last two exchanged": lambda v: (*v[:-2], v[-1], v[-2]),
+    "{} with its first pair for all": lambda v: v[:2] * (len(v) // 2),
+    "{} with its last pair for all": lambda v: v[-2:] * (len(v) // 2),
     "{} with height and width exchanged": lambda v: pair(v)[::-1],
     "the height's {} for both axes": lambda v: pair(v)[0],
     "the width's {} for both axes": lambda v: pair(v)[1],
@@ -48,7 +55,7 @@ def other_options(op: str, rows: Sequence[Evidence], backward: bool) -> Iterator
     """Yield the operation with options changed, exchanged, multiplied, or fitted to the rows."""
     calls = Calls(op, backward)
     for name, value in calls.options.items():
-        if calls.defaults.get(name) is not None:
+        if name in calls.defaults:
             change = _changed(calls, [name], lambda _, default=calls.defaults[name]: default)
             yield calls.mutant(f"the default {name}, whatever is asked", change)
         if name in NEUTRAL:

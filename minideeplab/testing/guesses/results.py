@@ -91,6 +91,9 @@ def _finishes(
         yield f"every result is times {name} once more", _product(position, 1)
         yield f"every result is divided by {name}", _product(position, -1)
         yield from _added(rows, what, position, name, backward)
+        yield f"every result is {name}", _copy(position)
+    if backward:
+        yield from _another_gradient(op)
 
 
 def _times(factor: Size, backward: bool) -> Finish:
@@ -180,18 +183,43 @@ def _added(
         if backward:
             arrays.insert(0, row.case.cotangent(np.shape(row.outcome["output"]), row.dtype))
         added = arrays[position] if position < len(arrays) else None
-        if added is not None and added.shape == got.shape and np.any(added):
-            wide = added.astype(np.float64)
-            share = nice(float(np.vdot(wide, got - expected) / np.vdot(wide, wide)))
-            yield f"{share:.6g} times {name} is added", _sum(position, share)
+        if added is not None and added.shape == got.shape and added.dtype.kind == "f":
+            for text, function in (("", np.asarray), ("the sign of ", np.sign)):
+                wide = function(added).astype(np.float64)
+                share = nice(float(np.vdot(wide, got - expected) / (np.vdot(wide, wide) or 1.0)))
+                said = f"{share:.6g} times {text}{name} is added"
+                yield said, _sum(position, share, function)
 
 
-def _sum(position: int, share: float) -> Finish:
+def _sum(position: int, share: float, function: Callable[[np.ndarray], np.ndarray]) -> Finish:
     def finish(y: np.ndarray, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
         same = position < len(arrays) and np.shape(arrays[position]) == y.shape
-        return y + share * arrays[position] if same else y
+        return y + share * function(arrays[position]) if same else y
 
     return finish
+
+
+def _copy(position: int) -> Finish:
+    """Return an argument in the result's place, where it has the result's shape."""
+
+    def finish(y: np.ndarray, arrays: list[Any], options: dict[str, Any]) -> np.ndarray:
+        same = position < len(arrays) and np.shape(arrays[position]) == y.shape
+        return arrays[position] if same else y
+
+    return finish
+
+
+def _another_gradient(op: str) -> Iterator[tuple[str, Finish]]:
+    """Yield the gradient of another argument of the same shape in the place of this one's."""
+    for position, name in enumerate(max((row.arrays for row in TABLE[op]), key=len)):
+
+        def finish(
+            y: np.ndarray, arrays: list[Any], options: dict[str, Any], i: int = position
+        ) -> np.ndarray:
+            other = right_backward(op)(*arrays, **options)[i]
+            return other if np.shape(other) == y.shape else y
+
+        yield f"it is the gradient of the {name}", finish
 
 
 def _finished(op: str, text: str, finish: Finish, gradients: Sequence[str]) -> Mutant:

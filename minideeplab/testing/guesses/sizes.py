@@ -28,6 +28,7 @@ SIZES: dict[str, Size] = {
     "the number of targets": lambda a, o, y: a[1].size,
     "the number of targets in an image": lambda a, o, y: a[1].size / len(a[1]),
     "the size of the window": lambda a, o, y: np.prod(_window(a, o)),
+    "n / (n - 1) of the window's n pixels": lambda a, o, y: _corrected(np.prod(_window(a, o))),
     "the window's height": lambda a, o, y: _window(a, o)[0],
     "the window's width": lambda a, o, y: _window(a, o)[1],
     "the window's height over its width": lambda a, o, y: _window(a, o)[0] / _window(a, o)[1],
@@ -61,6 +62,10 @@ def factors(op: str) -> Iterator[tuple[str, Size]]:
 
 def _powered(size: Size, power: float) -> Size:
     return lambda arrays, options, shape: float(size(arrays, options, shape)) ** power
+
+
+def _corrected(count: float) -> float:
+    return count / max(1.0, count - 1.0)
 
 
 def _window(arrays: Arrays, options: Options) -> tuple[int, int]:

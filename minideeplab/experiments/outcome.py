@@ -50,7 +50,9 @@ class Outcome:
         ):
             writer = csv.DictWriter(file, columns(self.rows), lineterminator="\n")
             writer.writeheader()
-            writer.writerows({name: _plain(cell) for name, cell in row.items()} for row in self.rows)
+            writer.writerows(
+                {name: _plain(cell) for name, cell in row.items()} for row in self.rows
+            )
         with atomic_write(paths[2]) as temporary:
             self.figure.savefig(temporary, dpi=100)
         return paths

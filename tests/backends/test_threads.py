@@ -90,6 +90,21 @@ def test_the_error_of_a_helper_is_raised_by_the_caller(team):
     assert team.do(lambda counters: claims(counters, 3, []))
 
 
+def test_an_interrupted_work_leaves_nothing_behind(team):
+    caller = threading.get_ident()
+
+    def work(counters):
+        change(counters, CLAIMED, 5)
+        if threading.get_ident() == caller:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        team.do(work)
+    done = []
+    assert team.do(lambda counters: claims(counters, 4, done))
+    assert sorted(done) == [0, 1, 2, 3]
+
+
 def test_a_work_within_a_work_is_done_by_its_caller():
     done = []
 

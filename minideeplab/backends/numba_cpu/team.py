@@ -48,8 +48,9 @@ class Team:
         if not self.turn.acquire(blocking=False):
             return False
         try:
+            self._wait()  # after an interrupt, for those that are still at work
             with self.news:
-                self.work, self.error = work, None
+                self.work, self.error, self.counters[CLAIMED] = work, None, 0
                 change(self.counters, ROUND, 1)
                 self.news.notify_all()
             try:
@@ -57,14 +58,16 @@ class Team:
             finally:
                 with self.news:  # from here on nobody comes any more
                     self.work = None
-                while not becomes_zero(self.counters, BUSY):
-                    time.sleep(0)
-                self.counters[CLAIMED] = 0
+                self._wait()
             if self.error is not None:
                 raise self.error
         finally:
             self.turn.release()
         return True
+
+    def _wait(self) -> None:
+        while not becomes_zero(self.counters, BUSY):
+            time.sleep(0)
 
     def _help(self) -> None:
         last = 0  # the round in which this thread took part, or came too late

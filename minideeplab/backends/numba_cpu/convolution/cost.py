@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import direct, taps, winograd
+from minideeplab.backends.numba_cpu.convolution import direct, near_taps, taps, winograd
 from minideeplab.backends.numba_cpu.convolution.bands import flattened
 from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
@@ -21,6 +21,7 @@ from minideeplab.backends.numba_cpu.convolution.registers import ROWS
 
 ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
 BLAS = 1.6  # products of the direct form in the time of one by BLAS, narrow matrices included
+ENDS = 1.6  # the last block of a row overlaps the one before, and rows are short
 UNROLL, SHIFT = 16, 24  # products' worth of work a number
 TRANSFORM = {4: 32, 6: 52}
 FILTERS, LARGE_FILTERS = 20, 80  # those for which inference has no room count more
@@ -45,7 +46,7 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
     unroll = 0 if problem.pointwise else UNROLL * problem.groups
     found = [
         Choice("im2col", 0, pairs * channels * (BLAS * problem.filters + unroll)),
-        Choice("taps", 0, inside * (channels * problem.filters + SHIFT * problem.filters)),
+        Choice("taps", 0, inside * _tap_work(problem, dtype)),
     ]
     if direct.suits(problem, dtype):
         width, filters = flattened(problem).out[1], -(-problem.filters // CHANNELS) * CHANNELS
@@ -55,6 +56,13 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
         name = "winograd" if problem.dilation == (1, 1) else "polyphase"
         found += [Choice(name, m, _winograd_work(problem, m)) for m in (4, 6)]
     return sorted(found, key=lambda choice: choice.work)
+
+
+def _tap_work(problem: Problem, dtype: np.dtype) -> float:
+    channels, filters = problem.channels // problem.groups, problem.filters
+    if near_taps.suits(problem, dtype):
+        return ENDS * channels * filters
+    return BLAS * channels * max(filters, CHANNELS) + SHIFT * filters
 
 
 def _winograd_work(problem: Problem, m: int) -> float:

@@ -46,23 +46,25 @@ def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -
     """Repeat one of the paper's experiments; write NAME.md, NAME.csv and NAME.png to --out.
 
     \b
-      variants       table 3: LargeFOV, ASPP-S, ASPP-L before and after the CRF
-      field-of-view  table 1: kernel size and rate; parameters, field of view, speed
-      schedules      table 2: step against poly, batch size, iterations
-      multi-scale    table 4: three input sizes fused by maximum; scale augmentation
-      trimap         figure 10: mean IoU around boundaries, before and after the CRF
-      crf-search     section 4.1: search for the CRF's parameters, coarse to fine
+                     minutes on the scenes, on one thread of a busy machine
+      variants        9  table 3: LargeFOV, ASPP-S, ASPP-L before and after the CRF
+      field-of-view  23  table 1: kernel size and rate; parameters, field of view, speed
+      schedules       8  table 2: step against poly, batch size, iterations
+      multi-scale     9  table 4: three input sizes fused by maximum; scale augmentation
+      trimap          1  figure 10: mean IoU around boundaries, before and after the CRF
+      crf-search      5  section 4.1: search for the CRF's parameters, coarse to fine
 
-    Heads have the authors' kernels and rates on networks small enough for a laptop: minutes on
-    the synthetic scenes. Trained networks stay in OUT/runs, and an interrupted experiment goes on
-    with the same command.
+    Heads have the authors' kernels and rates on networks small enough for a laptop. They start
+    from one trunk, which the first command trains (2 minutes on the scenes). Trained networks
+    stay in OUT/runs, and an interrupted experiment goes on with the same command.
 
     \b
     Examples:
       minideeplab experiment variants --out results
       minideeplab experiment trimap --data camvid:../camvid --out results
-      minideeplab experiment variants --data camvid:../camvid --scale 0.4 --crop 97 129 \\
-          --iterations 200 --out results
+      minideeplab experiment multi-scale --data camvid:../camvid --weights camvid --out results
+      minideeplab experiment variants --data camvid:../camvid --scale 0.4 --stride 4 \\
+          --crop 97 129 --batch-size 4 --pretrain 800 --iterations 300 --out results
       minideeplab experiment variants --data voc:VOCdevkit --split trainaug --trunk vgg16 \\
           --width 1 --init vgg16-caffe --iterations 20000 --crop 321 321 --out results
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -60,13 +61,13 @@ def diagnose(subject: Subject, failures: Sequence[RowResult]) -> str:
 def _explain(subject: Subject, rows: list[Evidence], gradients: bool) -> str:
     """Return the best explanation of rows that are wrong in their outputs, or gradients."""
     wrong = [row for row in rows if not isinstance(row.outcome, Mismatch)]
-    known, rest = _known_mistakes(subject.op, wrong or rows, rows, gradients)
+    known, rest, there = _known_mistakes(subject.op, wrong or rows, rows, gradients)
     if not known and not gradients:
         found = convention(subject, [(e.case, e.dtype) for e in rows])
         if found:
             return found
     table = cases(subject.op)
-    parts = known or [remark(wrong, table)]
+    parts = known or [remark(wrong, table), there]
     if known and rest:
         parts.append(f"{len(rest)} more rows are wrong in another way: {remark(rest, table)}")
     raised = [row for row in rows if isinstance(row.outcome, Mismatch)]
@@ -76,48 +77,70 @@ def _explain(subject: Subject, rows: list[Evidence], gradients: bool) -> str:
     return "; ".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class Explanation:
+    """A mistake, the rows that it explains, and how well it predicts all verdicts, in [0, 1]."""
+
+    mutant: Mutant
+    matched: list[Evidence]
+    score: float
+
+
 def _known_mistakes(
     op: str, rows: list[Evidence], failing: list[Evidence], gradients: bool
-) -> tuple[list[str], list[Evidence]]:
-    """Return the mutants that together explain ``rows``, best first, and the rows left over."""
+) -> tuple[list[str], list[Evidence], str]:
+    """Return the mutants that together explain ``rows``, best first, and the rows left over.
+
+    The third is a mistake that these rows show and others, which are right, do not.
+    """
     parts: list[str] = []
+    there = ""
     candidates = [m for m in mutants(op) if (m.backward is not None) == gradients]
     while rows and len(parts) < MOST:
-        found = _best(candidates, rows, failing)
-        if found[0] < SURE:
-            guessed = _best(guesses(op, rows, gradients), rows, failing)
-            found = max(found, guessed, key=lambda entry: entry[0])
-        score, matched, best = found
-        if best is None or score < ENOUGH or (parts and len(matched) < 2):
+        found = _explanations(candidates, rows, failing)
+        if not found or found[0].score < SURE:
+            found += _explanations(guesses(op, rows, gradients), rows, failing)
+        best = max(found, key=lambda e: e.score, default=None)
+        if best is None or best.score < ENOUGH or (parts and len(best.matched) < 2):
+            there = "" if parts else _in_these_rows(found, rows)
             break
-        name = f"{best.name}: " if best.name else ""
-        count = f"{name}the same on {len(matched)} of {len(rows)} failing rows"
-        parts.append(f"{best.diagnosis} [{count}]")
-        rows = [row for row in rows if row not in matched]
-    return parts, rows
+        name = f"{best.mutant.name}: " if best.mutant.name else ""
+        count = f"{name}the same on {len(best.matched)} of {len(rows)} failing rows"
+        parts.append(f"{best.mutant.diagnosis} [{count}]")
+        rows = [row for row in rows if row not in best.matched]
+    return parts, rows, there
 
 
-def _best(
+def _in_these_rows(found: Sequence[Explanation], rows: list[Evidence]) -> str:
+    """Return what explains nearly all of the rows, though others would be wrong by it, too."""
+    best = max(found, key=lambda e: len(e.matched), default=None)
+    if best is None or len(best.matched) < max(2.0, SURE * len(rows)):
+        return ""
+    return f"there, but not elsewhere, {best.mutant.diagnosis}"
+
+
+def _explanations(
     candidates: Iterable[Mutant], rows: list[Evidence], failing: list[Evidence]
-) -> tuple[float, list[Evidence], Mutant | None]:
-    """Return the first of the candidates that explain the rows best: score, rows, candidate."""
-    best: tuple[float, list[Evidence], Mutant | None] = (0.0, [], None)
-    for mutant in candidates:
-        score, matched = _score(mutant, rows, failing)
-        if score > best[0]:
-            best = score, matched, mutant
-        if score == 1.0:
-            break
-    return best
-
-
-def _score(
-    mutant: Mutant, rows: list[Evidence], failing: list[Evidence]
-) -> tuple[float, list[Evidence]]:
-    """Return how well the mutant predicts the verdicts, in [0, 1], and the rows it matches.
+) -> list[Explanation]:
+    """Return the candidates that explain enough of the rows, up to a perfect one, best first.
 
     Rows that fail with the mutant but not with the function count against it.
     """
+    found = []
+    ids = {evidence.case.id for evidence in failing}
+    for mutant in candidates:
+        matched = _matched(mutant, rows)
+        if matched:
+            others = [case for case in cases(mutant.op) if case.id not in ids]
+            excess = sum(bool(result(mutant, case, "float64")[1]) for case in others)
+            found.append(Explanation(mutant, matched, len(matched) / (len(rows) + excess)))
+            if found[-1].score == 1.0:
+                break
+    return sorted(found, key=lambda e: -e.score)
+
+
+def _matched(mutant: Mutant, rows: list[Evidence]) -> list[Evidence]:
+    """Return the rows on which the mutant makes the same mistake, [] if they are not enough."""
     only_raised = all(isinstance(row.outcome, Mismatch) for row in rows)
     enough = (ENOUGH_RAISED if only_raised else ENOUGH) * len(rows)
     matched: list[Evidence] = []
@@ -125,15 +148,9 @@ def _score(
     for number, row in enumerate(mixed):
         hopeless = len(matched) + len(rows) - number < enough  # even if all others match
         if hopeless or (not mutant.name and number >= GLANCE and not matched):
-            return 0.0, matched
+            return []
         matched += [row] if _same(mutant, row) else []
-    if len(matched) < enough:
-        return 0.0, matched
-    ids = {evidence.case.id for evidence in failing}
-    excess = sum(
-        bool(result(mutant, case, "float64")[1]) for case in cases(mutant.op) if case.id not in ids
-    )
-    return len(matched) / (len(rows) + excess), matched
+    return matched if len(matched) >= enough else []
 
 
 def result(

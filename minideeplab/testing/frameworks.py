@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import CRF, Case
+from minideeplab.testing.cases import CRF, TABLE, Case
 from minideeplab.testing.library import Library, Outcome, collect, cotangent_of
 
 
@@ -227,3 +228,10 @@ def operation(name: str, op: str) -> Callable[..., Any]:
     if not found:
         raise ValueError(f"{name} has no operation of its own called {op}")
     return found
+
+
+def default_options(op: str) -> dict[str, Any]:
+    """Return the default values of the options of ``op`` that some row of the table gives."""
+    given = {name for row in TABLE[op] for name in row.options}
+    parameters = inspect.signature(operation("minideeplab", op)).parameters.values()
+    return {p.name: p.default for p in parameters if p.name in given and p.default is not p.empty}

@@ -68,6 +68,17 @@ def test_what_is_right_elsewhere_is_not_guessed():
     assert "divided by 2" not in report.diagnosis
 
 
+def test_wrong_in_some_rows_only():
+    def conv(x, w, *b, dilation=1, **options):
+        if np.max(dilation) > 1:  # the last column is not read
+            x = np.where(np.arange(x.shape[-1]) < x.shape[-1] - 1, x, 0)
+        return conv2d(x, w, *b, dilation=dilation, **options)
+
+    said = check_op("conv2d", conv, raises=False).diagnosis
+    assert "rows with dilation other than 1" in said
+    assert "there, but not elsewhere, the results are those of the input without" in said
+
+
 @pytest.mark.parametrize("number", [0.25, 1 / 255, np.sqrt(2), -3.5, np.pi])
 def test_numbers_are_found(number):
     x = np.linspace(0, 1, 7)

@@ -47,6 +47,19 @@ def test_npz_there_and_back(tmp_path):
     assert [row.row for row in report.failures] == ["relu/plain"]
 
 
+def test_what_was_computed_elsewhere_is_diagnosed(tmp_path):
+    export("relu", tmp_path / "cases.npz", ("float64",))
+    with np.load(tmp_path / "cases.npz") as file:
+        cases = rows_of(file)
+    leaky = {
+        f"{row}/output": np.where(x < 0, 0.2 * x, x)
+        for row, x in ((row, given["input"]) for row, given in cases.items())
+    }
+    np.savez(tmp_path / "wrong.npz", **leaky)
+    said = judge_results(tmp_path / "wrong.npz").diagnosis
+    assert "negative values leak through, times 0.2" in said
+
+
 def test_missing_results_are_named(tmp_path):
     np.savez(tmp_path / "few.npz", **{"relu/plain/float64/output": np.zeros(3)})
     report = judge_results(tmp_path / "few.npz")
@@ -58,6 +71,8 @@ def test_options_are_complete(tmp_path):
     folder = tmp_path / "cases" / "conv2d" / "same-even-kernel" / "float64"
     assert np.load(folder / "padding.npy").tolist() == [1, 2, 0, 1]
     assert np.load(folder / "stride.npy").tolist() == [1, 1]
+    names = {"input", "weight", "grad_out", "stride", "padding", "dilation", "groups"}
+    assert {file.stem for file in folder.iterdir()} - {"bias"} == names
     with pytest.raises(FileExistsError, match="not empty"):
         export("conv2d", tmp_path / "cases")
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <iostream>
 #include <string>
 #include <vector>
 using std::string;
@@ -87,7 +88,11 @@ template <class T> void run(const string& row, const string& result, const strin
     write(result + "/output.npy", y, dtype);
 }
 
-int main(int, char** arguments) {
+int main(int count, char** arguments) {
+    if (count != 3) {
+        std::cerr << "usage: conv2d cases results\n";
+        return 2;
+    }
     string cases = arguments[1], results = arguments[2], row;
     for (std::ifstream rows(cases + "/rows.txt"); std::getline(rows, row);) {
         bool wide = row.find("float64") != string::npos;

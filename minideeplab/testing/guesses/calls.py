@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from minideeplab.testing.cases import TABLE
 from minideeplab.testing.evidence import Evidence
-from minideeplab.testing.frameworks import operation
+from minideeplab.testing.frameworks import default_options
 from minideeplab.testing.guesses.fitting import solve
 from minideeplab.testing.mutants.base import Mutant, right, right_backward
 
@@ -43,11 +42,7 @@ class Calls:
     @cached_property
     def defaults(self) -> Options:
         """Return the default values of the options that the table knows."""
-        seen = {name for row in TABLE[self.op] for name in row.options}
-        parameters = signature(operation("minideeplab", self.op)).parameters.values()
-        return {
-            p.name: p.default for p in parameters if p.name in seen and p.default is not p.empty
-        }
+        return default_options(self.op)
 
     def mutant(self, text: str, change: Change) -> Mutant:
         """Return the operation whose every call is changed first."""

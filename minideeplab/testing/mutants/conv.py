@@ -110,6 +110,31 @@ def _effective_kernel_times_rate(
     return y[..., : max(0, y.shape[-2] - cut[0]), : max(0, y.shape[-1] - cut[1])]
 
 
+def _right_size(text: str, **changes: Any) -> tuple[Function, str]:
+    """Return conv2d with an option confused in its loops but not in the size of its output."""
+
+    def forward(x: np.ndarray, w: np.ndarray, b: Any = None, **options: Any) -> np.ndarray:
+        full = DEFAULTS | options
+        shape = conv2d(x, w, b, **full).shape
+        changed = full | {name: change(full[name]) for name, change in changes.items()}
+        room = 4 * max(shape[-2:]) + 99  # enough for the largest stride and dilation of the table
+        wide = np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, room)] * 2)
+        return conv2d(wide, w, b, **changed)[..., : shape[-2], : shape[-1]]
+
+    return forward, f"{text}, in an output of the right size"
+
+
+def _last_only(value: Any) -> Any:
+    return value if isinstance(value, str) else (pair(value)[1],) * 2
+
+
+def _by_remainder(x: np.ndarray, w: np.ndarray, b: Any = None, **options: Any) -> np.ndarray:
+    """Return conv2d whose filter k reads the channels of group k % groups."""
+    order = np.argsort(np.arange(len(w)) % options.get("groups", 1), kind="stable")
+    y = conv2d(x, w[order], None if b is None else b[order], **options)
+    return np.take(y, np.argsort(order), axis=-3)
+
+
 CONV2D = forwards(
     "conv2d",
     {
@@ -187,6 +212,28 @@ CONV2D = forwards(
             _inputs_regrouped(_interleaved),
             "groups are interleaved instead of blocks of channels",
         ),
+        "groups-by-remainder": (_by_remainder, "filter k is taken to be of group k % groups"),
+        "loop-stride-of-height": _right_size(
+            "the height's stride is used for both axes", stride=first_only
+        ),
+        "loop-stride-of-width": _right_size(
+            "the width's stride is used for both axes", stride=_last_only
+        ),
+        "loop-stride-swapped": _right_size("the strides are exchanged", stride=swapped),
+        "loop-dilation-of-height": _right_size(
+            "the height's dilation is used for both axes", dilation=first_only
+        ),
+        "loop-dilation-of-width": _right_size(
+            "the width's dilation is used for both axes", dilation=_last_only
+        ),
+        "loop-dilation-swapped": _right_size("the dilations are exchanged", dilation=swapped),
+        "loop-padding-of-height": _right_size(
+            "the height's padding is used for both axes", padding=first_only
+        ),
+        "loop-padding-of-width": _right_size(
+            "the width's padding is used for both axes", padding=_last_only
+        ),
+        "loop-padding-swapped": _right_size("the paddings are exchanged", padding=swapped),
         "mean-not-sum": (_mean_over_window, "the window is averaged instead of summed"),
     },
 )

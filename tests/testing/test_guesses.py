@@ -91,6 +91,14 @@ def test_no_number_fits():
     assert solve(lambda c: None, x) is None
 
 
+def test_a_jump_is_no_number():
+    def steps(c):  # wrong by one on either side of a jump, and NaN-free
+        return np.full(3, -1.0 if c < 1.3 else 1.0)
+
+    number = solve(steps, np.zeros(3))
+    assert number is None or abs(number - 1.3) < 1e-6
+
+
 def test_nice_numbers():
     assert nice(0.3333333333333) == 1 / 3 and nice(1.41421356237) == np.sqrt(2)
     assert nice(np.pi) == np.pi and nice(0.0) == 0.0

@@ -62,7 +62,8 @@ def solve(
             entry = np.unravel_index(np.argmax(np.abs(values[high] - values[low])), got.shape)
             ends = [values[low][entry] - got[entry], values[high][entry] - got[entry]]
             if ends[0] * ends[1] < 0:
-                return nice(_root(results, got, entry, points[low], points[high]))
+                root = _root(results, got, entry, points[low], points[high])
+                return None if root is None else nice(root)
     return None
 
 
@@ -72,9 +73,11 @@ def _root(
     entry: tuple[np.intp, ...],
     low: float,
     high: float,
-) -> float:
+) -> float | None:
     def off(c: float) -> float:
         value = results(float(c))
         return np.inf if value is None else float(value[entry] - got[entry])
 
-    return float(brentq(off, low, high, xtol=1e-18, rtol=1e-15, maxiter=60))
+    with np.errstate(all="ignore"):
+        root, found = brentq(off, low, high, xtol=1e-18, rtol=1e-15, full_output=True, disp=False)
+    return float(root) if found.converged and np.isfinite(off(root)) else None

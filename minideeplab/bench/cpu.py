@@ -9,7 +9,7 @@ from typing import Any
 
 from minideeplab.bench import layers, networks
 from minideeplab.bench.report import Results, machine, markdown
-from minideeplab.bench.timing import sgemm_limit
+from minideeplab.bench.timing import product_limit, sgemm_limit
 from minideeplab.models import NAMES
 
 
@@ -39,7 +39,7 @@ class Plan:
 
 def measure(plan: Plan, progress: Callable[[list], Iterable]) -> Results:
     """Run the plan; ``progress`` wraps the list of measurements to show how far they are."""
-    facts = machine() | {"sgemm GFLOP/s": sgemm_limit()}
+    facts = machine() | {"sgemm GFLOP/s": sgemm_limit(), "our product GFLOP/s": product_limit()}
     tables = {"layers": _layers(plan), "networks": _networks(plan)}
     steps = [(table, run) for table, runs in tables.items() for run in runs]
     rows: dict[str, list] = {table: [] for table in tables}

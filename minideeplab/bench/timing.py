@@ -42,8 +42,29 @@ def interleaved(competitors: Mapping[str, Callable[[], object]], rounds: int) ->
 
 
 def sgemm_limit(size: int = 1536, rounds: int = 5) -> float:
-    """Return the float32 GFLOP/s of NumPy's matrix product on all cores: what could be reached."""
+    """Return the float32 GFLOP/s of NumPy's matrix product on all cores.
+
+    Its library chooses kernels by the processor's name and may not know that one's widest vectors.
+    """
     a = np.ones((size, size), np.float32)
     out = np.empty_like(a)
     best = min(interleaved({"sgemm": lambda: np.matmul(a, a, out=out)}, rounds)["sgemm"].seconds)
     return 2 * size**3 / best / 1e9
+
+
+def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
+    """Return the same for the product of our convolutions, on matrices that lie in caches."""
+    from minideeplab.backends.numba_cpu.convolution.panels import Panels
+    from minideeplab.backends.numba_cpu.convolution.rounds import multiply_points
+    from minideeplab.backends.numba_cpu.threads import share
+
+    panels = [Panels.empty(points**2, size, size) for _ in range(3)]
+    for matrix in panels:
+        matrix.vectors[:] = 1
+    a, b, c = (matrix.layout for matrix in panels)
+
+    def run() -> None:
+        share(lambda counters: multiply_points(counters, points, a, b, c, size), points**2)
+
+    best = min(interleaved({"product": run}, rounds)["product"].seconds)
+    return 2 * points**2 * size**3 / best / 1e9

@@ -42,6 +42,7 @@ def test_command_writes_both_files(tmp_path):
     numbers = json.loads((tmp_path / "n.json").read_text())
     assert [row["pass"] for row in numbers["networks"]] == ["forward", "training step"]
     assert numbers["machine"]["sgemm GFLOP/s"] > 0
+    assert numbers["machine"]["our product GFLOP/s"] > 0
     assert "| small | forward | 17x17 |" in (tmp_path / "t.md").read_text()
 
 

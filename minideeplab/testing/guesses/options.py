@@ -23,6 +23,7 @@ def _plus(value: Any, step: int) -> Any:
 CHANGES: dict[str, Callable[[Any], Any]] = {
     "{} one larger": lambda v: _plus(v, 1),
     "{} one smaller": lambda v: _plus(v, -1),
+    "{} doubled": lambda v: tuple(2 * n for n in v) if isinstance(v, tuple) else 2 * v,
     "{} 0, whatever is asked": lambda v: 0,
     "{} 1, whatever is asked": lambda v: 1,
     "{} with the opposite sign": lambda v: -v,

@@ -58,6 +58,7 @@ RELU = forwards(
             of_wide(lambda x: x * np.clip(x / 6 + 0.5, 0, 1)),
             "it is the hard swish x min(max(x / 6 + 1/2, 0), 1)",
         ),
+        "mish": (of_wide(lambda x: x * np.tanh(np.logaddexp(0, x))), "it is the Mish"),
         "logistic": (of_wide(lambda x: 1 / (1 + np.exp(-x))), "it is the logistic function"),
         "tanh": (of_wide(np.tanh), "it is the hyperbolic tangent"),
         "step": (of_wide(lambda x: x > 0), "it is the step function, 1 above zero"),

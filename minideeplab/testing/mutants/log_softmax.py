@@ -69,6 +69,10 @@ LOG_SOFTMAX = forwards(
             lambda x, dim: (log_softmax(x, dim) / np.log(2)).astype(x.dtype),
             "the logarithm to base 2",
         ),
+        "sum-lost": (
+            lambda x, dim: x - x.max(axis=dim, keepdims=True) if x.size else x,
+            "the maximum is subtracted, the logarithm of the sum is not",
+        ),
         "maximum-lost": (
             _maximum_lost,
             "the maximum is subtracted inside the exponentials only",
@@ -91,6 +95,10 @@ LOG_SOFTMAX = forwards(
         "sum-lost": (_plain_difference, "softmax is not multiplied by the sum of the gradient"),
         "mean-for-sum": (_mean_for_sum, "the mean of the gradient is used instead of its sum"),
         "passes": (lambda g, dy, a, o: {0: dy.copy()}, "the gradient passes unchanged"),
+        "sum-added": (
+            lambda g, dy, a, o: {0: dy + softmax(a[0], **o) * inner(dy, np.ones_like(dy), o)},
+            "softmax times the sum of the gradient is added instead of subtracted",
+        ),
         "softmax-lost": (
             lambda g, dy, a, o: {0: dy - inner(dy, np.ones_like(dy), o)},
             "the sum of the gradient is not multiplied by the softmax",

@@ -72,9 +72,20 @@ def test_a_team_shares_one_work_after_the_other(team):
             who.add(threading.get_ident())
             claims(counters, 60, done)
 
-        assert team.do(work)
+        assert team.do(work, 2)
         assert sorted(done) == list(range(60))
         assert len(who) == 3
+
+
+def test_no_more_helpers_come_than_are_wanted(team):
+    who = set()
+
+    def work(counters):
+        who.add(threading.get_ident())
+        claims(counters, 60, [])
+
+    assert team.do(work, 1)
+    assert len(who) == 2
 
 
 def test_the_error_of_a_helper_is_raised_by_the_caller(team):
@@ -86,8 +97,8 @@ def test_the_error_of_a_helper_is_raised_by_the_caller(team):
             raise ValueError("in a helper")
 
     with pytest.raises(ValueError, match="in a helper"):
-        team.do(work)
-    assert team.do(lambda counters: claims(counters, 3, []))
+        team.do(work, 2)
+    assert team.do(lambda counters: claims(counters, 3, []), 2)
 
 
 def test_an_interrupted_work_leaves_nothing_behind(team):
@@ -99,9 +110,9 @@ def test_an_interrupted_work_leaves_nothing_behind(team):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        team.do(work)
+        team.do(work, 2)
     done = []
-    assert team.do(lambda counters: claims(counters, 4, done))
+    assert team.do(lambda counters: claims(counters, 4, done), 2)
     assert sorted(done) == [0, 1, 2, 3]
 
 

@@ -35,12 +35,13 @@ class Team:
         self.turn = threading.Lock()  # held by the thread whose work is being done
         self.news = threading.Condition()
         self.work: Work | None = None
+        self.wanted = 0  # helpers that may still come
         self.error: BaseException | None = None
         for _ in range(helpers):
             threading.Thread(target=self._help, name="minideeplab", daemon=True).start()
 
-    def do(self, work: Work) -> bool:
-        """Call ``work(counters)`` here and on every helper that comes before it is done.
+    def do(self, work: Work, most: int) -> bool:
+        """Call ``work(counters)`` here and on those of ``most`` helpers that come in time.
 
         The works claim their tasks from counter 0. False if the team has other work: nothing was
         called. The first exception is raised again here.
@@ -50,7 +51,8 @@ class Team:
         try:
             self._wait()  # after an interrupt, for those that are still at work
             with self.news:
-                self.work, self.error, self.counters[CLAIMED] = work, None, 0
+                self.work, self.wanted, self.error = work, most, None
+                self.counters[CLAIMED] = 0
                 change(self.counters, ROUND, 1)
                 self.news.notify_all()
             try:
@@ -75,8 +77,9 @@ class Team:
             awake = new_round(self.counters, last)
             with self.news:
                 current = change(self.counters, ROUND, 0)
-                work = self.work if current != last else None
+                work = self.work if current != last and self.wanted > 0 else None
                 if work is not None:
+                    self.wanted -= 1
                     change(self.counters, BUSY, 1)
                 elif not awake:
                     self.news.wait()

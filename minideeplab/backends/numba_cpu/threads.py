@@ -37,7 +37,7 @@ def share(work: Work, count: int) -> None:
     the caller does all tasks. The first exception is raised again here.
     """
     helpers = thread_count() - 1
-    if count < 2 or helpers <= 0 or not _team(helpers).do(work):
+    if count < 2 or helpers <= 0 or not _team(helpers).do(work, count - 1):
         work(fresh_counters())
 
 

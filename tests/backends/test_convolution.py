@@ -192,6 +192,27 @@ def test_the_direct_form_is_exact(name):
         assert worst(one, other) < 2e-6
 
 
+@pytest.mark.parametrize("width", range(1, 24))
+def test_gradients_of_strides_stay_inside_their_maps(width, monkeypatch):
+    """Each remainder of the columns is a row of its own, which a block of outputs may not fill."""
+    rooms = []
+
+    def guarded(name, shape, dtype):
+        rooms.append(np.full((3, *shape), 7, dtype))
+        return rooms[-1][1]
+
+    rng = np.random.default_rng(width)
+    x = rng.standard_normal((2, 1, 6, width + 1), np.float32)
+    w = rng.standard_normal((3, 1, 1, 2), np.float32)
+    options = ((1, 2), ((0, 0), (0, 0)), (1, 1), 1)
+    dy = np.ones(ops.conv2d(x, w, None, *options).shape, np.float32)
+    monkeypatch.setattr(direct, "scratch", guarded)
+    dx, _, _ = conv2d_backward(dy, x, w, *options, needs=(True, False, False))
+    expected, _, _ = ops.conv2d_backward(dy, x, w, *options)
+    np.testing.assert_allclose(dx, expected, atol=1e-5)
+    assert all((room[[0, 2]] == 7).all() for room in rooms)
+
+
 TAPS = {  # channels, filters, size, stride, padding, dilation: blocks, their ends, single outputs
     "far-apart": (24, 64, (23, 41), (1, 1), 18, 18),
     "hardly-reached": (48, 32, (13, 11), (1, 1), 9, 9),

@@ -43,7 +43,7 @@ def test_evaluate_prints_the_scores(out, capsys):
     arguments = ["evaluate", "--data", "shapes", "--weights", str(out / "weights.npz")]
     assert run([*arguments, "--limit", "1", "--trimap", "2"]) == 0
     text = capsys.readouterr().out
-    for line in ("mean IoU", "pixel accuracy", "class accuracy", "trimap of  2 pixels"):
+    for line in ("mean IoU", "pixel accuracy", "class accuracy", "trimap of 2 pixels"):
         assert line in text
 
 

@@ -181,10 +181,10 @@ assert min(trained[:6]) > colours
 assert (np.array(trained) > random.mean(axis=0))[:6].all(), "in the first six layers"
 
 # %% [markdown]
-# The net was trained on roads and never saw a face, a flag or a uniform. Yet its layers, down to the
-# sixth, tell them apart better than colours do, and better than three nets with random weights in
-# the mean. That is *transfer*: why nobody trains DeepLab from nothing if they can help it. At the
-# end the lead is lost. The last layer is tuned to roads; and random filters, of which there are
+# The net was trained on roads and never saw a face, a flag or a uniform. Yet its layers, down to
+# the sixth, tell them apart better than colours do, and better than three nets with random weights
+# in the mean. That is *transfer*: why nobody trains DeepLab from nothing if they can help it. At
+# the end the lead is lost. The last layer is tuned to roads; and random filters, of which there are
 # many here, can be lucky (the band shows the best and the worst of three). One photograph is an
 # illustration, not a proof.
 #

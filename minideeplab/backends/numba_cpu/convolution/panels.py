@@ -8,7 +8,7 @@ Kernels take the vectors as a matrix (vectors, 16); vector ``(point, panel, inde
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -46,10 +46,6 @@ class Panels:
     def nbytes(self) -> int:
         """Size in memory."""
         return self.vectors.nbytes
-
-    def copy(self) -> Panels:
-        """Return the same vectors in memory of their own."""
-        return replace(self, vectors=self.vectors.copy())
 
     @property
     def layout(self) -> tuple[np.ndarray, int, int, int]:

@@ -185,6 +185,13 @@ def test_aligned_memory_begins_with_a_cache_line(shape):
     assert array.shape == np.empty(shape).shape and array.dtype == np.float32
 
 
+def test_there_are_no_more_threads_than_cores(monkeypatch):
+    monkeypatch.setattr(threads.numba.config, "NUMBA_NUM_THREADS", 1000)
+    assert threads.thread_count() <= os.cpu_count()
+    monkeypatch.setattr(threads.numba.config, "NUMBA_NUM_THREADS", 1)
+    assert threads.thread_count() == 1
+
+
 def test_spans_cover_the_range():
     assert threads.spans(7, 3) == [(0, 3), (3, 6), (6, 7)]
     assert threads.spans(0, 3) == []

@@ -25,8 +25,18 @@ GRAIN = 1 << 16  # elements below which starting another thread costs more than 
 
 
 def thread_count() -> int:
-    """Threads that a task list may use (the caller's included): NUMBA_NUM_THREADS or the cores."""
-    return numba.config.NUMBA_NUM_THREADS
+    """Threads that a task list may use, the caller's included: NUMBA_NUM_THREADS, or the cores.
+
+    No more than there are cores: threads that wait awake would keep others from working.
+    """
+    return min(numba.config.NUMBA_NUM_THREADS, _cores())
+
+
+@cache
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def share(work: Work, count: int) -> None:

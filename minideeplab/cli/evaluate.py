@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from minideeplab.evaluation import Tally
+    from minideeplab.nn import Module
 
 
 @click.command()
@@ -85,18 +86,13 @@ def command(
     """
     from tqdm import tqdm
 
-    from minideeplab import evaluation, executors, inference, pretrained
+    from minideeplab import evaluation, executors, inference
     from minideeplab.data.specs import open_dataset
     from minideeplab.io import require_writable
-    from minideeplab.models import from_checkpoint
     from minideeplab.training.validation import predictions
 
     dataset = open_dataset(data, split)
-    net = from_checkpoint(pretrained.find(weights))
-    if net.num_classes != len(dataset.classes):
-        raise ValueError(
-            f"weights: are for {net.num_classes} classes, {data} has {len(dataset.classes)}"
-        )
+    net = _network(weights, data, len(dataset.classes))
     widths = [int(width) for width in _numbers("trimap", trimap, least=1)]
     sizes = None if scales is None else _numbers("scales", scales)
     options = {**inference.views(net, sizes, flip), "fusion": fusion, "crf": crf}
@@ -115,6 +111,16 @@ def command(
     _print_scores(tally, dataset.classes)
     if out is not None:
         _write_report(out, labels_folder, tally, dataset, worst)
+
+
+def _network(weights: str, data: str, classes: int) -> Module:
+    """Return the network of these weights; raises ValueError if it does not know the classes."""
+    from minideeplab import models, pretrained
+
+    net = models.from_checkpoint(pretrained.find(weights))
+    if net.num_classes != classes:
+        raise ValueError(f"weights: are for {net.num_classes} classes, {data} has {classes}")
+    return net
 
 
 def _labels_folder(data: str, split: str) -> str:

@@ -81,7 +81,7 @@ def test_streamed_and_blocked_schedules_agree(monkeypatch):
     (x, w, dy), _ = layer(32, 48, (40, 40), 1)
     results = []
     for limit in (0, 1 << 30):
-        monkeypatch.setattr(winograd, "L2_BYTES", limit)
+        monkeypatch.setattr(winograd, "CACHED_BYTES", limit)
         monkeypatch.setattr(winograd, "CHUNK_BYTES", 1 << 20)
         y = F.conv2d(x, w, padding=1, algorithm="winograd")
         results.append(

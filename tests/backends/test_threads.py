@@ -10,9 +10,17 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minideeplab.backends.numba_cpu import threads
-from minideeplab.backends.numba_cpu.atomic import becomes_zero, change, claim, new_round
+from minideeplab.backends.numba_cpu.atomic import (
+    BUSY,
+    CLAIMED,
+    ROUND,
+    becomes_zero,
+    change,
+    claim,
+    new_round,
+)
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.team import BUSY, CLAIMED, ROUND, Team, fresh_counters
+from minideeplab.backends.numba_cpu.team import Team, fresh_counters
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 97])

@@ -14,6 +14,7 @@ from minideeplab.backends.numba_cpu.jit import compiled, jit
 
 LINE = 64  # bytes of a cache line, and of the widest vector
 APART = LINE // 8
+CLAIMED, BUSY, ROUND = 0, 1, 2  # counters: tasks handed out, helpers at work, works so far
 TURNS = 20_000  # looks before a thread gives up waiting: some tenths of a millisecond
 PAUSE = {"x86_64": ("llvm.x86.sse2.pause",), "aarch64": ("llvm.aarch64.hint", 1)}  # 1: yield
 
@@ -58,7 +59,7 @@ def _read(context, builder, sig, args):
 @jit
 def claim(counters):
     """Return the number of the next task, from 0 on."""
-    return add(counters, 0, 1)
+    return add(counters, CLAIMED, 1)
 
 
 @jit
@@ -80,6 +81,6 @@ def becomes_zero(counters, which):
 def new_round(counters, last):
     """Wait for the first claim of a round other than the last; False if it takes too long."""
     for _ in range(TURNS):
-        if read(counters, 0) != 0 and read(counters, 2) != last:
+        if read(counters, CLAIMED) != 0 and read(counters, ROUND) != last:
             return True
     return False

@@ -15,9 +15,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.atomic import APART, becomes_zero, change, new_round
-
-CLAIMED, BUSY, ROUND = 0, 1, 2  # counters: tasks handed out, helpers at work, works so far
+from minideeplab.backends.numba_cpu.atomic import (
+    APART,
+    BUSY,
+    CLAIMED,
+    ROUND,
+    becomes_zero,
+    change,
+    new_round,
+)
 
 Work = Callable[[np.ndarray], None]
 
@@ -43,7 +49,7 @@ class Team:
     def do(self, work: Work, most: int) -> bool:
         """Call ``work(counters)`` here and on those of ``most`` helpers that come in time.
 
-        The works claim their tasks from counter 0. False if the team has other work: nothing was
+        The works ``claim`` their tasks. False if the team has other work: nothing was
         called. The first exception is raised again here.
         """
         if not self.turn.acquire(blocking=False):

@@ -17,8 +17,8 @@ import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from minideeplab.backends.numba_cpu.atomic import LINE, change
-from minideeplab.backends.numba_cpu.team import CLAIMED, Team, Work, fresh_counters
+from minideeplab.backends.numba_cpu.atomic import LINE, claim
+from minideeplab.backends.numba_cpu.team import Team, Work, fresh_counters
 
 PIECES = 4  # for each thread, so that they end at about the same time
 GRAIN = 1 << 16  # elements below which starting another thread costs more than it saves
@@ -59,7 +59,7 @@ def parallel_for(task: Callable[[int], None], count: int) -> None:
     """
 
     def work(counters: np.ndarray) -> None:
-        while (index := change(counters, CLAIMED, 1)) < count:
+        while (index := claim(counters)) < count:
             task(index)
 
     if count == 1:

@@ -131,7 +131,7 @@ def input_gradient(dy: np.ndarray, w: np.ndarray, problem: Problem) -> np.ndarra
     """
     pairs = [(r, c) for r in _remainders(problem, 0) for c in _remainders(problem, 1)]
     parts = [_part(problem, *pair) for pair in pairs]
-    exist = all(
+    exist = all(  # a part is computed row by row, 1x1 or not, so its rows must hold a block
         min(part.kernel) > 0 and part.out[1] >= ROWS and suits(part, dy.dtype) for part in parts
     )
     if problem.groups > 1 or problem.dilation != (1, 1) or not exist:

@@ -4,7 +4,7 @@ Every m x m tile of outputs is transformed into n * n points, n = m + 2; at each
 one matrix (tiles, C) and the filters another (C, K), and their product replaces the convolution.
 The weight gradient is the same product transposed, and the input gradient a convolution again.
 
-Two schedules. Small filters stay in the L2 cache: then each task takes a block of tiles through
+Two schedules. Small filters stay in the caches: then each task takes a block of tiles through
 all three steps while it is in cache too. Large filters would be read again for every block: then
 all tiles are transformed first, and each point's matrices are multiplied once.
 """
@@ -31,7 +31,7 @@ from minideeplab.backends.numba_cpu.convolution.rounds import (
 )
 from minideeplab.backends.numba_cpu.threads import GRAIN, aligned, scratch, share
 
-L2_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
+CACHED_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
 CHUNK_BYTES = 5 << 23  # and of all tiles that are transformed before they are multiplied
 GRADIENT_BYTES = 3 << 19  # a weight gradient up to this size is summed in parts
@@ -55,7 +55,7 @@ def convolve(
     grid, end = Grid(problem, m), finish.vectors(problem.filters, x.dtype)
     y = aligned((problem.batch, *problem.out, problem.filters), x.dtype)
     pictures = x.reshape(-1, problem.channels), y.reshape(-1, problem.filters)
-    if u.nbytes <= L2_BYTES:
+    if u.nbytes <= CACHED_BYTES:
         finite = _block_by_block(grid, *pictures, u, end)
     else:
         finite = all(
@@ -68,10 +68,11 @@ def _block_by_block(grid: Grid, x: np.ndarray, y: np.ndarray, u: Panels, end: tu
     """Take each block of tiles through all steps in one task; return whether y is finite."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
     checks, inside, outside = np.zeros(len(blocks), y.dtype), grid.inside, grid.outside
+    tiles = _longest(blocks)
 
     def work(counters: np.ndarray) -> None:
-        v = grid.points("inputs", problem.channels, _longest(blocks)).layout
-        p = grid.points("products", problem.filters, _longest(blocks)).layout
+        v = grid.points("inputs", problem.channels, tiles).layout
+        p = grid.points("products", problem.filters, tiles).layout
         blocks_through(counters, blocks, grid.n, x, inside, v, u.layout, p, y, outside, end,
                        grid.room(), checks)  # fmt: skip
 
@@ -117,12 +118,12 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
 def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, du: Panels) -> None:
     """Sum small gradients over segments of the tiles, a task each."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
-    inside, outside = grid.inside, grid.outside
+    inside, outside, tiles = grid.inside, grid.outside, _longest(blocks)
     parts = scratch("parts", (min(SEGMENTS, len(blocks)), *du.vectors.shape), dy.dtype)
 
     def work(counters: np.ndarray) -> None:
-        v = grid.points("inputs", problem.channels, _longest(blocks)).layout
-        e = grid.points("products", problem.filters, _longest(blocks)).layout
+        v = grid.points("inputs", problem.channels, tiles).layout
+        e = grid.points("products", problem.filters, tiles).layout
         sum_segments(counters, blocks, grid.n, x, inside, v, dy, outside, e, parts, du.layout,
                      grid.room())  # fmt: skip
 

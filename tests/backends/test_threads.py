@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -10,17 +12,10 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from minideeplab.backends.numba_cpu import threads
-from minideeplab.backends.numba_cpu.atomic import (
-    BUSY,
-    CLAIMED,
-    ROUND,
-    becomes_zero,
-    change,
-    claim,
-    new_round,
-)
+from minideeplab.backends.numba_cpu.atomic import APART, BUSY, claim
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.team import Team, fresh_counters
+from minideeplab.backends.numba_cpu.team import Team, closed, fresh_counters
+from minideeplab.backends.numba_cpu.together import together
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 97])
@@ -66,7 +61,7 @@ def team():
 
 
 def claims(counters, count, done):
-    while (index := change(counters, CLAIMED, 1)) < count:
+    while (index := claim(counters)) < count:
         done.append(index)
         time.sleep(2e-3)  # without the interpreter's lock, so that the others come too
 
@@ -113,7 +108,8 @@ def test_an_interrupted_work_leaves_nothing_behind(team):
     caller = threading.get_ident()
 
     def work(counters):
-        change(counters, CLAIMED, 5)
+        for _ in range(5):
+            claim(counters)
         if threading.get_ident() == caller:
             raise KeyboardInterrupt
 
@@ -176,14 +172,133 @@ def add_often(counters):
         claim(counters)
 
 
-def test_waiting_ends_when_the_counter_changes_or_it_takes_too_long():
+def test_closing_a_round_waits_for_those_at_work_but_not_for_ever():
     counters = fresh_counters()
-    assert becomes_zero(counters, BUSY)
-    change(counters, ROUND, 1)
-    assert not new_round(counters, 0)  # nothing is claimed
-    assert claim(counters) == 0 and change(counters, BUSY, 2) == 0
-    assert new_round(counters, 0) and not new_round(counters, 1)
-    assert not becomes_zero(counters, BUSY)
+    assert closed(counters)
+    counters[BUSY * APART] = 1
+    assert not closed(counters)
+
+
+@together
+def _note(first, last, me, done, who):
+    for index in range(first, last):
+        done[index] += 1
+        who[me] += 1
+        value = 1.0
+        for _ in range(500):  # some microseconds, in which the others come too
+            value = np.sqrt(value + 1)
+        who[me] += value < 0
+
+
+@pytest.mark.parametrize(("length", "step"), [(0, 3), (1, 3), (3, 3), (7, 3), (1000, 1)])
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_every_piece_of_a_round_is_done_once(monkeypatch, length, step, count):
+    monkeypatch.setattr(threads, "thread_count", lambda: count)
+    done, who = np.zeros(length, int), np.zeros(8, int)
+    for _ in range(3):
+        threads.in_pieces(_note, length, done, who, step=step)
+    assert (done == 3).all() and who.sum() == 3 * length and not who[count:].any()
+
+
+def test_helpers_that_sleep_are_woken(team):
+    for pause in (0, 0, 0.05, 0.05):
+        time.sleep(pause)
+        done, who = np.zeros(5000, int), np.zeros(3, int)
+        assert team.run(_note.run, 2, 5000, 1, done, who)
+        assert (done == 1).all() and (who > 0).sum() > 1
+
+
+def test_no_more_helpers_take_part_in_a_round_than_are_wanted(team):
+    for _ in range(20):
+        done, who = np.zeros(300, int), np.zeros(3, int)
+        assert team.run(_note.run, 1, 300, 1, done, who)
+        assert (who > 0).sum() <= 2
+
+
+@together
+def _fail_late(first, last, me, limit):
+    if first >= limit:
+        raise ValueError
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_kernel_that_fails_is_an_error(monkeypatch, count):
+    monkeypatch.setattr(threads, "thread_count", lambda: count)
+    for _ in range(20):
+        with pytest.raises(RuntimeError, match="a kernel failed"):
+            threads.in_pieces(_fail_late, 100, 50, step=1)
+        threads.in_pieces(_fail_late, 100, 100, step=1)
+
+
+def test_compiled_and_other_work_take_turns(team):
+    for _ in range(200):
+        done, who, also = np.zeros(30, int), np.zeros(3, int), []
+        assert team.run(_note.run, 2, 30, 1, done, who)
+        assert team.do(lambda counters, also=also: also.extend(_claimed(counters, 30)), 2)
+        assert (done == 1).all() and sorted(also) == list(range(30))
+
+
+def _claimed(counters, count):
+    while (index := claim(counters)) < count:
+        yield index
+
+
+def test_many_threads_may_run_kernels_at_once():
+    results = [np.zeros(40, int) for _ in range(6)]
+
+    def call(done):
+        for _ in range(100):
+            threads.in_pieces(_note, 40, done, np.zeros(64, int), step=1)
+
+    callers = [threading.Thread(target=call, args=(done,)) for done in results]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all((done == 100).all() for done in results)
+
+
+def test_a_round_is_found_on_disk_again(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)}
+    for hits in ("0", "1"):
+        command = [sys.executable, "-c", _COMPILES]
+        answer = subprocess.run(
+            command, env=environment, check=True, capture_output=True, text=True
+        )
+        assert answer.stdout.split() == [hits]
+
+
+_COMPILES = """
+import numpy as np
+from minideeplab.backends.numba_cpu import activation
+activation.relu(np.zeros(9, np.float32))
+print(sum(activation._relu.run.stats.cache_hits.values()))
+"""
+
+
+def test_a_program_ends_while_helpers_wait_or_sleep():
+    for pause in ("0", "0.05"):
+        command = [sys.executable, "-c", _ENDS, pause]
+        subprocess.run(command, check=True, timeout=60)
+
+
+_ENDS = """
+import sys, time
+from minideeplab.backends.numba_cpu import threads
+threads.parallel_for(lambda _: None, 9)
+time.sleep(float(sys.argv[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="not told here")
+def test_helpers_keep_off_the_callers_core_and_leave_its_own_choice_alone():
+    before = os.sched_getaffinity(0)
+    team = Team(2)
+    team.do(lambda counters: None, 2)
+    assert os.sched_getaffinity(0) == before
+    if len(before) > 1:
+        for helper in team.helpers:
+            assert os.sched_getaffinity(helper.native_id) == before - {team.left}
 
 
 @pytest.mark.parametrize("shape", [0, 7, (3, 5), (2, 0)])
@@ -210,3 +325,8 @@ def test_scratch_is_used_again():
     second = threads.scratch("test", (2, 3), np.float64)
     assert np.shares_memory(first, second)
     assert second.shape == (2, 3) and second.dtype == np.float64
+
+
+def test_every_thread_has_a_room(monkeypatch):
+    monkeypatch.setattr(threads, "thread_count", lambda: 3)
+    assert threads.rooms("test", (4, 16), np.float32).shape == (3, 4, 16)

@@ -7,22 +7,22 @@ from collections.abc import Callable
 import numpy as np
 
 from minideeplab import ops
-from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import common_order
-from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, parallel_spans, spans
+from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces, parallel_for, spans
+from minideeplab.backends.numba_cpu.together import together
 
 
 def relu(x: np.ndarray) -> np.ndarray:
     """Return max(x, 0), any shape; NaN stays NaN."""
     (x,), back = common_order(x)
-    y, zero = np.empty_like(x), x.dtype.type(0)
-    source, target = x.reshape(-1), y.reshape(-1)
-    parallel_spans(lambda a, b: _relu(source[a:b], target[a:b], zero), x.size)
+    y = np.empty_like(x)
+    in_pieces(_relu, x.size, x.reshape(-1), y.reshape(-1), x.dtype.type(0))
     return back(y)
 
 
-@jit
-def _relu(x, y, zero):
+@together
+def _relu(first, last, me, x, y, zero):
+    x, y = x[first:last], y[first:last]
     for i in range(x.size):
         y[i] = zero if x[i] <= zero else x[i]
 
@@ -30,16 +30,15 @@ def _relu(x, y, zero):
 def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return dx: dy where the output is above zero (or NaN), else 0."""
     (y, dy), back = common_order(y, dy)
-    dx, zero = np.empty_like(dy), dy.dtype.type(0)
-    cotangent, value, target = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
-    parallel_spans(
-        lambda a, b: _relu_backward(cotangent[a:b], value[a:b], target[a:b], zero), y.size
-    )
+    dx = np.empty_like(dy)
+    flat = (a.reshape(-1) for a in (dy, y, dx))
+    in_pieces(_relu_backward, y.size, *flat, dy.dtype.type(0))
     return back(dx)
 
 
-@jit
-def _relu_backward(dy, y, dx, zero):
+@together
+def _relu_backward(first, last, me, dy, y, dx, zero):
+    dy, y, dx = dy[first:last], y[first:last], dx[first:last]
     for i in range(y.size):
         dx[i] = zero if y[i] <= zero else dy[i]
 
@@ -59,15 +58,14 @@ def dropout_backward(dy: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
 
 def _kept(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
     y, scale = np.empty_like(x), x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    source, mask, target = x.reshape(-1), keep.reshape(-1), y.reshape(-1)
-    parallel_spans(lambda a, b: _scaled(source[a:b], mask[a:b], target[a:b], scale), x.size)
+    in_pieces(_scaled, x.size, *(a.reshape(-1) for a in (x, keep, y)), scale)
     return y
 
 
-@jit
-def _scaled(x, keep, y, scale):
-    zero = x.dtype.type(0)
-    one = x.dtype.type(1)
+@together
+def _scaled(first, last, me, x, keep, y, scale):
+    zero, one = x.dtype.type(0), x.dtype.type(1)
+    x, keep, y = x[first:last], keep[first:last], y[first:last]
     for i in range(x.size):
         y[i] = x[i] * (one if keep[i] else zero) * scale
 

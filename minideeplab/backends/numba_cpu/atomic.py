@@ -14,8 +14,7 @@ from minideeplab.backends.numba_cpu.jit import compiled, jit
 
 LINE = 64  # bytes of a cache line, and of the widest vector
 APART = LINE // 8
-CLAIMED, BUSY, ROUND = 0, 1, 2  # counters: tasks handed out, helpers at work, works so far
-TURNS = 20_000  # looks before a thread gives up waiting: some tenths of a millisecond
+CLAIMED, BUSY = 0, 1  # counters: tasks handed out, helpers at work; ``team.py`` has others
 PAUSE = {"x86_64": ("llvm.x86.sse2.pause",), "aarch64": ("llvm.aarch64.hint", 1)}  # 1: yield
 
 
@@ -31,17 +30,34 @@ def read(counters: np.ndarray, which: int) -> int:
     return counters[which * APART]
 
 
+def swap(counters: np.ndarray, which: int, value: int) -> int:
+    """Set a counter; return what it was before. No other thread comes in between (compiled)."""
+    before = counters[which * APART]
+    counters[which * APART] = value
+    return before
+
+
+def call(address: int, *numbers: int) -> int:
+    """Return what the function at an address gives for whole numbers (compiled only)."""
+    raise NotImplementedError
+
+
 def _counter(context, builder, sig, args):
     array = context.make_array(sig.args[0])(context, builder, args[0])
     which = context.cast(builder, args[1], sig.args[1], types.int64)
     return builder.gep(array.data, [builder.mul(which, which.type(APART))])
 
 
-@compiled(add, lambda counters, which, amount: types.int64)
-def _add(context, builder, sig, args):
-    amount = context.cast(builder, args[2], sig.args[2], types.int64)
-    place = _counter(context, builder, sig, args)
-    return builder.atomic_rmw("add", place, amount, "seq_cst")
+def _changed(function, operation):
+    @compiled(function, lambda counters, which, number: types.int64)
+    def _emit(context, builder, sig, args):
+        number = context.cast(builder, args[2], sig.args[2], types.int64)
+        place = _counter(context, builder, sig, args)
+        return builder.atomic_rmw(operation, place, number, "seq_cst")
+
+
+_changed(add, "add")
+_changed(swap, "xchg")
 
 
 @compiled(read, lambda counters, which: types.int64)
@@ -56,31 +72,18 @@ def _read(context, builder, sig, args):
     return builder.load_atomic(_counter(context, builder, sig, args), "seq_cst", align=8)
 
 
+@compiled(call, lambda address, *numbers: types.int64)
+def _call(context, builder, sig, args):
+    number = ir.IntType(64)
+    values = [
+        context.cast(builder, value, kind, types.int64)
+        for value, kind in zip(args, sig.args, strict=True)
+    ]
+    kind = ir.FunctionType(number, [number] * (len(values) - 1))
+    return builder.call(builder.inttoptr(values[0], kind.as_pointer()), values[1:])
+
+
 @jit
 def claim(counters):
     """Return the number of the next task, from 0 on."""
     return add(counters, CLAIMED, 1)
-
-
-@jit
-def change(counters, which, amount):
-    """Do as ``add``."""
-    return add(counters, which, amount)
-
-
-@jit
-def becomes_zero(counters, which):
-    """Wait until a counter is 0; False if it takes too long."""
-    for _ in range(TURNS):
-        if read(counters, which) == 0:
-            return True
-    return False
-
-
-@jit
-def new_round(counters, last):
-    """Wait for the first claim of a round other than the last; False if it takes too long."""
-    for _ in range(TURNS):
-        if read(counters, CLAIMED) != 0 and read(counters, ROUND) != last:
-            return True
-    return False

@@ -19,6 +19,7 @@ from threadpoolctl import ThreadpoolController
 
 from minideeplab.backends.numba_cpu.atomic import LINE, claim
 from minideeplab.backends.numba_cpu.team import Team, Work, fresh_counters
+from minideeplab.backends.numba_cpu.together import Round
 
 PIECES = 4  # for each thread, so that they end at about the same time
 GRAIN = 1 << 16  # elements below which starting another thread costs more than it saves
@@ -49,6 +50,23 @@ def share(work: Work, count: int) -> None:
     helpers = thread_count() - 1
     if count < 2 or helpers <= 0 or not _team(helpers).do(work, count - 1):
         work(fresh_counters())
+
+
+def in_pieces(
+    kernel: Round, length: int, *args: object, step: int | None = None, work: int = 1
+) -> None:
+    """Have ``kernel(first, last, me, *args)`` done for all pieces of ``range(length)``.
+
+    Pieces are of ``step``. Without one they are of GRAIN / ``work`` or more, some for every thread:
+    what comes out must then not depend on where they end. ``me`` is 0 in the calling thread, and
+    below ``thread_count()`` in the others. If the threads have other work, the caller does all.
+    """
+    helpers = thread_count() - 1
+    if step is None:
+        step = max(1, GRAIN // max(1, work), -(-length // (PIECES * (helpers + 1))))
+    most = -(-length // step) - 1
+    if most < 1 or helpers <= 0 or not _team(helpers).run(kernel.run, most, length, step, *args):
+        kernel.run(fresh_counters(), length, step, *args)
 
 
 def parallel_for(task: Callable[[int], None], count: int) -> None:
@@ -150,3 +168,8 @@ def scratch(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         held = aligned(wanted, np.uint8)
         setattr(_LOCAL, name, held)
     return held[:wanted].view(dtype).reshape(shape)
+
+
+def rooms(name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return ``scratch`` for each thread of a round: (thread_count(), *shape), [me] for one."""
+    return scratch(name, (thread_count(), *shape), dtype)

@@ -15,12 +15,16 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 jit = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
-def compiled(function, typing):
-    """Give a function a compiled form; ``typing`` maps its arguments' types to the result's."""
+def compiled(function, typing, literal=False):
+    """Give a function a compiled form; ``typing`` maps its arguments' types to the result's.
+
+    If ``literal``, the types of constants in a call tell their values.
+    """
 
     def generic(self, args, kws):
         result = typing(*args)
         return None if result is None else signature(result, *args)
 
-    infer_global(function)(type(function.__name__, (AbstractTemplate,), {"generic": generic}))
+    members = {"generic": generic, "prefer_literal": literal}
+    infer_global(function)(type(function.__name__, (AbstractTemplate,), members))
     return lower_builtin(function, types.VarArg(types.Any))

@@ -20,7 +20,6 @@ from minideeplab.backends.numba_cpu.convolution import (
     im2col,
     near_taps,
     taps,
-    transformed_filters,
     winograd,
 )
 from minideeplab.backends.numba_cpu.convolution.cost import (
@@ -96,9 +95,7 @@ def _conv2d(x, w, finish, options, algorithm="auto", exact=False, explain=False)
     if explain:
         print(explanation(problem, x.dtype, choice))
     if choice.m:
-        n = choice.m + 2
-        u = remembered(w, n, lambda: transformed_filters.transform(w, n))
-        y = winograd.convolve(pixels(x), u, finish, problem, choice.m)
+        y = winograd.convolve(pixels(x), w, finish, problem, choice.m)
         if y is not None:
             return maps(y)
         choice = choose(problem, x.dtype, exact=True)
@@ -155,8 +152,7 @@ def input_gradient(
     transposed = problem.transposed()
     choice = choose(transposed, dy.dtype, algorithm, exact)
     if choice.m:
-        u = transformed_filters.transform(w, choice.m + 2, turned=True)
-        dx = winograd.convolve(dy, u, Finish(), transposed, choice.m)
+        dx = winograd.convolve(dy, w, Finish(), transposed, choice.m, turned=True)
         if dx is not None:
             return dx
         choice = choose(transposed, dy.dtype, exact=True)

@@ -23,9 +23,8 @@ ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
 BLAS = 1.6  # products of the direct form in the time of one by BLAS, narrow matrices included
 ENDS = 1.6  # the last block of a row overlaps the one before, and rows are short
 UNROLL, SHIFT = 16, 24  # products' worth of work a number
-TRANSFORM = {4: 32, 6: 52}
-FILTERS, LARGE_FILTERS = 20, 80  # those for which inference has no room count more
-LARGE_BYTES = 40 << 20
+TRANSFORM = {4: 32, 6: 42}
+FILTERS = 11
 SMALL = 1 << 24  # products below which the exact form is quick enough
 
 
@@ -69,8 +68,7 @@ def _winograd_work(problem: Problem, m: int) -> float:
     points, tiles = (m + 2) ** 2, Grid(problem, m).count
     products = problem.channels * problem.filters
     moved = tiles * (problem.channels + problem.filters)
-    filters = FILTERS if 4 * points * products <= LARGE_BYTES else LARGE_FILTERS
-    return points * (tiles * products + TRANSFORM[m] * moved + filters * products)
+    return points * (tiles * products + TRANSFORM[m] * moved + FILTERS * products)
 
 
 @lru_cache(maxsize=1024)  # a network asks for its layers again and again

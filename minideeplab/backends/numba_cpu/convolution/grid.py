@@ -29,8 +29,8 @@ class Grid:
         return Panels.empty(self.n**2, channels, tiles, name)
 
     def chunks(self, size: int) -> list[tuple[int, int]]:
-        """Cut the tiles into parts of about ``size`` bytes transformed: (first, last) of each."""
-        return spans(self.count, self._most(size, self.count))
+        """Cut the tiles into parts whose transformed inputs have at most ``size`` bytes."""
+        return spans(self.count, self._most(size, self.count, self.problem.channels))
 
     def blocks(self, size: int, first: int = 0, last: int | None = None) -> np.ndarray:
         """Cut tiles [first, last) into blocks for the threads, of at most ``size`` bytes.
@@ -38,12 +38,13 @@ class Grid:
         Return (count, 2): the first tile of each, and the first one behind it.
         """
         tiles = (self.count if last is None else last) - first
-        step = min(self._most(size, tiles), max(1, tiles // (BLOCKS * ROWS)) * ROWS)
+        channels = self.problem.channels + self.problem.filters
+        step = min(self._most(size, tiles, channels), max(1, tiles // (BLOCKS * ROWS)) * ROWS)
         return np.array(spans(tiles, step), np.int64).reshape(-1, 2) + first
 
-    def _most(self, size: int, tiles: int) -> int:
+    def _most(self, size: int, tiles: int, channels: int) -> int:
         """Return the size of about equal parts: whole blocks of rows, ``size`` bytes at most."""
-        each = self.n**2 * (self.problem.channels + self.problem.filters) * 4
+        each = self.n**2 * channels * 4
         count = max(1, -(-tiles // max(ROWS, size // each)))
         return max(ROWS, -(-tiles // count // ROWS) * ROWS)
 

@@ -17,7 +17,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, spans
 
-MOST_BYTES = 180 << 20  # of all kept together
+MOST_BYTES = 64 << 20  # of all kept together
 
 
 @dataclass

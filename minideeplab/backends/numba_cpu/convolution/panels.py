@@ -21,6 +21,7 @@ from minideeplab.backends.numba_cpu.threads import aligned, scratch
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
 FULL = CHANNELS // ROWS * ROWS  # the channels of a panel that are whole blocks of rows
 REST = CHANNELS - FULL or ROWS  # and the rows of the last, smaller block
+AHEAD = 2 * ROWS  # tiles between those that are multiplied and those that are asked for
 
 
 @dataclass(frozen=True)
@@ -55,46 +56,84 @@ class Panels:
 
 @jit
 def multiply(v, u, p, tiles, first, last):
-    """p = v u at points [first, last): tiles (tiles, C) times filters (C, K), all as panels."""
-    tile_vectors, channels, v_stride, v_hop = v
-    filter_vectors, filters, u_stride, u_hop = u
-    products, _, p_stride, p_hop = p
-    filter_rows, ahead = filter_vectors.reshape(-1, CHANNELS), PANELS * u_stride
+    """p = v u at points [first, last): tiles (tiles, C) times filters (C, K), all as panels.
+
+    The inputs are few and stay in a cache, the filters pass by.
+    """
+    filters, stride = u[1], u[2]
+    rows, ahead = u[0].reshape(-1, CHANNELS), PANELS * stride
     for point in range(first, last):
-        a_first, b_first, c_first = point * v_hop, point * u_hop, point * p_hop
         for panel in range(0, filters, PANELS):
-            soon, share = b_first + panel * u_stride + ahead, -(-ahead * ROWS // tiles)
+            soon, share = point * u[3] + panel * stride + ahead, -(-ahead * ROWS // tiles)
             for tile in range(0, tiles, ROWS):
                 for row in range(soon, soon + share):  # of the next panels, to hide the memory
-                    prefetch(filter_rows, row, 0)
+                    prefetch(rows, row, 0)
                 soon += share
-                a = (tile_vectors, (a_first + tile) * CHANNELS, CHANNELS, 1, v_stride * CHANNELS)
-                b = (filter_vectors, (b_first + panel * u_stride) * CHANNELS, u_stride * CHANNELS)
-                place = (c_first + panel * p_stride + tile) * CHANNELS
-                c = (products, place, CHANNELS, p_stride * CHANNELS)
-                if PANELS == 1 or panel + 1 < filters:
-                    product(ROWS, PANELS, a, b, c, channels, CHANNELS, 0)
-                else:
-                    product(ROWS, 1, a, b, c, channels, CHANNELS, 0)
+                _multiply_block(v, 0, u, filters, p, point, panel, tile, v[1], 0)
 
 
 @jit
-def add_gradient(v, e, du, tiles, first, last, add):
-    """du = v^T e, or += if ``add``, at points [first, last): (C, tiles) times (tiles, K)."""
-    for point in range(first, last):
+def multiply_part(v, u, filters, p, tiles, points, channels, add):
+    """p = v u, or += if ``add``, at all points, of the panels [first, last) of the channels of v.
+
+    The filters, some panels of them, are few and stay in a cache, the inputs pass by.
+    """
+    first, last = channels
+    rows, whole = v[0].reshape(-1, CHANNELS), -(-tiles // ROWS) * ROWS
+    for point in range(points):
+        for panel in range(0, filters, PANELS):
+            for tile in range(0, whole, ROWS):
+                if panel == 0:  # others find the inputs in a cache
+                    later = tile + AHEAD
+                    row = point * v[3] + (later if later < whole else v[3] + later - whole)
+                    for k in range(first, last):
+                        for r in range(row + k * v[2], row + k * v[2] + ROWS):
+                            prefetch(rows, r, 0)
+                _multiply_block(
+                    v, first, u, filters, p, point, panel, tile, tiles, last - first, add
+                )
+
+
+@inlined
+def _multiply_block(v, channel, u, filters, p, point, panel, tile, channels, add):
+    """Multiply ROWS tiles and PANELS panels of filters, over some panels of channels."""
+    first = point * v[3] + channel * v[2] + tile
+    a = (v[0], first * CHANNELS, CHANNELS, 1, v[2] * CHANNELS)
+    b = (u[0], (point * u[3] + panel * u[2]) * CHANNELS, u[2] * CHANNELS)
+    c = (p[0], (point * p[3] + panel * p[2] + tile) * CHANNELS, CHANNELS, p[2] * CHANNELS)
+    if PANELS == 1 or panel + 1 < filters:
+        product(ROWS, PANELS, a, b, c, channels, CHANNELS, add)
+    else:
+        product(ROWS, 1, a, b, c, channels, CHANNELS, add)
+
+
+@jit
+def add_gradient(v, channels, e, filters, du, tiles, points, add):
+    """du = v^T e, or += if ``add``: (C, tiles) times (tiles, K), at all points.
+
+    ``channels`` and ``filters`` are the panels [first, last) of v and of e that are multiplied; du
+    begins with them.
+    """
+    for point in range(points):
         for start in range(0, tiles, SPAN):
             length, more = min(SPAN, tiles - start), add or start > 0
-            for panel in range(0, e[1], PANELS):
-                both = PANELS == 1 or panel + 1 < e[1]
-                for k in range(v[1]):
+            for panel in range(filters[0], filters[1], PANELS):
+                both = PANELS == 1 or panel + 1 < filters[1]
+                for k in range(channels[0], channels[1]):
+                    if panel == filters[0]:
+                        _ask(v, point, k + 1, channels, start, length, 0, 1)
+                    for q in range(PANELS):
+                        _ask(e, point, panel + PANELS + q, filters, start, length,
+                             k - channels[0], channels[1] - channels[0])  # fmt: skip
+                    origin = channels[0], filters[0]
                     for row in range(0, FULL, ROWS):
-                        a, b, c = _gradient_operands(v, e, du, point, start, panel, k, row)
+                        a, b, c = _gradient_operands(v, e, du, point, start, panel, k, row, origin)
                         if both:
                             product(ROWS, PANELS, a, b, c, 1, length, more)
                         else:
                             product(ROWS, 1, a, b, c, 1, length, more)
                     for row in range(FULL, CHANNELS, REST):
-                        a, b, c = _gradient_operands(v, e, du, point, start, panel, k, row)
+                        a, b, c = _gradient_operands(v, e, du, point, start, panel, k, row, origin)
                         if both:
                             product(REST, PANELS, a, b, c, 1, length, more)
                         else:
@@ -102,14 +141,26 @@ def add_gradient(v, e, du, tiles, first, last, add):
 
 
 @inlined
-def _gradient_operands(v, e, du, point, start, panel, k, row):
+def _ask(v, point, panel, panels, start, length, share, shares):
+    """Ask for a share of the vectors from ``start`` on of a panel, or of the next point's first."""
+    rows, _, stride, hop = v
+    if panel >= panels[1]:
+        point, panel = point + 1, panel - panels[1] + panels[0]
+    first, size = point * hop + panel * stride + start, -(-length // shares)
+    matrix = rows.reshape(-1, CHANNELS)
+    for row in range(first + share * size, first + (share + 1) * size):
+        prefetch(matrix, row, 0)
+
+
+@inlined
+def _gradient_operands(v, e, du, point, start, panel, k, row, origin):
     """Return the operands of ``product`` for the channels from ``row`` on of panel ``k``."""
     inputs, _, v_stride, v_hop = v
     cotangents, _, e_stride, e_hop = e
     gradients, _, stride, hop = du
     a_first = (point * v_hop + k * v_stride + start) * CHANNELS + row
     b_first = (point * e_hop + panel * e_stride + start) * CHANNELS
-    c_first = (point * hop + panel * stride + k * CHANNELS + row) * CHANNELS
+    c_first = point * hop + (panel - origin[1]) * stride + (k - origin[0]) * CHANNELS + row
     a = (inputs, a_first, 1, CHANNELS, 0)
     b = (cotangents, b_first, e_stride * CHANNELS)
-    return a, b, (gradients, c_first, CHANNELS, stride * CHANNELS)
+    return a, b, (gradients, c_first * CHANNELS, CHANNELS, stride * CHANNELS)

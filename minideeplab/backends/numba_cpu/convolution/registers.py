@@ -12,14 +12,12 @@ from __future__ import annotations
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.imputils import lower_builtin
 from numba.core.registry import cpu_target
-from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, VECTOR
+from minideeplab.backends.numba_cpu.jit import compiled
 
 ZERO = ir.Constant(ir.IntType(64), 0)
-VECTOR = ir.VectorType(ir.FloatType(), CHANNELS)
 
 
 def block(features: str, triple: str) -> tuple[int, int]:
@@ -54,14 +52,6 @@ def product(rows, panels, a, b, c, runs, length, add):
             c[0][place : place + CHANNELS] = total
 
 
-@infer_global(product)
-class _ProductTemplate(AbstractTemplate):
-    prefer_literal = True
-
-    def generic(self, args, kws):
-        return signature(types.none, *args)
-
-
 def _operand(context, builder, kind, value):
     """Return a tuple's array as a pointer to its elements, and its numbers."""
     array, *numbers = cgutils.unpack_tuple(builder, value, len(kind))
@@ -87,7 +77,7 @@ def _times(builder, number, k):
     return builder.mul(number, ir.IntType(64)(k))
 
 
-@lower_builtin(product, types.VarArg(types.Any))
+@compiled(product, lambda *_: types.none, literal=True)
 def _product(context, builder, sig, args):
     rows, panels = (kind.literal_value for kind in sig.args[:2])
     a, (a_first, a_row, a_step, a_run) = _operand(context, builder, sig.args[2], args[2])

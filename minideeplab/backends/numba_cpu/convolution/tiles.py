@@ -74,13 +74,14 @@ def cotangent_tiles(dy, e, room, n, span, outside):
 
 
 @jit
-def output_tiles(p, y, room, finish, n, span, outside):
+def output_tiles(p, y, room, finish, n, span, outside, filters):
     """Write outputs: A^T p A, finished, from the panels ``p`` to y (N * P * Q, K).
 
+    ``filters`` = (first, last) are the panels of y that are written; p begins with the first.
     Return the sum of 0 * y, which is NaN if any output is not finite.
     """
     tops, lefts, dilation, out = outside
-    flat, panels, stride, hop = p
+    flat, _, stride, hop = p
     gain, shift, least = finish
     vectors, results, m = flat.reshape(-1, CHANNELS), room[n * n :], n - 2
     rows, check = np.empty(m * m, np.int64), np.zeros((1, CHANNELS), y.dtype)
@@ -88,10 +89,10 @@ def output_tiles(p, y, room, finish, n, span, outside):
         line, right = divmod(tile, lefts.size)
         image, down = divmod(line, tops.size)
         find(rows, m, image, tops[down], lefts[right], dilation, out)
-        for panel in range(panels):
+        for panel in range(*filters):
             lane, finite = panel * CHANNELS, load(check, 0, 0)
             factor, summand = load(gain, 0, lane), load(shift, 0, lane)
-            place = panel * stride + tile - span[2]
+            place = (panel - filters[0]) * stride + tile - span[2]
             for j in range(n):
                 output_1d(n, vectors, place, j * hop, n * hop, 0, room, j, n, 0)
             for i in range(m):

@@ -2,20 +2,32 @@
 
 Stored filters are (K, C, 3, 3); the transforms want sixteen of the K side by side. Blocks of
 sixteen by sixteen channels are turned round in a small buffer that stays in the first cache.
-A filter's place in memory is told by its steps: ``steps`` = (first element, from one k to the next,
-from one c to the next, from one tap to the next). The gradient of an input is a convolution with
-the same filters with C and K exchanged and the taps in reverse order, which are other steps only.
+
+Kernels take stored filters as (flat array, first element, from one k to the next, from one c to
+the next, from one tap to the next). The gradient of an input is a convolution with the same filters
+with C and K exchanged and the taps in reverse order, which are other steps only.
+
+``part`` is ((first, last), (first, last)): the panels of K and of C that are transformed. The
+points begin with panel ``origin`` = (of K, of C).
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.convolution.panels import Panels
 from minideeplab.backends.numba_cpu.convolution.transforms import filter_1d, filter_gradient_1d
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import parallel_for
+
+SQUARE = CHANNELS**2
+
+
+def stored(w: np.ndarray, turned: bool = False) -> tuple[np.ndarray, int, int, int, int]:
+    """Return filters w (K, C, 3, 3) as kernels take them, ``turned`` for the transposed problem."""
+    flat, channels = np.ascontiguousarray(w).reshape(-1), w.shape[1]
+    return (flat, 8, 9, 9 * channels, -1) if turned else (flat, 0, 9 * channels, 9, 1)
 
 
 def transform(w: np.ndarray, n: int, turned: bool = False) -> Panels:
@@ -23,63 +35,75 @@ def transform(w: np.ndarray, n: int, turned: bool = False) -> Panels:
 
     ``turned`` gives those of the transposed problem.
     """
-    filters, channels = w.shape[:2]
-    steps = (0, 9 * channels, 9, 1)
-    if turned:
-        filters, channels, steps = channels, filters, (8, 9, 9 * channels, -1)
-    u = Panels.empty(n * n, filters, channels)
-    flat, blocks = np.ascontiguousarray(w).reshape(-1), -(-channels // CHANNELS)
-    parallel_for(lambda k: _points(flat, steps, u.vectors, n, k, u.panels, u.stride, u.hop), blocks)
+    filters, channels = w.shape[1::-1] if turned else w.shape[:2]
+    u, source = Panels.empty(n * n, filters, channels), stored(w, turned)
+    panels, points = (0, u.panels), u.layout
+    parallel_for(
+        lambda c: to_points(source, points, n, (panels, (c, c + 1)), (0, 0)), channels // CHANNELS
+    )
     return u
 
 
-def gradient(du: Panels, n: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Return dw of ``shape`` (K, C, 3, 3) from its points: G^T du G."""
-    dw = np.empty(shape, du.vectors.dtype)
-    flat, steps = dw.reshape(-1), (0, 9 * shape[1], 9, 1)
-    blocks = shape[1] // CHANNELS
-    parallel_for(
-        lambda k: _taps(du.vectors, flat, steps, n, k, du.panels, du.stride, du.hop), blocks
-    )
-    return dw
+@jit
+def to_points(w, u, n, part, origin):
+    """Transform a part of stored filters: G w G^T, to the panels ``u``."""
+    flat, first, from_k, from_c, from_tap = w
+    points, _, stride, hop = u
+    vectors = points.reshape(-1, CHANNELS)
+    work = np.empty((n * 3, CHANNELS), flat.dtype)
+    taps = np.empty((CHANNELS * 9, CHANNELS), flat.dtype)
+    rows = taps.reshape(-1)
+    for panel in range(*part[0]):
+        for block in range(*part[1]):
+            at = first + panel * CHANNELS * from_k + block * CHANNELS * from_c
+            if from_tap > 0:  # the taps of sixteen channels are one run
+                for j in range(9):
+                    turn(CHANNELS, flat, at + j * CHANNELS, from_k, rows, j * SQUARE, CHANNELS)
+            else:
+                for c in range(CHANNELS):
+                    last = (c * 9 + 8) * CHANNELS
+                    turn(9, flat, at + c * from_c - 8, from_k, rows, last, -CHANNELS)
+            corner = (panel - origin[0]) * stride + (block - origin[1]) * CHANNELS
+            for c in range(CHANNELS):
+                for j in range(3):
+                    filter_1d(n, taps, c * 9, j, 3, 0, work, j, 3, 0)
+                for i in range(n):
+                    place = corner + c + i * n * hop
+                    filter_1d(n, work, 0, i * 3, 1, 0, vectors, place, hop, 0)
 
 
 @jit
-def _points(w, steps, u, n, block, panels, stride, hop):
-    """Transform the filters of sixteen channels."""
-    first, from_k, from_c, from_tap = steps
-    work = np.empty((n * 3, CHANNELS), w.dtype)
-    taps = np.empty((CHANNELS * 9, CHANNELS), w.dtype)
-    for panel in range(panels):
-        at = first + panel * CHANNELS * from_k + block * CHANNELS * from_c
-        for k in range(CHANNELS):
-            for c in range(CHANNELS):
-                for tap in range(9):
-                    taps[c * 9 + tap, k] = w[at + k * from_k + c * from_c + tap * from_tap]
-        for c in range(CHANNELS):
-            filters = taps[c * 9 : c * 9 + 9]
-            for j in range(3):
-                filter_1d(n, filters, 0, j, 3, 0, work, j, 3, 0)
-            place = panel * stride + block * CHANNELS + c
-            for i in range(n):
-                filter_1d(n, work, 0, i * 3, 1, 0, u, place + i * n * hop, hop, 0)
+def to_taps(du, dw, n, part, origin, add):
+    """Undo ``to_points`` for a gradient: G^T du G, written to stored filters or added.
 
-
-@jit
-def _taps(du, dw, steps, n, block, panels, stride, hop):
-    """Undo ``_points`` for a gradient: from the points to the taps of sixteen channels."""
-    first, from_k, from_c, from_tap = steps
-    work = np.empty((n * 3, CHANNELS), dw.dtype)
-    taps = np.empty((CHANNELS * 9, CHANNELS), dw.dtype)
-    for panel in range(panels):
-        for c in range(CHANNELS):
-            place = panel * stride + block * CHANNELS + c
-            for j in range(n):
-                filter_gradient_1d(n, du, place, j * hop, n * hop, 0, work, j, n, 0)
-            for i in range(3):
-                filter_gradient_1d(n, work, 0, i * n, 1, 0, taps, c * 9 + i * 3, 1, 0)
-        at = first + panel * CHANNELS * from_k + block * CHANNELS * from_c
-        for k in range(CHANNELS):
+    Return the sum of 0 * dw, which is NaN if any of it is not finite.
+    """
+    points, _, stride, hop = du
+    flat, first, from_k, from_c, _ = dw
+    vectors, check = points.reshape(-1, CHANNELS), np.zeros((1, CHANNELS), flat.dtype)
+    work = np.empty((n * 3, CHANNELS), flat.dtype)
+    taps = np.empty((CHANNELS * 9, CHANNELS), flat.dtype)
+    held = np.empty((CHANNELS, CHANNELS), flat.dtype)
+    rows = taps.reshape(-1)
+    for panel in range(*part[0]):
+        for block in range(*part[1]):
+            corner = (panel - origin[0]) * stride + (block - origin[1]) * CHANNELS
             for c in range(CHANNELS):
-                for tap in range(9):
-                    dw[at + k * from_k + c * from_c + tap * from_tap] = taps[c * 9 + tap, k]
+                for j in range(n):
+                    filter_gradient_1d(n, vectors, corner + c, j * hop, n * hop, 0, work, j, n, 0)
+                for i in range(3):
+                    filter_gradient_1d(n, work, 0, i * n, 1, 0, taps, c * 9 + i * 3, 1, 0)
+            at = first + panel * CHANNELS * from_k + block * CHANNELS * from_c
+            finite, had = load(check, 0, 0), held.reshape(-1)
+            for j in range(9):
+                if add:
+                    turn(CHANNELS, flat, at + j * CHANNELS, from_k, had, 0, CHANNELS)
+                for row in range(CHANNELS):
+                    value = load(taps, j * CHANNELS + row, 0)
+                    if add:
+                        value = value + load(held, row, 0)
+                    finite = finite + value * 0.0
+                    store(taps, j * CHANNELS + row, 0, value)
+                turn(CHANNELS, rows, j * SQUARE, CHANNELS, flat, at + j * CHANNELS, from_k)
+            store(check, 0, 0, finite)
+    return check.sum()

@@ -20,6 +20,7 @@ from minideeplab.backends.numba_cpu.convolution import (
     winograd,
 )
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.threads import thread_count
 from minideeplab.testing.cases import cases
 from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.runner import check_row
@@ -198,7 +199,7 @@ def test_gradients_of_strides_stay_inside_their_maps(width, monkeypatch):
     rooms = []
 
     def guarded(name, shape, dtype):
-        rooms.append(np.full((3, *shape), 7, dtype))
+        rooms.append(np.full((3, thread_count(), *shape), 7, dtype))
         return rooms[-1][1]
 
     rng = np.random.default_rng(width)
@@ -206,7 +207,7 @@ def test_gradients_of_strides_stay_inside_their_maps(width, monkeypatch):
     w = rng.standard_normal((3, 1, 1, 2), np.float32)
     options = ((1, 2), ((0, 0), (0, 0)), (1, 1), 1)
     dy = np.ones(ops.conv2d(x, w, None, *options).shape, np.float32)
-    monkeypatch.setattr(direct, "scratch", guarded)
+    monkeypatch.setattr(direct, "rooms", guarded)
     dx, _, _ = conv2d_backward(dy, x, w, *options, needs=(True, False, False))
     expected, _, _ = ops.conv2d_backward(dy, x, w, *options)
     np.testing.assert_allclose(dx, expected, atol=1e-5)

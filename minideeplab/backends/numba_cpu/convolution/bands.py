@@ -8,13 +8,14 @@ convolution needs no copy, and all pixels of the batch are one row for it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import scratch, spans
+from minideeplab.backends.numba_cpu.threads import spans
 
 BAND_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
 LEAST_PIXELS = 128  # of a band of a 1x1 convolution: for fewer the filters are read too often
@@ -22,24 +23,19 @@ BANDS = 8  # fewest bands of a picture, where it has as many rows
 
 
 @dataclass(frozen=True)
-class Band:
-    """A rectangle of outputs of one image, and so of what they see."""
+class Bands:
+    """Rectangles of outputs, and where their products find what they see.
 
-    image: int
-    top: int
-    left: int
-    rows: int
-    columns: int
+    ``rectangles`` (count, 5) has image, top, left, rows and columns of each. ``order`` is how far
+    apart in a band the operands of a product are: (from output row to output row, from output to
+    output, from kernel row to kernel row, length of a kernel row).
+    """
 
-
-@dataclass(frozen=True)
-class Steps:
-    """How far apart in a band the operands of a product are."""
-
-    line: int  # from output row to output row
-    pixel: int  # from output to output
-    run: int  # from kernel row to kernel row
-    length: int  # of a kernel row
+    rectangles: np.ndarray
+    order: tuple[int, int, int, int]
+    geometry: tuple  # as ``seen`` takes it
+    numbers: int  # that the largest band has, and some behind it that may be read
+    outputs: int  # of the largest band
 
 
 def flattened(problem: Problem) -> Problem:
@@ -48,8 +44,22 @@ def flattened(problem: Problem) -> Problem:
     return replace(problem, batch=1, size=row, out=row) if problem.pointwise else problem
 
 
-def bands(problem: Problem) -> list[Band]:
-    """Return rectangles that cover the outputs: whole rows, or parts of a single row."""
+@lru_cache(maxsize=256)
+def bands(problem: Problem) -> Bands:
+    """Return bands that cover the outputs."""
+    rectangles = np.array(_rectangles(problem), np.int64)
+    stride, kernel, channels = problem.stride, problem.kernel, problem.channels
+    row = _width(problem) * channels
+    order = (row * stride[0], channels * stride[1], row * problem.dilation[0], channels * kernel[1])
+    whole = problem.pointwise, problem.size, stride, problem.start, kernel, problem.dilation
+    rows, columns = rectangles[:, 3:].max(0).tolist()
+    height = (rows - 1) * stride[0] + (kernel[0] - 1) * problem.dilation[0] + 1
+    numbers = height * ((columns - 1) * stride[1] + kernel[1]) * channels
+    return Bands(rectangles, order, (*whole, channels), numbers + ROWS, rows * columns)
+
+
+def _rectangles(problem: Problem) -> list[tuple[int, int, int, int, int]]:
+    """Return whole rows, or parts of a single row, as ``Bands.rectangles``."""
     height, width = problem.out
     if problem.pointwise and height == 1:
         step = max(LEAST_PIXELS, BAND_BYTES // (4 * problem.channels))
@@ -57,14 +67,14 @@ def bands(problem: Problem) -> list[Band]:
         if cuts and end - last < ROWS:
             last = cuts.pop()[0]
         return [
-            Band(n, 0, first, 1, stop - first)
+            (n, 0, first, 1, stop - first)
             for n in range(problem.batch)
             for first, stop in [*cuts, (last, end)]
         ]
     row_bytes = problem.stride[0] * _width(problem) * problem.channels * 4
     rows = max(1, min(BAND_BYTES // row_bytes, -(-height // BANDS)))
     cuts = spans(height, rows)
-    return [Band(n, top, 0, end - top, width) for n in range(problem.batch) for top, end in cuts]
+    return [(n, top, 0, end - top, width) for n in range(problem.batch) for top, end in cuts]
 
 
 def _width(problem: Problem) -> int:
@@ -72,38 +82,26 @@ def _width(problem: Problem) -> int:
     return (problem.out[1] - 1) * problem.stride[1] + problem.kernel[1]
 
 
-def steps(problem: Problem) -> Steps:
-    """Return the steps in the problem's bands."""
-    row, channels = _width(problem) * problem.channels, problem.channels
-    return Steps(
-        line=row * problem.stride[0],
-        pixel=channels * problem.stride[1],
-        run=row * problem.dilation[0],
-        length=channels * problem.kernel[1],
-    )
-
-
-def seen(x: np.ndarray, problem: Problem, band: Band, beyond: bool = False) -> np.ndarray:
+@jit
+def seen(x, rectangle, geometry, beyond, room):
     """Return what a band of outputs sees of pixels x (N, H, W, C), flat.
 
-    A 1x1 convolution sees the pixels where they lie; others a copy. If ``beyond``, as many numbers
-    as a product has rows may be read behind the last one; their values do not matter.
+    A 1x1 convolution sees the pixels where they lie; others a copy, in ``room``. ``beyond`` numbers
+    may be read behind the last one; their values do not matter.
     """
-    picture, channels = x[band.image], problem.channels
-    if problem.pointwise:
-        height, width = problem.size
-        first = (band.image * height + band.top) * width + band.left
-        stop = (first + (band.rows - 1) * width + band.columns) * channels + beyond * ROWS
+    pointwise, size, stride, start, kernel, dilation, channels = geometry
+    image, top, left, rows, columns = rectangle
+    if pointwise:
+        first = (image * size[0] + top) * size[1] + left
+        stop = (first + (rows - 1) * size[1] + columns) * channels + beyond
         if stop <= x.size:
             return x.reshape(-1)[first * channels : stop]
-    stride, start = problem.stride, problem.start
-    rows = (band.rows - 1) * stride[0] + (problem.kernel[0] - 1) * problem.dilation[0] + 1
-    length = ((band.columns - 1) * stride[1] + problem.kernel[1]) * channels
-    held = scratch("band", (rows * length + ROWS,), x.dtype)
-    top, left = band.top * stride[0] - start[0], band.left * stride[1] - start[1]
-    target = held[: rows * length].reshape(rows, length)
-    _fill(picture.reshape(len(picture), -1), target, top, left * channels)
-    return held
+    height = (rows - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1
+    length = ((columns - 1) * stride[1] + kernel[1]) * channels
+    band = room[: height * length].reshape(height, length)
+    picture = x[image].reshape(size[0], size[1] * channels)
+    _fill(picture, band, top * stride[0] - start[0], (left * stride[1] - start[1]) * channels)
+    return room
 
 
 @jit

@@ -14,14 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen, steps
+from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.crf.lanes import maximum
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import aligned, parallel_for, scratch
+from minideeplab.backends.numba_cpu.threads import aligned, in_pieces, rooms
+from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.window import Pair
 
 
@@ -36,19 +37,22 @@ def pack(w: np.ndarray) -> np.ndarray:
     """Return filters w (K, C, kh, kw), of any strides, as [panel][kh, kw, C][16], zeros behind."""
     filters, channels, kh, kw = w.shape
     packed = aligned((-(-filters // CHANNELS), kh * kw * channels, CHANNELS), w.dtype)
-    parallel_for(lambda k: _pack(w[k * CHANNELS : (k + 1) * CHANNELS], packed[k]), len(packed))
+    in_pieces(_pack, len(packed), w, packed, step=1)
     return packed
 
 
-@jit
-def _pack(w, panel):
+@together
+def _pack(first, last, me, w, packed):
     filters, channels, kh, kw = w.shape
-    panel[:, filters:] = 0
-    for i in range(kh):
-        for j in range(kw):
-            for c in range(channels):
-                for k in range(filters):
-                    panel[(i * kw + j) * channels + c, k] = w[k, c, i, j]
+    for index in range(first, last):
+        panel, begin = packed[index], index * CHANNELS
+        count = min(CHANNELS, filters - begin)
+        panel[:, count:] = 0
+        for i in range(kh):
+            for j in range(kw):
+                for c in range(channels):
+                    for k in range(count):
+                        panel[(i * kw + j) * channels + c, k] = w[begin + k, c, i, j]
 
 
 def convolve(x: np.ndarray, packed: np.ndarray, finish: Finish, problem: Problem) -> np.ndarray:
@@ -63,26 +67,57 @@ def convolve(x: np.ndarray, packed: np.ndarray, finish: Finish, problem: Problem
 
 def _into(y, start: Pair, every: Pair, x, packed, finish: Finish, problem: Problem) -> None:
     """Write the outputs to every so many-th pixel of y (N, rows, columns, K) from ``start`` on."""
-    tasks, by, kernel = bands(problem), steps(problem), problem.kernel[0]
-    filters, whole = problem.filters, len(packed) * CHANNELS
-    end, weights = finish.vectors(filters, x.dtype, whole), packed.reshape(-1)
-    order = (by.line, by.pixel, by.run, by.length)
+    cut, filters, whole = bands(problem), problem.filters, len(packed) * CHANNELS
+    held = rooms("band", (cut.numbers,), x.dtype)
+    sums = rooms("outputs", (cut.outputs if whole > filters else 0, whole), x.dtype)
+    end = finish.vectors(filters, x.dtype, whole)
+    rectangles, operands = cut.rectangles, (x, packed.reshape(-1), y)
+    how = start, every, problem.kernel[0], cut.geometry, cut.order, end
+    in_pieces(_through_bands, len(rectangles), rectangles, *operands, *how, held, sums, step=1)
 
-    def run(index: int) -> None:
-        band = tasks[index]
-        top, left = start[0] + band.top * every[0], start[1] + band.left * every[1]
-        shape, pixels = (band.rows, band.columns, kernel), seen(x, problem, band)
-        if whole == filters:
-            place = (band.image * y.shape[1] + top) * y.shape[2] + left
-            targets = (place, every[0] * y.shape[2], every[1])
-            _outputs(pixels, weights, y.reshape(-1, filters), targets, shape, order, end)
-            return
-        rows = scratch("outputs", (band.rows * band.columns, whole), x.dtype)
-        _outputs(pixels, weights, rows, (0, band.columns, 1), shape, order, end)
-        part = y[band.image, top :: every[0], left :: every[1]][: band.rows, : band.columns]
-        part[:] = rows.reshape(band.rows, band.columns, whole)[:, :, :filters]
 
-    parallel_for(run, len(tasks))
+@together
+def _through_bands(
+    first,
+    last,
+    me,
+    rectangles,
+    x,
+    weights,
+    y,
+    start,
+    every,
+    kernel,
+    geometry,
+    order,
+    end,
+    held,
+    sums,
+):
+    """Compute the outputs of bands; those of filters that fill no panel go through ``sums``."""
+    _, height, width, filters = y.shape
+    flat, whole = y.reshape(-1, filters), end[0].size
+    for index in range(first, last):
+        rectangle = rectangles[index]
+        image, top, left, rows, columns = rectangle
+        pixels = seen(x, rectangle, geometry, 0, held[me])
+        place = (image * height + start[0] + top * every[0]) * width + start[1] + left * every[1]
+        targets, direct = (place, every[0] * width, every[1]), whole == filters
+        rows_of = flat if direct else sums[me]
+        there = targets if direct else (0, columns, 1)
+        _outputs(pixels, weights, rows_of, there, (rows, columns, kernel), order, end)
+        if not direct:
+            _copy(sums[me], flat, targets, rows, columns)
+
+
+@jit
+def _copy(sums, y, targets, rows, columns):
+    place, y_line, y_pixel = targets
+    for p in range(rows):
+        for q in range(columns):
+            source, target = sums[p * columns + q], y[place + p * y_line + q * y_pixel]
+            for k in range(target.size):
+                target[k] = source[k]
 
 
 @jit

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen, steps
+from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import parallel_for, scratch, spans
+from minideeplab.backends.numba_cpu.threads import in_pieces, rooms
+from minideeplab.backends.numba_cpu.together import together
 
 MOST_BYTES = 1 << 20  # of a gradient of which each task has its own
 TASKS = 8  # whatever the number of threads
@@ -27,40 +28,51 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
     kernel, channels, filters = problem.kernel, problem.channels, problem.filters
     problem = flattened(problem)
     x, dy = x.reshape(problem.batch, *problem.size, -1), dy.reshape(problem.batch, *problem.out, -1)
-    pieces, by = bands(problem), steps(problem)
-    panels, whole = -(-filters // CHANNELS), -(-by.length // ROWS) * ROWS
-    order, beyond = (by.line, by.pixel, by.run, by.length), whole > by.length
+    cut = bands(problem)
+    panels, length = -(-filters // CHANNELS), cut.order[3]
+    whole = -(-length // ROWS) * ROWS
     large = kernel[0] * whole * panels * CHANNELS * 4 > MOST_BYTES
-    segments = 1 if large else min(TASKS, len(pieces))
-    parts = np.zeros((segments, kernel[0], whole, panels * CHANNELS), dy.dtype)
-    share = -(-panels // TASKS // PANELS) * PANELS if large else panels
-    tasks = [(s, cut) for s in range(segments) for cut in spans(panels, max(PANELS, share))]
-
-    def run(index: int) -> None:
-        segment, (first, last) = tasks[index]
-        for band in pieces[segment::segments]:
-            cut = slice(band.top, band.top + band.rows), slice(band.left, band.left + band.columns)
-            cotangents = dy[(band.image, *cut)].reshape(-1, filters)
-            held = scratch("panels", ((last - first) * len(cotangents), CHANNELS), dy.dtype)
-            to_panels(cotangents[:, first * CHANNELS : last * CHANNELS], held)
-            inputs, shape = seen(x, problem, band, beyond), (band.rows, band.columns)
-            add_band(inputs, held.reshape(-1), parts[segment], first, shape, order)
-
-    parallel_for(run, len(tasks))
-    dw = parts.sum(0)[:, : by.length, :filters].reshape(*kernel, channels, filters)
+    parts = 1 if large else min(TASKS, len(cut.rectangles))
+    sums = np.zeros((parts, kernel[0], whole, panels * CHANNELS), dy.dtype)
+    share = max(PANELS, -(-panels // TASKS // PANELS) * PANELS) if large else panels
+    held = rooms("band", (cut.numbers,), x.dtype)
+    columns = rooms("panels", (share * cut.outputs, CHANNELS), dy.dtype)
+    tasks, how = parts * -(-panels // share), (cut.geometry, cut.order, share)
+    in_pieces(_add_bands, tasks, cut.rectangles, x, dy, sums, *how, held, columns, step=1)
+    dw = sums.sum(0)[:, :length, :filters].reshape(*kernel, channels, filters)
     return np.ascontiguousarray(dw.transpose(3, 2, 0, 1))
 
 
+@together
+def _add_bands(first, last, me, rectangles, x, dy, sums, geometry, order, share, held, columns):
+    """Sum every so many-th band for some panels of filters: task (panels, part)."""
+    beyond = ROWS if sums.shape[2] > order[3] else 0
+    for task in range(first, last):
+        part, begin = task % len(sums), task // len(sums) * share
+        count = min(share, sums.shape[3] // CHANNELS - begin)
+        for index in range(part, len(rectangles), len(sums)):
+            image, top, left, rows, width = rectangles[index]
+            cotangents = dy[image, top : top + rows, left : left + width]
+            panels = columns[me, : count * rows * width]
+            to_panels(cotangents, begin, panels)
+            inputs = seen(x, rectangles[index], geometry, beyond, held[me])
+            add_band(inputs, panels.reshape(-1), sums[part], begin, (rows, width), order)
+
+
 @jit
-def to_panels(rows, panels):
-    """Copy rows (L, K) to panels (K / 16 * L, 16), zeros behind."""
-    length, filters = rows.shape
-    for panel in range(panels.shape[0] // length):
-        first = panel * CHANNELS
-        for line in range(length):
-            target, source = panels[panel * length + line], rows[line]
-            for k in range(CHANNELS):
-                target[k] = source[first + k] if first + k < filters else 0
+def to_panels(pixels, begin, panels):
+    """Copy pixels (P, Q, K), from filter panel ``begin`` on, to panels (panels * P * Q, 16).
+
+    Zeros are put behind the last filter.
+    """
+    height, width, filters = pixels.shape
+    for panel in range(len(panels) // (height * width)):
+        first = (begin + panel) * CHANNELS
+        for p in range(height):
+            for q in range(width):
+                target, source = panels[(panel * height + p) * width + q], pixels[p, q]
+                for k in range(CHANNELS):
+                    target[k] = source[first + k] if first + k < filters else 0
 
 
 @jit

@@ -103,7 +103,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
         panels = scratch("panels", (filters // CHANNELS * shape[0] * shape[1], CHANNELS), dy.dtype)
         first = (i * problem.kernel[1] + j) * filters // CHANNELS
         for n in range(problem.batch):
-            to_panels(dy[n, rows, columns].reshape(-1, filters), panels)
+            to_panels(dy[n, rows, columns], 0, panels)
             inputs = x[n].reshape(-1)[(top.start * width + left.start) * channels :]
             order = line, pixel, 0, channels
             add_band(inputs, panels.reshape(-1), by_tap, first, shape, order)

@@ -56,7 +56,7 @@ def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
     """Return the same for the product of our convolutions, on matrices that lie in caches."""
     from minideeplab.backends.numba_cpu.convolution.panels import Panels
     from minideeplab.backends.numba_cpu.convolution.rounds import multiply_points
-    from minideeplab.backends.numba_cpu.threads import share
+    from minideeplab.backends.numba_cpu.threads import in_pieces
 
     panels = [Panels.empty(points**2, size, size) for _ in range(3)]
     for matrix in panels:
@@ -64,7 +64,7 @@ def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
     a, b, c = (matrix.layout for matrix in panels)
 
     def run() -> None:
-        share(lambda counters: multiply_points(counters, points, a, b, c, size), points**2)
+        in_pieces(multiply_points, points**2, a, b, c, size, step=1)
 
     best = min(interleaved({"product": run}, rounds)["product"].seconds)
     return 2 * points**2 * size**3 / best / 1e9

@@ -14,7 +14,7 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution import direct, near_taps, taps, winograd
 from minideeplab.backends.numba_cpu.convolution.bands import flattened
-from minideeplab.backends.numba_cpu.convolution.grid import Grid
+from minideeplab.backends.numba_cpu.convolution.grid import grid_of
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
@@ -65,7 +65,7 @@ def _tap_work(problem: Problem, dtype: np.dtype) -> float:
 
 
 def _winograd_work(problem: Problem, m: int) -> float:
-    points, tiles = (m + 2) ** 2, Grid(problem, m).count
+    points, tiles = (m + 2) ** 2, grid_of(problem, m).count
     products = problem.channels * problem.filters
     moved = tiles * (problem.channels + problem.filters)
     return points * (tiles * products + TRANSFORM[m] * moved + FILTERS * products)

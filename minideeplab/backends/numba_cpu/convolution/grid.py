@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
-from minideeplab.backends.numba_cpu.convolution.panels import Panels
+from minideeplab.backends.numba_cpu.convolution.panels import Panels, layouts
 from minideeplab.backends.numba_cpu.convolution.polyphase import starts
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
-from minideeplab.backends.numba_cpu.threads import scratch, spans
+from minideeplab.backends.numba_cpu.threads import rooms, spans
 
 BLOCKS = 16  # fewest blocks, so that threads end at about the same time
+
+
+@lru_cache(maxsize=256)  # a network asks for its layers again and again
+def grid_of(problem: Problem, m: int) -> Grid:
+    """Return the grid of a problem."""
+    return Grid(problem, m)
 
 
 class Grid:
@@ -24,9 +32,13 @@ class Grid:
         )
         self.count = problem.batch * len(self.tops) * len(self.lefts)
 
-    def points(self, name: str, channels: int, tiles: int) -> Panels:
-        """Return scratch for ``tiles`` transformed tiles."""
-        return Panels.empty(self.n**2, channels, tiles, name)
+    def points(self, name: str, channels: int, indices: int) -> Panels:
+        """Return scratch for ``indices`` transformed tiles or filters."""
+        return Panels.empty(self.n**2, channels, indices, name)
+
+    def each_points(self, name: str, channels: int, indices: int) -> tuple:
+        """Return the layouts of such scratch, one for each thread."""
+        return layouts(self.n**2, channels, indices, name)
 
     def chunks(self, size: int) -> list[tuple[int, int]]:
         """Cut the tiles into parts whose transformed inputs have at most ``size`` bytes."""
@@ -59,6 +71,6 @@ class Grid:
         """Where the outputs of tiles lie."""
         return self.tops, self.lefts, self.problem.dilation, self.problem.out
 
-    def room(self) -> np.ndarray:
-        """Return this thread's room for two tiles of sixteen channels."""
-        return scratch("tile", (2 * self.n**2, CHANNELS), np.dtype(np.float32))
+    def rooms(self) -> np.ndarray:
+        """Return room for two tiles of sixteen channels for each thread."""
+        return rooms("tile", (2 * self.n**2, CHANNELS), np.dtype(np.float32))

@@ -16,11 +16,13 @@ from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, prefetch
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.convolution.transforms import inlined
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import aligned, scratch
+from minideeplab.backends.numba_cpu.threads import aligned, rooms, scratch
 
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
 FULL = CHANNELS // ROWS * ROWS  # the channels of a panel that are whole blocks of rows
 REST = CHANNELS - FULL or ROWS  # and the rows of the last, smaller block
+FLOAT = np.dtype(np.float32)
+HALF = ROWS // 2  # the tiles of the last block, if that is enough
 AHEAD = 2 * ROWS  # tiles between those that are multiplied and those that are asked for
 
 
@@ -36,11 +38,8 @@ class Panels:
     @classmethod
     def empty(cls, points: int, channels: int, indices: int, name: str = "") -> Panels:
         """Return uninitialised panels, in this thread's work memory if that has a ``name``."""
-        panels, stride = channels // CHANNELS, -(-indices // ROWS) * ROWS
-        # Odd: points must not lie a power of two bytes apart, they would share sets of a cache.
-        hop = panels * stride | 1
-        shape, dtype = (points * hop, CHANNELS), np.dtype(np.float32)
-        vectors = scratch(name, shape, dtype) if name else aligned(shape, dtype)
+        panels, stride, hop, shape = _places(points, channels, indices)
+        vectors = scratch(name, shape, FLOAT) if name else aligned(shape, FLOAT)
         return cls(vectors, panels, stride, hop)
 
     @property
@@ -52,6 +51,28 @@ class Panels:
     def layout(self) -> tuple[np.ndarray, int, int, int]:
         """(flat array, panels, stride, hop) as the products take them."""
         return self.vectors.reshape(-1), self.panels, self.stride, self.hop
+
+
+def layouts(points: int, channels: int, indices: int, name: str) -> tuple:
+    """Return the layout of uninitialised panels for each thread of a round, of which it takes
+    its ``own``.
+    """
+    panels, stride, hop, (vectors, lanes) = _places(points, channels, indices)
+    return rooms(name, (vectors * lanes,), FLOAT), panels, stride, hop
+
+
+def _places(points: int, channels: int, indices: int) -> tuple[int, int, int, tuple[int, int]]:
+    """Return panels, stride and hop, and the shape of all vectors."""
+    panels, stride = channels // CHANNELS, -(-indices // ROWS) * ROWS
+    # Odd: points must not lie a power of two bytes apart, they would share sets of a cache.
+    hop = panels * stride | 1
+    return panels, stride, hop, (points * hop, CHANNELS)
+
+
+@inlined
+def own(layouts, me):
+    """Return the layout of thread ``me``."""
+    return layouts[0][me], layouts[1], layouts[2], layouts[3]
 
 
 @jit
@@ -69,7 +90,7 @@ def multiply(v, u, p, tiles, first, last):
                 for row in range(soon, soon + share):  # of the next panels, to hide the memory
                     prefetch(rows, row, 0)
                 soon += share
-                _multiply_block(v, 0, u, filters, p, point, panel, tile, v[1], 0)
+                _multiply_block(v, 0, u, filters, p, point, panel, tile, tiles, v[1], 0)
 
 
 @jit
@@ -95,16 +116,21 @@ def multiply_part(v, u, filters, p, tiles, points, channels, add):
 
 
 @inlined
-def _multiply_block(v, channel, u, filters, p, point, panel, tile, channels, add):
+def _multiply_block(v, channel, u, filters, p, point, panel, tile, tiles, channels, add):
     """Multiply ROWS tiles and PANELS panels of filters, over some panels of channels."""
     first = point * v[3] + channel * v[2] + tile
     a = (v[0], first * CHANNELS, CHANNELS, 1, v[2] * CHANNELS)
     b = (u[0], (point * u[3] + panel * u[2]) * CHANNELS, u[2] * CHANNELS)
     c = (p[0], (point * p[3] + panel * p[2] + tile) * CHANNELS, CHANNELS, p[2] * CHANNELS)
-    if PANELS == 1 or panel + 1 < filters:
+    both = PANELS == 1 or panel + 1 < filters
+    if tiles - tile > HALF and both:
         product(ROWS, PANELS, a, b, c, channels, CHANNELS, add)
-    else:
+    elif tiles - tile > HALF:
         product(ROWS, 1, a, b, c, channels, CHANNELS, add)
+    elif both:
+        product(HALF, PANELS, a, b, c, channels, CHANNELS, add)
+    else:
+        product(HALF, 1, a, b, c, channels, CHANNELS, add)
 
 
 @jit

@@ -1,19 +1,19 @@
-"""The steps of Winograd's form as compiled loops over tasks that the threads share.
+"""The steps of Winograd's form as rounds of pieces that the threads share (``together.py``).
 
-In a round each thread claims blocks of tiles, points or segments until none are left. ``blocks``
-(count, 2) holds the first tile of each block and the first one behind it. ``v``, ``u``, ``p``,
-``e`` and ``du`` are ``Panels.layout`` of inputs, filters, products, cotangents and gradients;
-``inside`` and ``outside`` are the grid's; ``room`` is ``Grid.room()`` of this thread. Filters and
-their gradients are taken in parts of ``size`` = (panels of the filters, panels of the channels).
+``blocks`` (count, 2) holds the first tile of each block and the first one behind it. ``v``, ``u``,
+``p``, ``e`` and ``du`` are ``Panels.layout`` of inputs, filters, products, cotangents and
+gradients, with an s ``layouts``, one for each thread; ``inside`` and ``outside`` are the grid's,
+``rooms`` is ``grid.rooms()``. Filters and their gradients are taken in parts of ``size`` = (panels
+of the filters, panels of the channels).
 """
 
 from __future__ import annotations
 
-from minideeplab.backends.numba_cpu.atomic import claim
 from minideeplab.backends.numba_cpu.convolution.panels import (
     add_gradient,
     multiply,
     multiply_part,
+    own,
 )
 from minideeplab.backends.numba_cpu.convolution.tiles import (
     cotangent_tiles,
@@ -21,110 +21,100 @@ from minideeplab.backends.numba_cpu.convolution.tiles import (
     output_tiles,
 )
 from minideeplab.backends.numba_cpu.convolution.transformed_filters import to_points, to_taps
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.together import together
 
 
-@jit
-def blocks_through(counters, blocks, n, x, inside, v, u, p, y, outside, finish, room, checks):
+@together
+def blocks_through(
+    first, last, me, blocks, n, x, inside, vs, u, ps, y, outside, finish, rooms, checks
+):
     """Take each block of tiles through all steps, with panels that hold one block."""
-    index = claim(counters)
-    while index < len(blocks):
-        first, last = blocks[index]
-        span = first, last, first
-        input_tiles(x, v, room, n, span, inside)
-        multiply(v, u, p, last - first, 0, n * n)
-        checks[index] = output_tiles(p, y, room, finish, n, span, outside, (0, p[1]))
-        index = claim(counters)
+    v, p = own(vs, me), own(ps, me)
+    for index in range(first, last):
+        start, stop = blocks[index]
+        span = start, stop, start
+        input_tiles(x, v, rooms[me], n, span, inside)
+        multiply(v, u, p, stop - start, 0, n * n)
+        checks[index] = output_tiles(p, y, rooms[me], finish, n, span, outside, (0, u[1]))
 
 
-@jit
-def enter(counters, blocks, n, x, inside, v, room):
+@together
+def enter(first, last, me, blocks, n, x, inside, v, rooms):
     """Transform the inputs of all blocks."""
-    index = claim(counters)
-    while index < len(blocks):
-        first, last = blocks[index]
-        input_tiles(x, v, room, n, (first, last, blocks[0, 0]), inside)
-        index = claim(counters)
+    for index in range(first, last):
+        start, stop = blocks[index]
+        input_tiles(x, v, rooms[me], n, (start, stop, blocks[0, 0]), inside)
 
 
-@jit
-def through_filters(counters, span, n, v, w, u, size, p, panels, y, outside, finish, room, checks):
+@together
+def filters_through(
+    first, last, me, span, n, v, w, us, size, ps, panels, y, outside, finish, rooms, checks
+):
     """Take parts of the filters through all steps, for tiles whose inputs are transformed.
 
     w are ``stored`` filters of (filters, channels) = ``panels``; ``span`` is that of the tiles.
     """
-    part = claim(counters)
-    while part < len(checks):
-        first, last = part * size[0], min((part + 1) * size[0], panels[0])
-        for channel in range(0, panels[1], size[1]):
-            channels = channel, min(channel + size[1], panels[1])
-            to_points(w, u, n, ((first, last), channels), (first, channel))
-            multiply_part(v, u, last - first, p, span[1] - span[0], n * n, channels, channel > 0)
-        checks[part] = output_tiles(p, y, room, finish, n, span, outside, (first, last))
-        part = claim(counters)
+    u, p = own(us, me), own(ps, me)
+    for part in range(first, last):
+        filters = part * size[0], min((part + 1) * size[0], panels[0])
+        for start in range(0, panels[1], size[1]):
+            channels = start, min(start + size[1], panels[1])
+            to_points(w, u, n, (filters, channels), (filters[0], start))
+            count = filters[1] - filters[0]
+            multiply_part(v, u, count, p, span[1] - span[0], n * n, channels, start > 0)
+        checks[part] = output_tiles(p, y, rooms[me], finish, n, span, outside, filters)
 
 
-@jit
-def multiply_points(counters, n, v, u, p, tiles):
+@together
+def multiply_points(first, last, me, v, u, p, tiles):
     """Multiply the matrices of all points."""
-    point = claim(counters)
-    while point < n * n:
-        multiply(v, u, p, tiles, point, point + 1)
-        point = claim(counters)
+    multiply(v, u, p, tiles, first, last)
 
 
-@jit
-def enter_both(counters, blocks, n, x, inside, v, dy, outside, e, room):
+@together
+def enter_both(first, last, me, blocks, n, x, inside, v, dy, outside, e, rooms):
     """Transform the inputs and the cotangents of all blocks."""
-    index = claim(counters)
-    while index < len(blocks):
-        first, last = blocks[index]
-        span = first, last, blocks[0, 0]
-        input_tiles(x, v, room, n, span, inside)
-        cotangent_tiles(dy, e, room, n, span, outside)
-        index = claim(counters)
+    for index in range(first, last):
+        start, stop = blocks[index]
+        span = start, stop, blocks[0, 0]
+        input_tiles(x, v, rooms[me], n, span, inside)
+        cotangent_tiles(dy, e, rooms[me], n, span, outside)
 
 
-@jit
-def through_gradients(counters, tiles, n, v, e, du, size, dw, add, checks):
+@together
+def gradients_through(first, last, me, tiles, n, v, e, dus, size, dw, add, checks):
     """Compute the gradients of parts of the filters (row) and channels (column), or add them."""
-    index = claim(counters)
-    while index < checks.size:
+    du = own(dus, me)
+    for index in range(first, last):
         row, column = divmod(index, checks.shape[1])
         filters = row * size[0], min((row + 1) * size[0], e[1])
         channels = column * size[1], min((column + 1) * size[1], v[1])
         add_gradient(v, channels, e, filters, du, tiles, n * n, False)
         origin = filters[0], channels[0]
         checks[row, column] = to_taps(du, dw, n, (filters, channels), origin, add)
-        index = claim(counters)
 
 
-@jit
-def sum_segments(counters, blocks, n, x, inside, v, dy, outside, e, parts, du, room):
+@together
+def sum_segments(first, last, me, blocks, n, x, inside, vs, dy, outside, es, parts, du, rooms):
     """Sum each segment's gradient in one of the ``parts``, over every so many-th block."""
-    _, panels, stride, hop = du
-    segment = claim(counters)
-    while segment < len(parts):
-        part = parts[segment].reshape(-1), panels, stride, hop
+    v, e = own(vs, me), own(es, me)
+    for segment in range(first, last):
+        part = parts[segment].reshape(-1), du[1], du[2], du[3]
         for index in range(segment, len(blocks), len(parts)):
-            first, last = blocks[index]
-            span = first, last, first
-            input_tiles(x, v, room, n, span, inside)
-            cotangent_tiles(dy, e, room, n, span, outside)
-            add_gradient(v, (0, v[1]), e, (0, e[1]), part, last - first, n * n, index > segment)
-        segment = claim(counters)
+            start, stop = blocks[index]
+            span = start, stop, start
+            input_tiles(x, v, rooms[me], n, span, inside)
+            cotangent_tiles(dy, e, rooms[me], n, span, outside)
+            channels, filters = (0, v[1]), (0, e[1])
+            add_gradient(v, channels, e, filters, part, stop - start, n * n, index > segment)
 
 
-@jit
-def join_segments(counters, parts, du, step):
-    """Write the sum of the parts to du, ``step`` vectors a task."""
-    first = claim(counters) * step
-    while first < len(du):
-        last = min(first + step, len(du))
-        for row in range(first, last):
-            for lane in range(du.shape[1]):
-                total = parts[0, row, lane]
-                for segment in range(1, len(parts)):
-                    total += parts[segment, row, lane]
-                du[row, lane] = total
-        first = claim(counters) * step
+@together
+def join_segments(first, last, me, parts, du):
+    """Write the sum of the parts to du, both as vectors."""
+    for row in range(first, last):
+        for lane in range(du.shape[1]):
+            total = parts[0, row, lane]
+            for segment in range(1, len(parts)):
+                total += parts[segment, row, lane]
+            du[row, lane] = total

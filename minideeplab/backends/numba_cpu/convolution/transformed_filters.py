@@ -19,7 +19,8 @@ from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, sto
 from minideeplab.backends.numba_cpu.convolution.panels import Panels
 from minideeplab.backends.numba_cpu.convolution.transforms import filter_1d, filter_gradient_1d
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import parallel_for
+from minideeplab.backends.numba_cpu.threads import in_pieces
+from minideeplab.backends.numba_cpu.together import together
 
 SQUARE = CHANNELS**2
 
@@ -37,11 +38,15 @@ def transform(w: np.ndarray, n: int, turned: bool = False) -> Panels:
     """
     filters, channels = w.shape[1::-1] if turned else w.shape[:2]
     u, source = Panels.empty(n * n, filters, channels), stored(w, turned)
-    panels, points = (0, u.panels), u.layout
-    parallel_for(
-        lambda c: to_points(source, points, n, (panels, (c, c + 1)), (0, 0)), channels // CHANNELS
-    )
+    in_pieces(all_to_points, channels // CHANNELS, source, u.layout, n, step=1)
     return u
+
+
+def gradient(du: Panels, dw: np.ndarray, n: int) -> bool:
+    """Write dw (K, C, 3, 3) = G^T du G; return whether all of it is finite."""
+    checks = np.zeros(dw.shape[1] // CHANNELS, dw.dtype)
+    in_pieces(all_to_taps, len(checks), du.layout, stored(dw), n, checks, step=1)
+    return bool(np.isfinite(checks.sum()))
 
 
 @jit
@@ -107,3 +112,15 @@ def to_taps(du, dw, n, part, origin, add):
                 turn(CHANNELS, rows, j * SQUARE, CHANNELS, flat, at + j * CHANNELS, from_k)
             store(check, 0, 0, finite)
     return check.sum()
+
+
+@together
+def all_to_points(first, last, me, w, u, n):
+    """Transform all filters, sixteen channels a piece."""
+    to_points(w, u, n, ((0, u[1]), (first, last)), (0, 0))
+
+
+@together
+def all_to_taps(first, last, me, du, dw, n, checks):
+    """Undo ``all_to_points``."""
+    checks[first] = to_taps(du, dw, n, ((0, du[1]), (first, last)), (0, 0), False)

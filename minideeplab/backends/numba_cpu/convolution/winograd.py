@@ -17,7 +17,7 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution import transformed_filters
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
-from minideeplab.backends.numba_cpu.convolution.grid import Grid
+from minideeplab.backends.numba_cpu.convolution.grid import Grid, grid_of
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.memory import remembered
 from minideeplab.backends.numba_cpu.convolution.panels import Panels
@@ -27,12 +27,12 @@ from minideeplab.backends.numba_cpu.convolution.rounds import (
     blocks_through,
     enter,
     enter_both,
+    filters_through,
+    gradients_through,
     join_segments,
     sum_segments,
-    through_filters,
-    through_gradients,
 )
-from minideeplab.backends.numba_cpu.threads import GRAIN, aligned, parallel_for, scratch, share
+from minideeplab.backends.numba_cpu.threads import aligned, in_pieces, scratch
 
 CACHED_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
@@ -58,7 +58,7 @@ def convolve(
     w is (K, C, 3, 3), or (C, K, 3, 3) if ``turned``, for an input gradient. None if a result is not
     finite: the transforms spread a NaN or an infinity over its tile.
     """
-    grid, end = Grid(problem, m), finish.vectors(problem.filters, x.dtype)
+    grid, end = grid_of(problem, m), finish.vectors(problem.filters, x.dtype)
     y = aligned((problem.batch, *problem.out, problem.filters), x.dtype)
     pictures = x.reshape(-1, problem.channels), y.reshape(-1, problem.filters)
     at_points = grid.n**2 * problem.channels * w.itemsize
@@ -67,12 +67,8 @@ def convolve(
         finite = _block_by_block(grid, *pictures, u, end)
     else:
         source = transformed_filters.stored(w, turned)
-        finite = all(
-            [
-                _filter_by_filter(grid, *pictures, source, end, *chunk)
-                for chunk in grid.chunks(CHUNK_BYTES)
-            ]
-        )
+        chunks = grid.chunks(CHUNK_BYTES)
+        finite = all([_filter_by_filter(grid, *pictures, source, end, *chunk) for chunk in chunks])
     return y if finite else None
 
 
@@ -85,16 +81,11 @@ def _few_filters(w: np.ndarray, n: int, turned: bool) -> Panels:
 def _block_by_block(grid: Grid, x: np.ndarray, y: np.ndarray, u: Panels, end: tuple) -> bool:
     """Take each block of tiles through all steps in one task; return whether y is finite."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
-    checks, inside, outside = np.zeros(len(blocks), y.dtype), grid.inside, grid.outside
-    tiles = _longest(blocks)
-
-    def work(counters: np.ndarray) -> None:
-        v = grid.points("inputs", problem.channels, tiles).layout
-        p = grid.points("products", problem.filters, tiles).layout
-        blocks_through(counters, blocks, grid.n, x, inside, v, u.layout, p, y, outside, end,
-                       grid.room(), checks)  # fmt: skip
-
-    share(work, len(blocks))
+    tiles, checks = _longest(blocks), np.zeros(len(blocks), y.dtype)
+    v = grid.each_points("inputs", problem.channels, tiles)
+    p = grid.each_points("products", problem.filters, tiles)
+    in_pieces(blocks_through, len(blocks), blocks, grid.n, x, grid.inside, v, u.layout, p, y,
+              grid.outside, end, grid.rooms(), checks, step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))
 
 
@@ -106,23 +97,17 @@ def _filter_by_filter(
     grid: Grid, x: np.ndarray, y: np.ndarray, w: tuple, end: tuple, first: int, last: int
 ) -> bool:
     """Transform tiles [first, last), then take some filters after others through all steps."""
-    tiles, n, problem = last - first, grid.n, grid.problem
-    inside, outside = grid.inside, grid.outside
+    tiles, n, problem, rooms = last - first, grid.n, grid.problem, grid.rooms()
     v = grid.points("all_inputs", problem.channels, tiles).layout
     blocks = grid.blocks(BLOCK_BYTES, first, last)
-    share(lambda c: enter(c, blocks, n, x, inside, v, grid.room()), len(blocks))
+    in_pieces(enter, len(blocks), blocks, n, x, grid.inside, v, rooms, step=1)
     panels = problem.filters // CHANNELS, problem.channels // CHANNELS
     size = _part(panels)
     checks, span = np.zeros(-(-panels[0] // size[0]), y.dtype), (first, last, first)
-
-    def work(counters: np.ndarray) -> None:
-        filters, channels = (count * CHANNELS for count in size)
-        u = Panels.empty(n**2, filters, channels, "filters").layout
-        p = grid.points("products", filters, tiles).layout
-        through_filters(counters, span, n, v, w, u, size, p, panels, y, outside, end,
-                        grid.room(), checks)  # fmt: skip
-
-    share(work, len(checks))
+    u = grid.each_points("filters", size[0] * CHANNELS, size[1] * CHANNELS)
+    p = grid.each_points("products", size[0] * CHANNELS, tiles)
+    in_pieces(filters_through, len(checks), span, n, v, w, u, size, p, panels, y, grid.outside,
+              end, rooms, checks, step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))
 
 
@@ -137,65 +122,43 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
     At each point the transformed inputs and cotangents of all tiles are multiplied:
     du = v^T e, and dw = G^T du G.
     """
-    grid, shape = Grid(problem, m), (problem.filters, problem.channels, 3, 3)
+    grid, shape = grid_of(problem, m), (problem.filters, problem.channels, 3, 3)
     if not grid.count:
         return np.zeros(shape, x.dtype)
     dw, pictures = np.empty(shape, x.dtype), (dy.reshape(-1, shape[0]), x.reshape(-1, shape[1]))
-    target = transformed_filters.stored(dw)
     if grid.n**2 * shape[0] * shape[1] * dw.itemsize <= GRADIENT_BYTES:
-        finite = _by_segments(grid, *pictures, target)
+        finite = _by_segments(grid, *pictures, dw)
     else:
-        finite = all(
-            [_by_parts(grid, *pictures, target, *chunk) for chunk in grid.chunks(CHUNK_BYTES)]
-        )
+        target, chunks = transformed_filters.stored(dw), grid.chunks(CHUNK_BYTES)
+        finite = all([_by_parts(grid, *pictures, target, *chunk) for chunk in chunks])
     return dw if finite else None
 
 
-def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, dw: tuple) -> bool:
+def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, dw: np.ndarray) -> bool:
     """Sum small gradients over segments of the tiles, a task each; return whether dw is finite."""
     blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
-    du = Panels.empty(grid.n**2, problem.filters, problem.channels, "gradient")
-    inside, outside, tiles = grid.inside, grid.outside, _longest(blocks)
+    du, tiles = grid.points("gradient", problem.filters, problem.channels), _longest(blocks)
     parts = scratch("parts", (min(SEGMENTS, len(blocks)), *du.vectors.shape), dy.dtype)
-
-    def work(counters: np.ndarray) -> None:
-        v = grid.points("inputs", problem.channels, tiles).layout
-        e = grid.points("products", problem.filters, tiles).layout
-        sum_segments(counters, blocks, grid.n, x, inside, v, dy, outside, e, parts, du.layout,
-                     grid.room())  # fmt: skip
-
-    share(work, len(parts))
-    step = max(1, GRAIN // (CHANNELS * len(parts)))
-    share(lambda c: join_segments(c, parts, du.vectors, step), -(-len(du.vectors) // step))
-    checks = np.zeros(problem.channels // CHANNELS, dy.dtype)
-
-    def undo(c: int) -> None:
-        checks[c] = transformed_filters.to_taps(
-            du.layout, dw, grid.n, ((0, du.panels), (c, c + 1)), (0, 0), False
-        )
-
-    parallel_for(undo, len(checks))
-    return bool(np.isfinite(checks.sum()))
+    v = grid.each_points("inputs", problem.channels, tiles)
+    e = grid.each_points("products", problem.filters, tiles)
+    in_pieces(sum_segments, len(parts), blocks, grid.n, x, grid.inside, v, dy, grid.outside, e,
+              parts, du.layout, grid.rooms(), step=1)  # fmt: skip
+    in_pieces(join_segments, len(du.vectors), parts, du.vectors, work=CHANNELS * len(parts))
+    return transformed_filters.gradient(du, dw, grid.n)
 
 
 def _by_parts(grid: Grid, dy: np.ndarray, x: np.ndarray, dw: tuple, first: int, last: int) -> bool:
     """Add the gradient of tiles [first, last), some filters and channels a task."""
     tiles, n, problem = last - first, grid.n, grid.problem
-    inside, outside = grid.inside, grid.outside
     v = grid.points("all_inputs", problem.channels, tiles).layout
     e = grid.points("all_cotangents", problem.filters, tiles).layout
     blocks = grid.blocks(BLOCK_BYTES, first, last)
-    share(
-        lambda c: enter_both(c, blocks, n, x, inside, v, dy, outside, e, grid.room()), len(blocks)
-    )
+    in_pieces(enter_both, len(blocks), blocks, n, x, grid.inside, v, dy, grid.outside, e,
+              grid.rooms(), step=1)  # fmt: skip
     panels = problem.filters // CHANNELS, problem.channels // CHANNELS
     size = _part(panels)
-    checks = np.zeros([-(-p // s) for p, s in zip(panels, size, strict=True)], np.float32)
-
-    def work(counters: np.ndarray) -> None:
-        filters, channels = (count * CHANNELS for count in size)
-        du = Panels.empty(n**2, filters, channels, "gradient").layout
-        through_gradients(counters, tiles, n, v, e, du, size, dw, first > 0, checks)
-
-    share(work, checks.size)
+    checks = np.zeros([-(-p // s) for p, s in zip(panels, size, strict=True)], dy.dtype)
+    du = grid.each_points("gradient", size[0] * CHANNELS, size[1] * CHANNELS)
+    in_pieces(gradients_through, checks.size, tiles, n, v, e, du, size, dw, first > 0, checks,
+              step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))

@@ -12,8 +12,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, spans
+from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.together import together
+
+BLOCK = 16  # rows that are written together: a cache line of each row that is read
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -37,25 +39,22 @@ def maps(y: np.ndarray) -> np.ndarray:
 def transpose_matrices(source: np.ndarray, target: np.ndarray) -> None:
     """Copy matrices (N, R, L) to (N, L, R), on all threads."""
     count, rows, length = source.shape
-    strips = spans(length, max(16, GRAIN // max(1, rows)))
-    tasks = [(n, strip) for n in range(count) for strip in strips]
-
-    def run(index: int) -> None:
-        n, (start, stop) = tasks[index]
-        _transpose(source[n], target[n], start, stop)
-
-    parallel_for(run, len(tasks))
+    strip = max(16, GRAIN // max(1, rows))
+    in_pieces(_transpose, count * -(-length // strip), source, target, strip, step=1)
 
 
-@jit
-def _transpose(source, target, start, stop):
-    """``target[start:stop] = source[:, start:stop].T``, in blocks that fit the first cache."""
-    for first in range(start, stop, 16):
-        last = min(stop, first + 16)
-        for row in range(source.shape[0]):
-            part = source[row, first:last]
-            for i in range(part.size):
-                target[first + i, row] = part[i]
+@together
+def _transpose(first, last, me, source, target, strip):
+    """Copy strips of rows of ``target``, in blocks that fit the first cache."""
+    count, rows, length = source.shape
+    for task in range(first, last):
+        n, start = task % count, task // count * strip
+        stop = min(start + strip, length)
+        for top in range(start, stop, BLOCK):
+            for row in range(rows):
+                part = source[n, row, top : min(stop, top + BLOCK)]
+                for i in range(part.size):
+                    target[n, top + i, row] = part[i]
 
 
 def common_order(*arrays: np.ndarray) -> tuple[list[np.ndarray], Callable]:

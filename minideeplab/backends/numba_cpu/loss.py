@@ -16,7 +16,8 @@ from minideeplab import ops
 from minideeplab.backends.numba_cpu.crf.lanes import WIDTH, exponential, load, store
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import pixels
-from minideeplab.backends.numba_cpu.threads import parallel_for, parallel_spans, spans
+from minideeplab.backends.numba_cpu.threads import in_pieces, parallel_for, spans
+from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.loss import class_weights, total_weight
 
 STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache
@@ -36,10 +37,8 @@ def cross_entropy(
     weights = class_weights(scores, weight)
     if _plain(scores, target, label_smoothing):
         rows, labels, flat = _rows(scores), target.reshape(-1), losses.reshape(-1)
-        parallel_spans(
-            lambda a, b: _losses(rows[a:b], labels[a:b], weights, ignore_index, flat[a:b]),
-            *rows.shape,
-        )
+        operands = rows, labels, weights, ignore_index, flat
+        in_pieces(_losses, len(rows), *operands, work=rows.shape[1])
     else:
         options = (weight, ignore_index, "none", label_smoothing)
 
@@ -70,12 +69,8 @@ def cross_entropy_backward(
     if _plain(scores, target, label_smoothing):
         rows, labels, shares = _rows(scores), target.reshape(-1), dloss.reshape(-1)
         drows = np.empty_like(rows)
-        parallel_spans(
-            lambda a, b: _gradients(
-                shares[a:b], rows[a:b], labels[a:b], weights, ignore_index, drows[a:b]
-            ),
-            *rows.shape,
-        )
+        operands = shares, rows, labels, weights, ignore_index, drows
+        in_pieces(_gradients, len(rows), *operands, work=rows.shape[1])
         return drows.reshape(*dloss.shape, scores.shape[1]).transpose(0, 2, 1)
     dscores = np.empty_like(scores)
     options = (weight, ignore_index, "none", label_smoothing)
@@ -132,37 +127,40 @@ def _powers(scores, tops, totals, powers):
             totals[line] += powers[0, at + c]
 
 
-@jit
-def _losses(scores, target, weight, ignore_index, losses):
+@together
+def _losses(first, last, me, scores, target, weight, ignore_index, losses):
     """``losses`` = weight * (log sum exp(scores) - the label's score); 0 where it is ignored."""
+    scores, target, losses = scores[first:last], target[first:last], losses[first:last]
     channels = scores.shape[1]
     tops, totals = np.empty(BLOCK, scores.dtype), np.empty(BLOCK, scores.dtype)
     powers = np.zeros((1, BLOCK * channels + WIDTH), scores.dtype)
-    for first in range(0, target.size, BLOCK):
-        last = min(target.size, first + BLOCK)
-        _powers(scores[first:last], tops, totals, powers)
-        for line in range(first, last):
+    for begin in range(0, target.size, BLOCK):
+        end = min(target.size, begin + BLOCK)
+        _powers(scores[begin:end], tops, totals, powers)
+        for line in range(begin, end):
             label, losses[line] = target[line], 0
             if label != ignore_index:
-                top, total = tops[line - first], totals[line - first]
+                top, total = tops[line - begin], totals[line - begin]
                 chosen = scores[line, label] - top - np.log(total)
                 losses[line] = -weight[label] * chosen
 
 
-@jit
-def _gradients(shares, scores, target, weight, ignore_index, dscores):
+@together
+def _gradients(first, last, me, shares, scores, target, weight, ignore_index, dscores):
     """``dscores`` = share * weight * (softmax - 1 at the label); 0 where it is ignored."""
+    shares, scores = shares[first:last], scores[first:last]
+    target, dscores = target[first:last], dscores[first:last]
     channels = scores.shape[1]
     tops, totals = np.empty(BLOCK, scores.dtype), np.empty(BLOCK, scores.dtype)
     powers = np.zeros((1, BLOCK * channels + WIDTH), scores.dtype)
-    for first in range(0, target.size, BLOCK):
-        last = min(target.size, first + BLOCK)
-        _powers(scores[first:last], tops, totals, powers)
-        for line in range(first, last):
-            label, at = target[line], (line - first) * channels
+    for begin in range(0, target.size, BLOCK):
+        end = min(target.size, begin + BLOCK)
+        _powers(scores[begin:end], tops, totals, powers)
+        for line in range(begin, end):
+            label, at = target[line], (line - begin) * channels
             counted = label != ignore_index
             share = shares[line] * weight[label] if counted else weight.dtype.type(0)
-            factor = share / totals[line - first]
+            factor = share / totals[line - begin]
             for c in range(channels):
                 dscores[line, c] = powers[0, at + c] * factor
             if counted:

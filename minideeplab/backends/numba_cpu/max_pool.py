@@ -11,7 +11,8 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, parallel_spans, spans
+from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.pool import pooled_size
 from minideeplab.ops.window import Pair
 
@@ -27,12 +28,12 @@ def max_pool2d_values(
     y = np.empty((x.shape[0], rows, columns, x.shape[1]), x.dtype)
     window, x = (*kernel_size, *stride, *padding, *dilation), pixels(x)
     work = columns * x.shape[3] * kernel_size[0] * kernel_size[1]
-    parallel_spans(lambda first, last: _maxima(x, y, first, last, window), len(y) * rows, work)
+    in_pieces(_maxima, len(y) * rows, x, y, window, work=work)
     return maps(y)
 
 
-@jit
-def _maxima(x, y, first, last, window):
+@together
+def _maxima(first, last, me, x, y, window):
     """Fill rows [first, last) of the N * P rows of windows: the maxima of columns, then of rows."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     columns = np.empty(x.shape[2:], x.dtype)
@@ -74,19 +75,22 @@ def max_pool2d_values_backward(
     """
     x, y, dy = pixels(x), pixels(y), pixels(dy)
     dx, window = np.empty_like(x), (*kernel_size, *stride, *padding, *dilation)
-    bands = spans(x.shape[1], max(4 * stride[0], GRAIN // max(1, x.shape[2] * x.shape[3])))
-    tasks = [(n, band) for n in range(len(x)) for band in bands]
-
-    def run(index: int) -> None:
-        n, band = tasks[index]
-        _scatter(dy[n], x[n], y[n], dx[n], *band, window)
-
-    parallel_for(run, len(tasks))
+    band = max(4 * stride[0], GRAIN // max(1, x.shape[2] * x.shape[3]))
+    count = len(x) * -(-x.shape[1] // band)
+    in_pieces(_scatter, count, dy, x, y, dx, band, window, step=1)
     return maps(dx)
 
 
+@together
+def _scatter(first, last, me, dy, x, y, dx, band, window):
+    """A task is a band of rows of one picture."""
+    for task in range(first, last):
+        n, top = task % len(x), task // len(x) * band
+        _scatter_band(dy[n], x[n], y[n], dx[n], top, min(top + band, x.shape[1]), window)
+
+
 @jit
-def _scatter(dy, x, y, dx, first, last, window):
+def _scatter_band(dy, x, y, dx, first, last, window):
     """Fill rows [first, last) of the picture dx, from every window that reaches into them."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     dx[first:last] = 0

@@ -7,13 +7,12 @@ through memory, so each direction reads them twice, and a ReLU that follows cost
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, parallel_spans, spans
+from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.together import Round, together
 
 SAMPLE = 256  # rows, about, whose mean is near enough to that of all
 
@@ -46,10 +45,7 @@ def batch_norm(
     gain = invstd if weight is None else invstd * weight
     shift = np.zeros_like(mean) if bias is None else bias
     y, least = np.empty_like(rows), x.dtype.type(0 if rectify else -np.inf)
-    parallel_spans(
-        lambda first, last: _normalise(rows[first:last], y[first:last], mean, gain, shift, least),
-        *y.shape,
-    )
+    in_pieces(_normalise, len(y), rows, y, mean, gain, shift, least, work=y.shape[1])
     return maps(y.reshape(x.shape)), mean, invstd
 
 
@@ -66,7 +62,7 @@ def _statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     count, channels, some = max(1, len(rows)), rows.shape[1], rows[:: max(1, len(rows) // SAMPLE)]
     centre = some.sum(0, dtype=np.float64) / max(1, len(some))
-    sums = _summed(lambda *part: _add_moments(rows, centre, *part), rows.shape, 2 * channels)
+    sums = _summed(_add_moments, rows, centre, width=2 * channels)
     offset, square = sums[:channels] / count, sums[channels:] / count
     return centre + offset, np.maximum(square - offset * offset, 0)
 
@@ -90,9 +86,7 @@ def batch_norm_backward(
     rows, cotangents = (a.reshape(-1, x.shape[3]) for a in (x, dy))
     kept = cotangents if y is None else pixels(y).reshape(rows.shape)
     given, rectified, channels = (cotangents, rows, kept), y is not None, x.shape[3]
-    sums = _summed(
-        lambda *part: _add_products(*given, rectified, mean, *part), rows.shape, 2 * channels
-    )
+    sums = _summed(_add_products, rows, cotangents, kept, rectified, mean, width=2 * channels)
     dbias, dweight = sums[:channels], sums[channels:] * invstd
     dx = None
     if needs[0]:
@@ -116,15 +110,11 @@ def _input_gradient(given, rectified, mean, gain, invstd, shares) -> np.ndarray:
     dx = np.empty_like(given[0])
     if shares is None:
         dy, _, y = given
-        parallel_spans(lambda a, b: _scale(dy[a:b], y[a:b], rectified, dx[a:b], gain), *dx.shape)
+        in_pieces(_scale, len(dx), dy, y, rectified, dx, gain, work=dx.shape[1])
         return dx
     level, slope = shares[: mean.size], shares[mean.size :] * invstd * invstd
-    parallel_spans(
-        lambda a, b: _spread(
-            *(part[a:b] for part in given), rectified, dx[a:b], mean, gain, level, slope
-        ),
-        *dx.shape,
-    )
+    totals = mean, gain, level, slope
+    in_pieces(_spread, len(dx), *given, rectified, dx, *totals, work=dx.shape[1])
     return dx
 
 
@@ -135,30 +125,30 @@ def batch_norm_relu_backward(dy: np.ndarray, y: np.ndarray, *arguments) -> Gradi
 
 def row_sums(rows: np.ndarray) -> np.ndarray:
     """Return the sum of the rows (L, C), (C,) in float64."""
-    return _summed(lambda *part: _add(rows, *part), rows.shape, rows.shape[1])
+    return _summed(_add, rows, width=rows.shape[1])
 
 
-def _summed(
-    add: Callable[[int, int, np.ndarray], None], shape: tuple[int, int], width: int
-) -> np.ndarray:
-    """Sum what ``add(first, last, total)`` adds to ``total`` (width,) for each strip of rows."""
-    strips = spans(shape[0], max(1, GRAIN // max(1, shape[1])))
-    totals = np.zeros((len(strips), width))
-    parallel_for(lambda index: add(*strips[index], totals[index]), len(strips))
+def _summed(add: Round, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
+    """Return the sums (width,) of what ``add`` adds to the totals (strips, width) of its strips."""
+    step = max(1, GRAIN // max(1, rows.shape[1]))
+    totals = np.zeros((-(-len(rows) // step), width))
+    in_pieces(add, len(rows), rows, *args, totals, step, step=step)
     return totals.sum(0)
 
 
-@jit
-def _add(rows, first, last, total):
+@together
+def _add(first, last, me, rows, totals, step):
+    total = totals[first // step]
     for line in range(first, last):
         row = rows[line]
         for c in range(total.size):
             total[c] += row[c]
 
 
-@jit
-def _add_moments(rows, centre, first, last, total):
+@together
+def _add_moments(first, last, me, rows, centre, totals, step):
     """Add the differences from the centre to the first half of total, their squares after it."""
+    total = totals[first // step]
     sums, squares = total[: centre.size], total[centre.size :]
     for line in range(first, last):
         row = rows[line]
@@ -168,9 +158,10 @@ def _add_moments(rows, centre, first, last, total):
             squares[c] += difference * difference
 
 
-@jit
-def _add_products(dy, rows, y, rectified, mean, first, last, total):
+@together
+def _add_products(first, last, me, rows, dy, y, rectified, mean, totals, step):
     """Add dy to the first half of total, dy * (x - mean) to the second."""
+    total = totals[first // step]
     sums, products = total[: mean.size], total[mean.size :]
     for line in range(first, last):
         cotangent, row, kept = dy[line], rows[line], y[line]
@@ -186,27 +177,27 @@ def _passed(cotangent, y, rectified):
     return cotangent * 0 if rectified and y <= 0 else cotangent
 
 
-@jit
-def _normalise(rows, y, mean, gain, shift, least):
-    for line in range(rows.shape[0]):
+@together
+def _normalise(first, last, me, rows, y, mean, gain, shift, least):
+    for line in range(first, last):
         row, target = rows[line], y[line]
         for c in range(row.size):
             value = (row[c] - mean[c]) * gain[c] + shift[c]
             target[c] = least if value <= least else value
 
 
-@jit
-def _scale(dy, y, rectified, dx, gain):
-    for line in range(dy.shape[0]):
+@together
+def _scale(first, last, me, dy, y, rectified, dx, gain):
+    for line in range(first, last):
         cotangent, kept, target = dy[line], y[line], dx[line]
         for c in range(cotangent.size):
             target[c] = _passed(cotangent[c], kept[c], rectified) * gain[c]
 
 
-@jit
-def _spread(dy, rows, y, rectified, dx, mean, gain, level, slope):
+@together
+def _spread(first, last, me, dy, rows, y, rectified, dx, mean, gain, level, slope):
     """``dx = gain * (dy - mean(dy) - xhat * mean(dy * xhat))``, the means as level and slope."""
-    for line in range(dy.shape[0]):
+    for line in range(first, last):
         cotangent, row, kept, target = dy[line], rows[line], y[line], dx[line]
         for c in range(row.size):
             share = _passed(cotangent[c], kept[c], rectified)

@@ -6,9 +6,12 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import parallel_for, parallel_spans, spans
+from minideeplab.backends.numba_cpu.threads import in_pieces
+from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.pool import divisor, pooled_size
 from minideeplab.ops.window import Pair
+
+BLOCK = 16  # channels, of which a task scatters the cotangents
 
 
 def _out(x, kernel_size, stride, padding, dilation, ceil_mode) -> tuple[int, ...]:
@@ -30,16 +33,13 @@ def max_pool2d(
     shape = _out(x, kernel_size, stride, padding, dilation, ceil_mode)
     x, y, indices = pixels(x), np.empty(shape, x.dtype), np.empty(shape, np.int64)
     window = (*kernel_size, *stride, *padding, *dilation)
-    parallel_spans(
-        lambda first, last: _max_pool(x, y, indices, first, last, window),
-        shape[0] * shape[1],
-        shape[2] * shape[3] * kernel_size[0] * kernel_size[1],
-    )
+    work = shape[2] * shape[3] * kernel_size[0] * kernel_size[1]
+    in_pieces(_max_pool, shape[0] * shape[1], x, y, indices, window, work=work)
     return maps(y), maps(indices)
 
 
-@jit
-def _max_pool(x, y, indices, first, last, window):
+@together
+def _max_pool(first, last, me, x, y, indices, window):
     """Fill rows [first, last) of the N * P rows of windows."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     height, width = x.shape[1], x.shape[2]
@@ -74,23 +74,21 @@ def max_pool2d_backward(
     dx = np.zeros((count, height * width, channels), dy.dtype)
     windows = dy.shape[2] * dy.shape[3]
     dy, indices = (pixels(a).reshape(count, windows, channels) for a in (dy, indices))
-    tasks = [(n, block) for n in range(count) for block in spans(channels, 16)]
-
-    def run(index: int) -> None:
-        n, block = tasks[index]
-        _scatter(dy[n], indices[n], dx[n], *block)
-
-    parallel_for(run, len(tasks))
+    in_pieces(_scatter, count * -(-channels // BLOCK), dy, indices, dx, step=1)
     return maps(dx.reshape(count, height, width, channels))
 
 
-@jit
-def _scatter(dy, indices, dx, first, last):
-    for line in range(dy.shape[0]):
-        for c in range(first, last):
-            place = indices[line, c]
-            if place >= 0:  # a window without any pixel has no winner
-                dx[place, c] += dy[line, c]
+@together
+def _scatter(first, last, me, dy, indices, dx):
+    """A task is a block of channels of one picture."""
+    count, channels = len(dy), dy.shape[2]
+    for task in range(first, last):
+        n, begin = task % count, task // count * BLOCK
+        for line in range(dy.shape[1]):
+            for c in range(begin, min(begin + BLOCK, channels)):
+                place = indices[n, line, c]
+                if place >= 0:  # a window without any pixel has no winner
+                    dx[n, place, c] += dy[n, line, c]
 
 
 def _divisors(size, out, options, count_include_pad, divisor_override, dtype) -> np.ndarray:
@@ -114,16 +112,13 @@ def avg_pool2d(
     divisors = _divisors(size, shape[1:3], options, count_include_pad, divisor_override, x.dtype)
     x, y = pixels(x), np.empty(shape, x.dtype)
     window = (*kernel_size, *stride, *padding)
-    parallel_spans(
-        lambda first, last: _average(x, y, divisors, first, last, window),
-        shape[0] * shape[1],
-        shape[2] * shape[3] * kernel_size[0] * kernel_size[1],
-    )
+    work = shape[2] * shape[3] * kernel_size[0] * kernel_size[1]
+    in_pieces(_average, shape[0] * shape[1], x, y, divisors, window, work=work)
     return maps(y)
 
 
-@jit
-def _average(x, y, divisors, first, last, window):
+@together
+def _average(first, last, me, x, y, divisors, window):
     kh, kw, sh, sw, ph, pw = window
     for line in range(first, last):
         n, p = divmod(line, y.shape[1])
@@ -156,16 +151,13 @@ def avg_pool2d_backward(
     )
     dy, dx = pixels(dy), np.zeros((count, height, width, channels), dy.dtype)
     window = (*kernel_size, *stride, *padding)
-    parallel_spans(
-        lambda first, last: _collect(dy, dx, divisors, first, last, window),
-        count * height,
-        width * channels * kernel_size[0] * kernel_size[1],
-    )
+    work = width * channels * kernel_size[0] * kernel_size[1]
+    in_pieces(_collect, count * height, dy, dx, divisors, window, work=work)
     return maps(dx)
 
 
-@jit
-def _collect(dy, dx, divisors, first, last, window):
+@together
+def _collect(first, last, me, dy, dx, divisors, window):
     kh, kw, sh, sw, ph, pw = window
     for line in range(first, last):
         n, h = divmod(line, dx.shape[1])

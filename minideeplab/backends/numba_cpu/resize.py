@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab import ops
-from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import parallel_spans
+from minideeplab.backends.numba_cpu.threads import in_pieces
+from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.resize import Scale, linear_source
 from minideeplab.ops.window import Pair
 
@@ -20,11 +20,7 @@ def interpolate(
         return ops.interpolate(x, size, mode, align_corners, scale)
     rows, columns = _axes(x.shape, size, align_corners, scale, x.dtype)
     x, y = pixels(x), np.empty((x.shape[0], *size, x.shape[1]), x.dtype)
-    parallel_spans(
-        lambda first, last: _blend(x, y, first, last, rows, columns),
-        len(y) * size[0],
-        size[1] * x.shape[3],
-    )
+    in_pieces(_blend, len(y) * size[0], x, y, rows, columns, work=size[1] * x.shape[3])
     return maps(y)
 
 
@@ -37,11 +33,8 @@ def interpolate_backward(
     count, channels, height, width = x_shape
     rows, columns = _axes(x_shape, dy.shape[2:], align_corners, scale, dy.dtype)
     dy, dx = pixels(dy), np.zeros((count, height, width, channels), dy.dtype)
-    parallel_spans(
-        lambda first, last: _collect(dy, dx, first, last, rows, columns),
-        count * height,
-        dy.size // max(1, count * height),
-    )
+    work = dy.size // max(1, count * height)
+    in_pieces(_collect, count * height, dy, dx, rows, columns, work=work)
     return maps(dx)
 
 
@@ -54,8 +47,8 @@ def _axes(x_shape, size, align_corners, scale, dtype):
     return tuple((low, high, 1 - fraction, fraction) for low, high, fraction in sources)
 
 
-@jit
-def _blend(x, y, first, last, rows, columns):
+@together
+def _blend(first, last, me, x, y, rows, columns):
     """Fill rows [first, last) of the N * P rows of outputs."""
     top, bottom, upper_part, lower_part = rows
     left, right, left_part, right_part = columns
@@ -72,8 +65,8 @@ def _blend(x, y, first, last, rows, columns):
                 ) * right_part[q]
 
 
-@jit
-def _collect(dy, dx, first, last, rows, columns):
+@together
+def _collect(first, last, me, dy, dx, rows, columns):
     """Fill rows [first, last) of the N * H rows of dx from the output rows that read them."""
     top, bottom, upper_part, lower_part = rows
     left, right, left_part, right_part = columns

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import GRAIN, parallel_for, spans
+from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.together import together
 
+PART = 4 * GRAIN  # words that a task sums
 MOST_BYTES = 64 << 20  # of all kept together
 
 
@@ -56,18 +57,13 @@ def _kept() -> int:
 def fingerprint(w: np.ndarray) -> int:
     """Return 64 bits that depend on every bit of the float32 array w and on its place."""
     words = np.ascontiguousarray(w).reshape(-1).view(np.uint32)
-    parts = spans(len(words), 4 * GRAIN)
-    sums = np.zeros(len(parts), np.uint64)
-
-    def run(index: int) -> None:
-        sums[index] = _mixed(words, *parts[index])
-
-    parallel_for(run, len(parts))
+    sums = np.zeros(-(-len(words) // PART), np.uint64)
+    in_pieces(_mix, len(words), words, sums, step=PART)
     return hash((w.shape, *sums.tolist()))
 
 
-@jit
-def _mixed(words, first, last):
+@together
+def _mix(first, last, me, words, sums):
     """Sum of the words, each scrambled together with its place (the finaliser of splitmix64)."""
     part, total = words[first:last], np.uint64(0)
     for i in range(part.size):
@@ -77,4 +73,4 @@ def _mixed(words, first, last):
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         total += mixed ^ (mixed >> np.uint64(31))
-    return total
+    sums[first // PART] = total

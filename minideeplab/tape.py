@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minideeplab.arrays import as_array, like
+from minideeplab.arrays import add, as_array, like
 
 if TYPE_CHECKING:
     from minideeplab.tensor import Tensor
@@ -73,7 +73,7 @@ def play_back(last: Tensor, dy: np.ndarray) -> None:
             continue
         for x, share in tensor.node.play(dy):
             held = cotangents.get(id(x))
-            cotangents[id(x)] = share if held is None else held + share
+            cotangents[id(x)] = share if held is None else add(held, share)
 
 
 def topological_order(last: Tensor) -> list[Tensor]:

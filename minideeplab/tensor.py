@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minideeplab.arrays import add_at, as_array, is_array, like, to, to_host
+from minideeplab.arrays import add, add_at, as_array, is_array, like, to, to_host
 from minideeplab.tape import Backward, Node, is_recording, no_grad, play_back, seed, sum_to
 
 __all__ = ["Tensor", "no_grad", "record"]
@@ -99,7 +99,7 @@ class Tensor:
 
     def __add__(self, other: Operand) -> Tensor:
         other = _operand(other, self)
-        return _broadcasting(self.data + other.data, self, other, lambda dy: dy, np.copy)
+        return _broadcasting(add(self.data, other.data), self, other, lambda dy: dy, np.copy)
 
     def __sub__(self, other: Operand) -> Tensor:
         other = _operand(other, self)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from minideeplab.arrays import like
+from minideeplab.backends import current
 from minideeplab.tensor import Tensor
 
 PART = 1 << 16  # numbers that are changed at a time
@@ -64,11 +65,16 @@ class Optimizer:
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
                 lr_mult, decay_mult = self.multipliers[name]
-                arrays = [parameter.data, parameter.grad]
-                arrays += [self.state[slot][name] for slot in self.slots]
-                for part in _parts(parameter.data):
-                    w, g, *state = (array[part] for array in arrays)
-                    self.update(w, g, self.lr * lr_mult, self.weight_decay * decay_mult, *state)
+                rates = self.lr * lr_mult, self.weight_decay * decay_mult
+                state = (self.state[slot][name] for slot in self.slots)
+                self.change(parameter.data, parameter.grad, *rates, *state)
+
+    def change(
+        self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, *state: np.ndarray
+    ) -> None:
+        """``update``, by parts whose temporaries fit a cache."""
+        for part in _parts(w):
+            self.update(w[part], g[part], lr, decay, *(array[part] for array in state))
 
     def update(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, *state: np.ndarray
@@ -127,6 +133,14 @@ class SGD(Optimizer):
     ) -> None:
         super().__init__(named_parameters, lr, weight_decay, multipliers)
         self.momentum = momentum
+
+    def change(
+        self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray
+    ) -> None:
+        """``update``, by the backend's compiled form where it has one."""
+        descend = getattr(current(), "descend", None)
+        if descend is None or not descend(w, g, velocity, self.momentum, lr, decay):
+            super().change(w, g, lr, decay, velocity)
 
     def update(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray

@@ -42,6 +42,7 @@ from minideeplab.backends.numba_cpu.pool import (
     max_pool2d_backward,
 )
 from minideeplab.backends.numba_cpu.resize import interpolate, interpolate_backward
+from minideeplab.backends.numba_cpu.sums import add, descend
 from minideeplab.ops import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,
@@ -58,6 +59,7 @@ from minideeplab.ops import (
 __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool2d_backward",
+    "add",
     "avg_pool2d",
     "avg_pool2d_backward",
     "batch_norm",
@@ -72,6 +74,7 @@ __all__ = [
     "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
+    "descend",
     "dropout",
     "dropout_backward",
     "filter_lattice",

@@ -60,11 +60,22 @@ def _statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     What is summed are differences from the mean of some rows, so that no digits are lost when the
     square of the differences' mean is taken off.
     """
-    count, channels, some = max(1, len(rows)), rows.shape[1], rows[:: max(1, len(rows) // SAMPLE)]
-    centre = some.sum(0, dtype=np.float64) / max(1, len(some))
+    count, channels = max(1, len(rows)), rows.shape[1]
+    centre = _centre(rows, max(1, len(rows) // SAMPLE))
     sums = _summed(_add_moments, rows, centre, width=2 * channels)
     offset, square = sums[:channels] / count, sums[channels:] / count
     return centre + offset, np.maximum(square - offset * offset, 0)
+
+
+@jit
+def _centre(rows, step):
+    """Return the mean of every so many-th row, (C,) in float64."""
+    total = np.zeros(rows.shape[1], np.float64)
+    for line in range(0, rows.shape[0], step):
+        row = rows[line]
+        for c in range(row.size):
+            total[c] += row[c]
+    return total / max(1, -(-rows.shape[0] // step))
 
 
 def batch_norm_backward(

@@ -150,7 +150,7 @@ def aligned(shape: int | tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """
     size = math.prod(shape if isinstance(shape, tuple) else (shape,)) * np.dtype(dtype).itemsize
     memory = np.empty(size + LINE, np.uint8)
-    start = -memory.ctypes.data % LINE
+    start = -memory.__array_interface__["data"][0] % LINE  # faster than memory.ctypes.data
     return memory[start : start + size].view(dtype).reshape(shape)
 
 

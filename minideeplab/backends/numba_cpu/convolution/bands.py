@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from minideeplab.backends.numba_cpu.threads import spans
 
 BAND_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
 LEAST_PIXELS = 128  # of a band of a 1x1 convolution: for fewer the filters are read too often
-BANDS = 8  # fewest bands of a picture, where it has as many rows
+BANDS = 8  # fewest bands of a picture, where it has as many rows; of a long row, a multiple of it
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,16 @@ def _rectangles(problem: Problem) -> list[tuple[int, int, int, int, int]]:
     """Return whole rows, or parts of a single row, as ``Bands.rectangles``."""
     height, width = problem.out
     if problem.pointwise and height == 1:
-        step = max(LEAST_PIXELS, BAND_BYTES // (4 * problem.channels))
-        *cuts, (last, end) = spans(width, step)
-        if cuts and end - last < ROWS:
-            last = cuts.pop()[0]
+        blocks = max(1, width // ROWS)  # the last one may be longer
+        most = max(LEAST_PIXELS, BAND_BYTES // (4 * problem.channels)) // ROWS
+        count = -(-blocks // most)
+        if count > 1:  # threads end at about the same time
+            count = min(blocks, -(-count // BANDS) * BANDS)
+        ends = [k * blocks // count * ROWS for k in range(count)] + [width]
         return [
             (n, 0, first, 1, stop - first)
             for n in range(problem.batch)
-            for first, stop in [*cuts, (last, end)]
+            for first, stop in pairwise(ends)
         ]
     row_bytes = problem.stride[0] * _width(problem) * problem.channels * 4
     rows = max(1, min(BAND_BYTES // row_bytes, -(-height // BANDS)))

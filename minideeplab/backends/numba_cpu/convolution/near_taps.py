@@ -1,25 +1,46 @@
 """The form of ``taps.py`` with its sums in registers: float32, no groups, filters that fill blocks.
 
 Under a tap, the pixels that a row of outputs sees lie one step apart, so the product of
-``registers.py`` reads them where they are and adds to what other taps gave. A row ends with a block
-that overlaps the one before; of that only what is new is added.
+``registers.py`` reads them where they are and adds to what other taps gave. A row is made up of
+blocks of two sizes; one that they cannot make up ends with a block that overlaps the one before,
+and of that only what is new is added.
 """
 
 from __future__ import annotations
+
+import math
+from functools import lru_cache
 
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.direct_gradient import add_band, to_panels
 from minideeplab.backends.numba_cpu.convolution.filters import by_filter
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
+from minideeplab.backends.numba_cpu.convolution.registers import (
+    OTHER,
+    PANELS,
+    ROWS,
+    cut,
+    product,
+)
 from minideeplab.backends.numba_cpu.convolution.taps import taps
+from minideeplab.backends.numba_cpu.crf.lanes import maximum
 from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import aligned, parallel_for, scratch, spans
+from minideeplab.backends.numba_cpu.threads import (
+    aligned,
+    in_pieces,
+    parallel_for,
+    rooms,
+    scratch,
+    spans,
+)
+from minideeplab.backends.numba_cpu.together import together
 
 OUTPUTS = 256  # that one task computes, about
+SHARE = 8  # panels of filters that one task computes, in whole blocks
+DEPTH = 256  # channels at a time, so that the filters of a block stay in the first cache
 
 
 def suits(problem: Problem, dtype: np.dtype) -> bool:
@@ -30,63 +51,125 @@ def suits(problem: Problem, dtype: np.dtype) -> bool:
 
 def convolve(x: np.ndarray, packed: np.ndarray, finish: Finish, problem: Problem) -> np.ndarray:
     """Convolve pixels x (N, H, W, C) with filters packed by ``direct.pack``: (N, P, Q, K)."""
-    channels, filters, width = problem.channels, problem.filters, problem.out[1]
+    channels, filters = problem.channels, problem.filters
     y = aligned((problem.batch, *problem.out, filters), x.dtype)
-    blocks = spans(problem.out[0], max(1, OUTPUTS // max(1, width)))
-    tasks = [(n, *block) for n in range(problem.batch) for block in blocks]
-    line, pixel = problem.stride[0] * problem.size[1] * channels, problem.stride[1] * channels
-    weights, size = packed.reshape(-1), problem.taps * channels * CHANNELS
-
-    def run(index: int) -> None:
-        n, first, last = tasks[index]
-        y[n, first:last] = 0
-        picture, result = x[n].reshape(-1), y[n].reshape(-1)
-        room = scratch("block", (ROWS * PANELS * CHANNELS,), x.dtype)
-        for i, j, (rows, columns), (top, left) in taps(problem, first, last):
-            shape = rows.stop - rows.start, columns.stop - columns.start
-            source = (top.start * problem.size[1] + left.start) * channels, line, pixel
-            target = (rows.start * width + columns.start) * filters, width * filters, filters
-            tap = (i * problem.kernel[1] + j) * channels * CHANNELS
-            _add_tap(picture, source, weights, (tap, size), result, target, shape, channels, room)
-        finish.apply(y[n, first:last], 0)
-
-    parallel_for(run, len(tasks))
+    rows, reaches = _reaches(problem)
+    size = problem.size[1] * channels, channels
+    steps = tuple(s * n for s, n in zip(problem.stride, size, strict=True))
+    operands = (a.reshape(len(a), math.prod(a.shape[1:])) for a in (x, packed, y))
+    room = rooms("block", (ROWS * PANELS * CHANNELS,), x.dtype)
+    shares = -(-filters // (SHARE * CHANNELS))
+    in_pieces(_through_taps, len(x) * len(rows) * shares, rows, reaches, shares, *operands,
+              problem.out[1], steps, channels, finish.vectors(filters, x.dtype), room,
+              step=1)  # fmt: skip
     return y
 
 
+@lru_cache(maxsize=256)
+def _reaches(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
+    """Return the tasks' rows of outputs, and what the taps reach of them.
+
+    The rows are (first, last, first reach, last reach); a reach is tap, the first row and column of
+    outputs, their rows and columns, and the first number of an image that it sees.
+    """
+    rows, reaches = [], []
+    step = max(1, OUTPUTS // max(1, problem.out[1]))
+    for first, last in spans(problem.out[0], step):
+        begin = len(reaches)
+        for i, j, (out, across), (top, left) in taps(problem, first, last):
+            seen = (top.start * problem.size[1] + left.start) * problem.channels
+            shape = out.stop - out.start, across.stop - across.start
+            tap = i * problem.kernel[1] + j
+            reaches.append((tap, out.start, across.start, *shape, seen))
+        rows.append((first, last, begin, len(reaches)))
+    return tuple(np.array(a, np.int64).reshape(len(a), -1) for a in (rows, reaches))
+
+
+@together
+def _through_taps(
+    first, last, me, rows, reaches, shares, x, weights, y, width, steps, channels, end, room
+):
+    """Compute some rows of outputs for a share of the filters."""
+    filters = len(weights) * CHANNELS
+    for task in range(first, last):
+        place, share = divmod(task, shares)
+        image, index = divmod(place, len(rows))
+        top, bottom, begin, stop = rows[index]
+        panels = share * SHARE, min((share + 1) * SHARE, len(weights))
+        pixels = y[image].reshape(-1, filters)[top * width : bottom * width]
+        pixels[:, panels[0] * CHANNELS : panels[1] * CHANNELS] = 0
+        for reach in reaches[begin:stop]:
+            target = (reach[1] * width + reach[2]) * filters, width * filters, filters
+            source, shape = (reach[5], steps[0], steps[1]), (reach[3], reach[4])
+            tap = reach[0] * channels * CHANNELS, weights.shape[1]
+            flat = weights.reshape(-1)
+            _add_tap(x[image], source, flat, tap, y[image], target, shape, channels, panels,
+                     room[me])  # fmt: skip
+        _end(pixels, panels, end)
+
+
 @jit
-def _add_tap(x, source, weights, filters, y, target, shape, channels, room):
-    """Add what a tap gives to ``shape`` = (rows, columns) outputs.
+def _end(pixels, panels, end):
+    """Finish some panels of outputs (M, K)."""
+    gain, shift, least = end
+    for m in range(len(pixels)):
+        for panel in range(panels[0], panels[1]):
+            lane = panel * CHANNELS
+            value = load(pixels, m, lane) * load(gain, 0, lane) + load(shift, 0, lane)
+            floor = load(gain, -1, lane) + least  # zeros + least
+            store(pixels, m, lane, maximum(floor, value))  # in this order a NaN stays
+
+
+@jit
+def _add_tap(x, source, weights, filters, y, target, shape, channels, panels, room):
+    """Add what a tap gives to ``shape`` = (rows, columns) outputs of some panels of filters.
 
     ``source`` and ``target`` are (first number, from line to line, from output to output) in the
     flat x and y, and ``filters`` is (first, from panel to panel) in the flat weights.
     """
     rows, columns = shape
-    for panel in range(0, target[2] // CHANNELS, PANELS):
-        b = (weights, filters[0] + panel * filters[1], filters[1])
-        for row in range(rows):
-            x_row, y_row = source[0] + row * source[1], target[0] + row * target[1]
-            y_row += panel * CHANNELS
-            whole = columns // ROWS * ROWS
-            for q in range(0, whole, ROWS):
-                a = (x, x_row + q * source[2], source[2], 1, 0)
-                c = (y, y_row + q * target[2], target[2], CHANNELS)
-                product(ROWS, PANELS, a, b, c, 1, channels, 1)
-            if whole == columns:
-                continue
-            if whole > 0:
-                q = columns - ROWS
-                a = (x, x_row + q * source[2], source[2], 1, 0)
-                c = (room, 0, PANELS * CHANNELS, CHANNELS)
-                product(ROWS, PANELS, a, b, c, 1, channels, 0)
-                for r in range(whole - q, ROWS):
-                    for k in range(PANELS * CHANNELS):
-                        y[y_row + (q + r) * target[2] + k] += room[r * PANELS * CHANNELS + k]
-            else:
-                for q in range(columns):
-                    a = (x, x_row + q * source[2], source[2], 1, 0)
-                    c = (y, y_row + q * target[2], target[2], CHANNELS)
-                    product(1, PANELS, a, b, c, 1, channels, 1)
+    many, few = cut(columns)
+    beyond = many * ROWS + few * OTHER > columns
+    for panel in range(panels[0], panels[1], PANELS):
+        for deep in range(0, channels, DEPTH):
+            steps = min(DEPTH, channels - deep)
+            b = weights, filters[0] + panel * filters[1] + deep * CHANNELS, filters[1]
+            for row in range(rows):
+                x_row = source[0] + row * source[1] + deep
+                y_row = target[0] + row * target[1] + panel * CHANNELS
+                for k in range(many - beyond):
+                    a = x, x_row + k * ROWS * source[2], source[2], 1, 0
+                    c = y, y_row + k * ROWS * target[2], target[2], CHANNELS
+                    product(ROWS, PANELS, a, b, c, 1, steps, 1)
+                for k in range(few):
+                    q = many * ROWS + k * OTHER
+                    a = x, x_row + q * source[2], source[2], 1, 0
+                    c = y, y_row + q * target[2], target[2], CHANNELS
+                    product(OTHER, PANELS, a, b, c, 1, steps, 1)
+                if beyond:
+                    done = (many - 1) * ROWS
+                    _add_rest(x, x_row, source[2], b, y, y_row, target[2], done, columns, steps,
+                              room)  # fmt: skip
+
+
+@jit
+def _add_rest(x, x_row, x_pixel, b, y, y_row, y_pixel, done, columns, steps, room):
+    """Add to the outputs behind those that are done, which are fewer than a block."""
+    if done == 0:
+        for q in range(columns):
+            a, c = (
+                (x, x_row + q * x_pixel, x_pixel, 1, 0),
+                (y, y_row + q * y_pixel, y_pixel, CHANNELS),
+            )
+            product(1, PANELS, a, b, c, 1, steps, 1)
+        return
+    q = columns - ROWS
+    a = x, x_row + q * x_pixel, x_pixel, 1, 0
+    c = room, 0, PANELS * CHANNELS, CHANNELS
+    product(ROWS, PANELS, a, b, c, 1, steps, 0)
+    for r in range(done - q, ROWS):
+        for k in range(PANELS * CHANNELS):
+            y[y_row + (q + r) * y_pixel + k] += room[r * PANELS * CHANNELS + k]
 
 
 def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarray:

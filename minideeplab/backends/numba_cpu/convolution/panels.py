@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, prefetch
-from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
+from minideeplab.backends.numba_cpu.convolution.registers import OTHER, PANELS, ROWS, cut, product
 from minideeplab.backends.numba_cpu.convolution.transforms import inlined
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import aligned, rooms, scratch
@@ -22,7 +22,6 @@ SPAN = 256  # tiles that a gradient's product takes at once: two panels of them 
 FULL = CHANNELS // ROWS * ROWS  # the channels of a panel that are whole blocks of rows
 REST = CHANNELS - FULL or ROWS  # and the rows of the last, smaller block
 FLOAT = np.dtype(np.float32)
-HALF = ROWS // 2  # the tiles of the last block, if that is enough
 AHEAD = 2 * ROWS  # tiles between those that are multiplied and those that are asked for
 
 
@@ -81,16 +80,17 @@ def multiply(v, u, p, tiles, first, last):
 
     The inputs are few and stay in a cache, the filters pass by.
     """
-    filters, stride = u[1], u[2]
+    filters, stride, (many, few) = u[1], u[2], cut(tiles)
     rows, ahead = u[0].reshape(-1, CHANNELS), PANELS * stride
+    share = -(-ahead // (many + few))
     for point in range(first, last):
         for panel in range(0, filters, PANELS):
-            soon, share = point * u[3] + panel * stride + ahead, -(-ahead * ROWS // tiles)
-            for tile in range(0, tiles, ROWS):
+            soon = point * u[3] + panel * stride + ahead
+            for block in range(many + few):
                 for row in range(soon, soon + share):  # of the next panels, to hide the memory
                     prefetch(rows, row, 0)
                 soon += share
-                _multiply_block(v, 0, u, filters, p, point, panel, tile, tiles, v[1], 0)
+                _multiply_block(v, 0, u, filters, p, point, panel, block, many, v[1], 0)
 
 
 @jit
@@ -99,38 +99,38 @@ def multiply_part(v, u, filters, p, tiles, points, channels, add):
 
     The filters, some panels of them, are few and stay in a cache, the inputs pass by.
     """
-    first, last = channels
+    (first, last), (many, few) = channels, cut(tiles)
     rows, whole = v[0].reshape(-1, CHANNELS), -(-tiles // ROWS) * ROWS
     for point in range(points):
         for panel in range(0, filters, PANELS):
-            for tile in range(0, whole, ROWS):
+            for block in range(many + few):
                 if panel == 0:  # others find the inputs in a cache
-                    later = tile + AHEAD
+                    later = block * ROWS + AHEAD
                     row = point * v[3] + (later if later < whole else v[3] + later - whole)
                     for k in range(first, last):
                         for r in range(row + k * v[2], row + k * v[2] + ROWS):
                             prefetch(rows, r, 0)
-                _multiply_block(
-                    v, first, u, filters, p, point, panel, tile, tiles, last - first, add
-                )
+                count = last - first
+                _multiply_block(v, first, u, filters, p, point, panel, block, many, count, add)
 
 
 @inlined
-def _multiply_block(v, channel, u, filters, p, point, panel, tile, tiles, channels, add):
-    """Multiply ROWS tiles and PANELS panels of filters, over some panels of channels."""
+def _multiply_block(v, channel, u, filters, p, point, panel, block, many, channels, add):
+    """Multiply a block of tiles and PANELS panels of filters, over some panels of channels."""
+    tile = block * ROWS if block < many else many * ROWS + (block - many) * OTHER
     first = point * v[3] + channel * v[2] + tile
     a = (v[0], first * CHANNELS, CHANNELS, 1, v[2] * CHANNELS)
     b = (u[0], (point * u[3] + panel * u[2]) * CHANNELS, u[2] * CHANNELS)
     c = (p[0], (point * p[3] + panel * p[2] + tile) * CHANNELS, CHANNELS, p[2] * CHANNELS)
     both = PANELS == 1 or panel + 1 < filters
-    if tiles - tile > HALF and both:
+    if block < many and both:
         product(ROWS, PANELS, a, b, c, channels, CHANNELS, add)
-    elif tiles - tile > HALF:
+    elif block < many:
         product(ROWS, 1, a, b, c, channels, CHANNELS, add)
     elif both:
-        product(HALF, PANELS, a, b, c, channels, CHANNELS, add)
+        product(OTHER, PANELS, a, b, c, channels, CHANNELS, add)
     else:
-        product(HALF, 1, a, b, c, channels, CHANNELS, add)
+        product(OTHER, 1, a, b, c, channels, CHANNELS, add)
 
 
 @jit

@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, VECTOR
-from minideeplab.backends.numba_cpu.jit import compiled
+from minideeplab.backends.numba_cpu.jit import compiled, jit
 
 ZERO = ir.Constant(ir.IntType(64), 0)
 
@@ -31,6 +31,22 @@ def block(features: str, triple: str) -> tuple[int, int]:
 
 _triple, _, _features = cpu_target.target_context.codegen().magic_tuple()
 ROWS, PANELS = block(_features, _triple)
+OTHER = ROWS + 1 if PANELS > 1 else ROWS - 1  # there is room for one more, or not
+
+
+@jit
+def cut(length):
+    """Return how many blocks of ROWS and of OTHER make up a length.
+
+    One that they cannot make up gets more blocks of ROWS than it has room for.
+    """
+    if OTHER > ROWS:
+        few = length % ROWS
+        many = length // ROWS - few
+    else:
+        few = -length % ROWS
+        many = -(-length // ROWS) - few
+    return (many, few) if many >= 0 else (-(-length // ROWS), 0)
 
 
 def product(rows, panels, a, b, c, runs, length, add):

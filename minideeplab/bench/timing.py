@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+REST = 0.02  # seconds between two measurements
+
 
 @dataclass(frozen=True)
 class Timing:
@@ -26,8 +28,14 @@ class Timing:
         return statistics.median(b / a for a, b in zip(self.seconds, other.seconds, strict=True))
 
 
-def interleaved(competitors: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
-    """Run each competitor once to warm up, then all of them in turn, ``rounds`` times."""
+def interleaved(
+    competitors: Mapping[str, Callable[[], object]], rounds: int, rest: float = REST
+) -> dict[str, Timing]:
+    """Run each competitor once to warm up, then all of them in turn, ``rounds`` times.
+
+    Each begins after some seconds of rest: OpenMP's threads wait awake for some milliseconds, and
+    would keep a core from whoever comes after them.
+    """
     if rounds < 1:
         raise ValueError(f"rounds: {rounds}, expected at least 1")
     seconds: dict[str, list[float]] = {name: [] for name in competitors}
@@ -35,6 +43,7 @@ def interleaved(competitors: Mapping[str, Callable[[], object]], rounds: int) ->
         run()
     for _ in range(rounds):
         for name, run in competitors.items():
+            time.sleep(rest)
             start = time.perf_counter()
             run()
             seconds[name].append(time.perf_counter() - start)
@@ -48,8 +57,7 @@ def sgemm_limit(size: int = 1536, rounds: int = 5) -> float:
     """
     a = np.ones((size, size), np.float32)
     out = np.empty_like(a)
-    best = min(interleaved({"sgemm": lambda: np.matmul(a, a, out=out)}, rounds)["sgemm"].seconds)
-    return 2 * size**3 / best / 1e9
+    return 2 * size**3 / _best(lambda: np.matmul(a, a, out=out), rounds) / 1e9
 
 
 def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
@@ -66,5 +74,8 @@ def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
     def run() -> None:
         in_pieces(multiply_points, points**2, a, b, c, size, step=1)
 
-    best = min(interleaved({"product": run}, rounds)["product"].seconds)
-    return 2 * points**2 * size**3 / best / 1e9
+    return 2 * points**2 * size**3 / _best(run, rounds) / 1e9
+
+
+def _best(run: Callable[[], object], rounds: int) -> float:
+    return min(interleaved({"": run}, rounds, rest=0)[""].seconds)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
-from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces, parallel_for, spans
+from minideeplab.backends.numba_cpu.threads import (
+    GRAIN,
+    in_pieces,
+    parallel_for,
+    spans,
+    thread_count,
+)
 from minideeplab.backends.numba_cpu.together import together
 
 
@@ -45,9 +52,36 @@ def _relu_backward(first, last, me, dy, y, dx, zero):
 
 def dropout(x: np.ndarray, p: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return y and the mask of what was kept: the definition's mask, in the memory order of x."""
-    keep = rng.random(x.shape, np.float32) >= p
+    keep = _kept_at_random(x.shape, p, rng)
     (x, keep), back = common_order(x, keep)
     return back(_kept(x, keep, p)), back(keep)
+
+
+def _kept_at_random(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.ndarray:
+    """Return ``rng.random(shape, np.float32) >= p``; large masks are drawn on all threads.
+
+    NumPy's usual generator can jump to any place of its sequence. It makes two of these numbers in
+    a step, so that parts begin at even places.
+    """
+    size, source = math.prod(shape), rng.bit_generator
+    able = type(source) is np.random.PCG64 and not source.state["has_uint32"]
+    if size < 2 * GRAIN or size % 2 or not able:
+        return rng.random(shape, np.float32) >= p
+    keep, parts = np.empty(size, bool), spans(size, 2 * -(-size // (4 * thread_count())))
+
+    def draw(index: int) -> None:
+        start, stop = parts[index]
+        own = np.random.PCG64(0)
+        own.state = state
+        own.advance(start // 2)
+        numbers = np.random.Generator(own).random(stop - start, np.float32)
+        np.greater_equal(numbers, p, out=keep[start:stop])
+
+    with source.lock:
+        state = source.state
+        parallel_for(draw, len(parts))
+        source.advance(size // 2)
+    return keep.reshape(shape)
 
 
 def dropout_backward(dy: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:

@@ -39,9 +39,9 @@ def batch_norm(
     x = pixels(x)
     rows = x.reshape(-1, x.shape[3])
     if training:
-        mean, var = _statistics(rows)
-    invstd = (1 / np.sqrt(var + eps)).astype(x.dtype)
-    mean = mean.astype(x.dtype)
+        mean, invstd = _statistics(rows, eps)
+    else:
+        mean, invstd = mean.astype(x.dtype), (1 / np.sqrt(var + eps)).astype(x.dtype)
     gain = invstd if weight is None else invstd * weight
     shift = np.zeros_like(mean) if bias is None else bias
     y, least = np.empty_like(rows), x.dtype.type(0 if rectify else -np.inf)
@@ -54,17 +54,31 @@ def batch_norm_relu(*arguments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return batch_norm(*arguments, rectify=True)
 
 
-def _statistics(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and biased variance of the rows (L, C), both (C,) in float64, in one pass.
+def _statistics(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and 1 / sqrt(biased variance + eps) of the rows (L, C), both (C,), in one pass.
 
     What is summed are differences from the mean of some rows, so that no digits are lost when the
     square of the differences' mean is taken off.
     """
-    count, channels = max(1, len(rows)), rows.shape[1]
     centre = _centre(rows, max(1, len(rows) // SAMPLE))
-    sums = _summed(_add_moments, rows, centre, width=2 * channels)
-    offset, square = sums[:channels] / count, sums[channels:] / count
-    return centre + offset, np.maximum(square - offset * offset, 0)
+    totals = _strip_sums(_add_moments, rows, centre, width=2 * rows.shape[1])
+    return _from_moments(totals, centre, max(1, len(rows)), eps, rows)
+
+
+@jit
+def _from_moments(totals, centre, count, eps, rows):
+    """Return the statistics; compiled, as NumPy needs ten small operations for them."""
+    mean, invstd = np.empty(centre.size, rows.dtype), np.empty(centre.size, rows.dtype)
+    for c in range(centre.size):
+        total, square = 0.0, 0.0
+        for strip in range(len(totals)):
+            total += totals[strip, c]
+            square += totals[strip, centre.size + c]
+        offset = total / count
+        variance = square / count - offset * offset
+        mean[c] = centre[c] + offset
+        invstd[c] = 1 / np.sqrt((0.0 if variance < 0 else variance) + eps)  # a NaN stays
+    return mean, invstd
 
 
 @jit
@@ -96,37 +110,39 @@ def batch_norm_backward(
     x, dy = pixels(x), pixels(dy)
     rows, cotangents = (a.reshape(-1, x.shape[3]) for a in (x, dy))
     kept = cotangents if y is None else pixels(y).reshape(rows.shape)
-    given, rectified, channels = (cotangents, rows, kept), y is not None, x.shape[3]
-    sums = _summed(_add_products, rows, cotangents, kept, rectified, mean, width=2 * channels)
-    dbias, dweight = sums[:channels], sums[channels:] * invstd
+    given, rectified = (cotangents, rows, kept), y is not None
+    totals = _strip_sums(_add_products, *given, rectified, mean, width=2 * mean.size)
+    dbias, dweight, level, slope = _from_products(totals, invstd, max(1, len(rows)))
     dx = None
     if needs[0]:
-        gain = invstd if weight is None else invstd * weight
-        statistics = (sums / max(1, len(rows))).astype(x.dtype) if training else None
-        dx = _input_gradient(given, rectified, mean, gain, invstd, statistics)
+        dx, gain = np.empty_like(cotangents), invstd if weight is None else invstd * weight
+        if training:  # the statistics depend on x too
+            more = mean, gain, level, slope
+            in_pieces(_spread, len(dx), *given, rectified, dx, *more, work=dx.shape[1])
+        else:
+            in_pieces(_scale, len(dx), cotangents, kept, rectified, dx, gain, work=dx.shape[1])
         dx = maps(dx.reshape(x.shape))
-    return (
-        dx,
-        dweight.astype(x.dtype) if needs[1] else None,
-        dbias.astype(x.dtype) if needs[2] else None,
-    )
+    return dx, dweight if needs[1] else None, dbias if needs[2] else None
 
 
-def _input_gradient(given, rectified, mean, gain, invstd, shares) -> np.ndarray:
-    """Return dx (L, C) from what is ``given``: dy, x and y.
+@jit
+def _from_products(totals, invstd, count):
+    """Return dbias, dweight and what ``_spread`` takes off: the means of dy and of dy * xhat.
 
-    In training the statistics depend on x, and take their ``shares`` from dy: its mean and the mean
-    of dy * (x - mean).
+    The second is divided by the standard deviation once more, since it is multiplied by x - mean.
     """
-    dx = np.empty_like(given[0])
-    if shares is None:
-        dy, _, y = given
-        in_pieces(_scale, len(dx), dy, y, rectified, dx, gain, work=dx.shape[1])
-        return dx
-    level, slope = shares[: mean.size], shares[mean.size :] * invstd * invstd
-    totals = mean, gain, level, slope
-    in_pieces(_spread, len(dx), *given, rectified, dx, *totals, work=dx.shape[1])
-    return dx
+    channels, dtype = invstd.size, invstd.dtype
+    dbias, dweight = np.empty(channels, dtype), np.empty(channels, dtype)
+    level, slope = np.empty(channels, dtype), np.empty(channels, dtype)
+    for c in range(channels):
+        total, product = 0.0, 0.0
+        for strip in range(len(totals)):
+            total += totals[strip, c]
+            product += totals[strip, channels + c]
+        dbias[c], dweight[c] = total, product * invstd[c]
+        level[c], slope[c] = total / count, product / count
+        slope[c] = slope[c] * invstd[c] * invstd[c]
+    return dbias, dweight, level, slope
 
 
 def batch_norm_relu_backward(dy: np.ndarray, y: np.ndarray, *arguments) -> Gradients:
@@ -136,21 +152,26 @@ def batch_norm_relu_backward(dy: np.ndarray, y: np.ndarray, *arguments) -> Gradi
 
 def row_sums(rows: np.ndarray) -> np.ndarray:
     """Return the sum of the rows (L, C), (C,) in float64."""
-    return _summed(_add, rows, width=rows.shape[1])
+    return _strip_sums(_add, rows, width=rows.shape[1]).sum(0)
 
 
-def _summed(add: Round, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
-    """Return the sums (width,) of what ``add`` adds to the totals (strips, width) of its strips."""
+def _strip_sums(add: Round, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
+    """Return what ``add`` adds up in strips of the rows: (strips, width), in float64."""
     step = max(1, GRAIN // max(1, rows.shape[1]))
     totals = np.zeros((-(-len(rows) // step), width))
     in_pieces(add, len(rows), rows, *args, totals, step, step=step)
-    return totals.sum(0)
+    return totals
 
 
 @together
 def _add(first, last, me, rows, totals, step):
-    total = totals[first // step]
-    for line in range(first, last):
+    """Add four rows at a time, in their order: the totals are read and written less often."""
+    total, whole = totals[first // step], first + (last - first) // 4 * 4
+    for line in range(first, whole, 4):
+        w, x, y, z = rows[line], rows[line + 1], rows[line + 2], rows[line + 3]
+        for c in range(total.size):
+            total[c] = total[c] + w[c] + x[c] + y[c] + z[c]
+    for line in range(whole, last):
         row = rows[line]
         for c in range(total.size):
             total[c] += row[c]
@@ -158,10 +179,7 @@ def _add(first, last, me, rows, totals, step):
 
 @together
 def _add_moments(first, last, me, rows, centre, totals, step):
-    """Add the differences from the centre to the first half of total, their squares after it.
-
-    Four rows at a time, in their order: the totals are read and written a quarter as often.
-    """
+    """Add the differences from the centre to the first half of totals, their squares after it."""
     sums, squares = totals[first // step, : centre.size], totals[first // step, centre.size :]
     whole = first + (last - first) // 4 * 4
     for line in range(first, whole, 4):
@@ -181,8 +199,8 @@ def _add_moments(first, last, me, rows, centre, totals, step):
 
 
 @together
-def _add_products(first, last, me, rows, dy, y, rectified, mean, totals, step):
-    """Add dy to the first half of total, dy * (x - mean) to the second, two rows at a time."""
+def _add_products(first, last, me, dy, rows, y, rectified, mean, totals, step):
+    """Add dy to the first half of totals, dy * (x - mean) to the second, two rows at a time."""
     sums, products = totals[first // step, : mean.size], totals[first // step, mean.size :]
     whole = first + (last - first) // 2 * 2
     for line in range(first, whole, 2):

@@ -204,14 +204,14 @@ def test_helpers_that_sleep_are_woken(team):
     for pause in (0, 0, 0.05, 0.05):
         time.sleep(pause)
         done, who = np.zeros(5000, int), np.zeros(3, int)
-        assert team.run(_note.run, 2, 5000, 1, done, who)
+        assert team.run(_note, 2, 5000, 1, done, who)
         assert (done == 1).all() and (who > 0).sum() > 1
 
 
 def test_no_more_helpers_take_part_in_a_round_than_are_wanted(team):
     for _ in range(20):
         done, who = np.zeros(300, int), np.zeros(3, int)
-        assert team.run(_note.run, 1, 300, 1, done, who)
+        assert team.run(_note, 1, 300, 1, done, who)
         assert (who > 0).sum() <= 2
 
 
@@ -233,7 +233,7 @@ def test_a_kernel_that_fails_is_an_error(monkeypatch, count):
 def test_compiled_and_other_work_take_turns(team):
     for _ in range(200):
         done, who, also = np.zeros(30, int), np.zeros(3, int), []
-        assert team.run(_note.run, 2, 30, 1, done, who)
+        assert team.run(_note, 2, 30, 1, done, who)
         assert team.do(lambda counters, also=also: also.extend(_claimed(counters, 30)), 2)
         assert (done == 1).all() and sorted(also) == list(range(30))
 
@@ -273,6 +273,22 @@ import numpy as np
 from minideeplab.backends.numba_cpu import activation
 activation.relu(np.zeros(9, np.float32))
 print(sum(activation._relu.run.stats.cache_hits.values()))
+"""
+
+
+def test_kernels_run_uncompiled_for_debugging():
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-c", _UNCOMPILED]
+    answer = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert answer.stdout.split() == ["2", "[0.", "1.]"]
+
+
+_UNCOMPILED = """
+import numpy as np
+from minideeplab.backends.numba_cpu import activation, threads
+done = []
+threads.parallel_for(done.append, 2)
+print(len(done), activation.relu(np.array([-1, 1], np.float32)))
 """
 
 

@@ -12,7 +12,10 @@ from numba.core import types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy")
+jit = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+# Only compiled code calls these: the way in from Python takes as long to compile as short kernels.
+inner = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
+                   no_cpython_wrapper=True)  # fmt: skip
 
 
 def compiled(function, typing, literal=False):

@@ -28,8 +28,11 @@ GRAIN = 1 << 16  # elements below which starting another thread costs more than 
 def thread_count() -> int:
     """Threads that a task list may use, the caller's included: NUMBA_NUM_THREADS, or the cores.
 
-    No more than there are cores: threads that wait awake would keep others from working.
+    No more than there are cores: threads that wait awake would keep others from working. One under
+    NUMBA_DISABLE_JIT=1, for then the kernels hold the interpreter's lock.
     """
+    if numba.config.DISABLE_JIT:
+        return 1
     return min(numba.config.NUMBA_NUM_THREADS, _cores())
 
 
@@ -65,8 +68,8 @@ def in_pieces(
     if step is None:
         step = max(1, GRAIN // max(1, work), -(-length // (PIECES * (helpers + 1))))
     most = -(-length // step) - 1
-    if most < 1 or helpers <= 0 or not _team(helpers).run(kernel.run, most, length, step, *args):
-        kernel.run(fresh_counters(), length, step, *args)
+    if most < 1 or helpers <= 0 or not _team(helpers).run(kernel, most, length, step, *args):
+        kernel(fresh_counters(), length, step, *args)
 
 
 def parallel_for(task: Callable[[int], None], count: int) -> None:

@@ -17,24 +17,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType
 
+import numpy as np
 from llvmlite import ir
-from numba import njit
+from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from minideeplab.backends.numba_cpu.atomic import call, claim, read
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner, jit
 from minideeplab.backends.numba_cpu.team import FAILED, SEATS, announce, close
 
 
 @dataclass(frozen=True)
 class Round:
-    """A compiled kernel, and ``run(counters, length, step, *args)``, which has it done."""
+    """A compiled kernel, and the compiled function in which threads call it."""
 
     kernel: Callable[..., None]
     run: Callable[..., None]
+
+    def __call__(self, counters: np.ndarray, length: int, step: int, *args: object) -> None:
+        """Have all pieces done."""
+        self.run(counters, NOBODY, length, step, *args)
+
+
+NOBODY = -1  # ``me`` of the call that announces the round
 
 
 def together(function: Callable[..., None]) -> Round:
@@ -43,7 +52,9 @@ def together(function: Callable[..., None]) -> Round:
     The round is a function of its own whose global name ``kernel`` is this kernel: with the kernel
     as an argument, or in a closure, Numba would not find it on disk again.
     """
-    kernel = jit(function)
+    kernel = inner(function)
+    if config.DISABLE_JIT:
+        return Round(kernel, partial(_uncompiled, kernel))
     code = _round.__code__.replace(
         co_filename=function.__code__.co_filename, co_firstlineno=function.__code__.co_firstlineno
     )
@@ -52,10 +63,25 @@ def together(function: Callable[..., None]) -> Round:
     return Round(kernel, jit(run))
 
 
-def _round(counters, length, step, *args):
-    """Have all pieces done: by the helpers for whom there are seats, and this thread."""
+def _uncompiled(kernel, counters, me, length, step, *args):
+    for first in range(0, length, step):
+        kernel(first, min(first + step, length), 0, *args)
+
+
+def _round(counters, me, length, step, *args):
+    """Have all pieces done: by the helpers for whom there are seats, and this thread.
+
+    They and it call this function again, with their ``me``: all threads run the same machine code,
+    since a second copy might round otherwise.
+    """
+    if me != NOBODY:
+        first = claim(counters) * step
+        while first < length:
+            kernel(first, min(first + step, length), me, *args)  # noqa: F821, see together()
+            first = claim(counters) * step
+        return
     seats = read(counters, SEATS)
-    task, argument = _entry(kernel, counters, length, step, args)  # noqa: F821, see together()
+    task, argument = _again(counters, me, length, step, args)
     if seats > 0:
         announce(counters, task, argument)
     failed = call(task, argument, 0)
@@ -65,41 +91,29 @@ def _round(counters, length, step, *args):
         raise RuntimeError("a kernel failed, perhaps for want of memory")
 
 
-@njit(nogil=True, error_model="numpy")
-def _pieces(kernel, counters, length, step, args, me):
-    """Do pieces until none are left."""
-    first = claim(counters) * step
-    while first < length:
-        kernel(first, min(first + step, length), me, *args)
-        first = claim(counters) * step
-
-
 @intrinsic
-def _entry(typing, kernel, counters, length, step, args):
-    """Return addresses of a function (argument, me) that calls ``_pieces``, and of the argument.
+def _again(typing, counters, me, length, step, args):
+    """Return addresses of a function (argument, me) that calls this one, and of the argument.
 
-    The argument is in the frame of the function that calls this one, and is gone with it. All
-    threads run the same machine code: a second copy might round otherwise.
+    The argument holds the others, in the frame of this function, and is gone with it.
     """
-    held = types.Tuple((counters, length, step, args))
-    sig = types.Dispatcher(_pieces).get_call_type(typing, (kernel, *held, types.int64), {})
+    kinds = counters, me, length, step, args
+    held = types.Tuple(kinds)
 
     def emit(context, builder, signature, values):
-        compiled = _pieces.get_compile_result(sig)
-        context.add_linking_libs((compiled.library,))
-        place = cgutils.alloca_once_value(builder, context.make_tuple(builder, held, values[1:]))
-        task = _task(context, builder.module, compiled.fndesc, place.type)
+        place = cgutils.alloca_once_value(builder, context.make_tuple(builder, held, values))
+        task = _task(context, builder.module, builder.function, kinds, place.type)
         addresses = [builder.ptrtoint(pointer, NUMBER) for pointer in (task, place)]
         return context.make_tuple(builder, signature.return_type, addresses)
 
-    return types.UniTuple(types.int64, 2)(kernel, counters, length, step, args), emit
+    return types.UniTuple(types.int64, 2)(*kinds), emit
 
 
 NUMBER = ir.IntType(64)
 
 
-def _task(context, module, fndesc, pointer):
-    """Emit a function that calls a compiled one with the tuple at an address, and a number.
+def _task(context, module, function, kinds, pointer):
+    """Emit a function that calls a compiled one with the tuple at an address, but for ``me``.
 
     It returns whether that failed.
     """
@@ -109,10 +123,8 @@ def _task(context, module, fndesc, pointer):
     builder = ir.IRBuilder(task.append_basic_block())
     address, me = task.args
     held = builder.load(builder.inttoptr(address, pointer))
-    kernel = context.get_constant_null(fndesc.argtypes[0])  # known by its type
-    values = [kernel, *cgutils.unpack_tuple(builder, held), me]
-    function = context.declare_function(module, fndesc)
-    convention = context.call_conv
-    status, _ = convention.call_function(builder, function, fndesc.restype, fndesc.argtypes, values)
+    counters, _, *others = cgutils.unpack_tuple(builder, held)
+    values = [counters, me, *others]
+    status, _ = context.call_conv.call_function(builder, function, types.none, kinds, values)
     builder.ret(builder.zext(status.is_error, NUMBER))
     return task

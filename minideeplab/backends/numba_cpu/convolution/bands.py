@@ -15,7 +15,7 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import ROWS
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner
 from minideeplab.backends.numba_cpu.threads import spans
 
 BAND_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
@@ -85,7 +85,7 @@ def _width(problem: Problem) -> int:
     return (problem.out[1] - 1) * problem.stride[1] + problem.kernel[1]
 
 
-@jit
+@inner
 def seen(x, rectangle, geometry, beyond, room):
     """Return what a band of outputs sees of pixels x (N, H, W, C), flat.
 
@@ -107,7 +107,7 @@ def seen(x, rectangle, geometry, beyond, room):
     return room
 
 
-@jit
+@inner
 def _fill(x, target, top, left):
     """Copy rows from (top, left) on of x (H, W * C), zero outside."""
     for row in range(target.shape[0]):

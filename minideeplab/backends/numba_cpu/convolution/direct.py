@@ -20,7 +20,7 @@ from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, sto
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.crf.lanes import maximum
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner
 from minideeplab.backends.numba_cpu.threads import aligned, in_pieces, rooms
 from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.window import Pair
@@ -110,7 +110,7 @@ def _through_bands(
             _copy(sums[me], flat, targets, rows, columns)
 
 
-@jit
+@inner
 def _copy(sums, y, targets, rows, columns):
     place, y_line, y_pixel = targets
     for p in range(rows):
@@ -120,7 +120,7 @@ def _copy(sums, y, targets, rows, columns):
                 target[k] = source[k]
 
 
-@jit
+@inner
 def _outputs(seen, weights, y, targets, shape, order, finish):
     """Compute ``shape`` = (rows, columns, kernel rows) outputs from a band, to rows of y (M, K).
 
@@ -147,7 +147,7 @@ def _outputs(seen, weights, y, targets, shape, order, finish):
                     _end(y, place, y_pixel, (panel + k) * CHANNELS, finish)
 
 
-@jit
+@inner
 def _end(y, place, step, lane, finish):
     """Finish sixteen filters of a block of outputs, which are in the first cache still."""
     gain, shift, least = finish

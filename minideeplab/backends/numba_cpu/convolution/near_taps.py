@@ -27,7 +27,7 @@ from minideeplab.backends.numba_cpu.convolution.registers import (
 )
 from minideeplab.backends.numba_cpu.convolution.taps import taps
 from minideeplab.backends.numba_cpu.crf.lanes import maximum
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner
 from minideeplab.backends.numba_cpu.threads import (
     aligned,
     in_pieces,
@@ -108,7 +108,7 @@ def _through_taps(
         _end(pixels, panels, end)
 
 
-@jit
+@inner
 def _end(pixels, panels, end):
     """Finish some panels of outputs (M, K)."""
     gain, shift, least = end
@@ -120,7 +120,7 @@ def _end(pixels, panels, end):
             store(pixels, m, lane, maximum(floor, value))  # in this order a NaN stays
 
 
-@jit
+@inner
 def _add_tap(x, source, weights, filters, y, target, shape, channels, panels, room):
     """Add what a tap gives to ``shape`` = (rows, columns) outputs of some panels of filters.
 
@@ -152,7 +152,7 @@ def _add_tap(x, source, weights, filters, y, target, shape, channels, panels, ro
                               room)  # fmt: skip
 
 
-@jit
+@inner
 def _add_rest(x, x_row, x_pixel, b, y, y_row, y_pixel, done, columns, steps, room):
     """Add to the outputs behind those that are done, which are fewer than a block."""
     if done == 0:

@@ -15,7 +15,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, prefetch
 from minideeplab.backends.numba_cpu.convolution.registers import OTHER, PANELS, ROWS, cut, product
 from minideeplab.backends.numba_cpu.convolution.transforms import inlined
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner
 from minideeplab.backends.numba_cpu.threads import aligned, rooms, scratch
 
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
@@ -74,7 +74,7 @@ def own(layouts, me):
     return layouts[0][me], layouts[1], layouts[2], layouts[3]
 
 
-@jit
+@inner
 def multiply(v, u, p, tiles, first, last):
     """p = v u at points [first, last): tiles (tiles, C) times filters (C, K), all as panels.
 
@@ -93,7 +93,7 @@ def multiply(v, u, p, tiles, first, last):
                 _multiply_block(v, 0, u, filters, p, point, panel, block, many, v[1], 0)
 
 
-@jit
+@inner
 def multiply_part(v, u, filters, p, tiles, points, channels, add):
     """p = v u, or += if ``add``, at all points, of the panels [first, last) of the channels of v.
 
@@ -133,7 +133,7 @@ def _multiply_block(v, channel, u, filters, p, point, panel, block, many, channe
         product(OTHER, 1, a, b, c, channels, CHANNELS, add)
 
 
-@jit
+@inner
 def add_gradient(v, channels, e, filters, du, tiles, points, add):
     """du = v^T e, or += if ``add``: (C, tiles) times (tiles, K), at all points.
 

@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, VECTOR
-from minideeplab.backends.numba_cpu.jit import compiled, jit
+from minideeplab.backends.numba_cpu.jit import compiled, inner
 
 ZERO = ir.Constant(ir.IntType(64), 0)
 
@@ -34,7 +34,7 @@ ROWS, PANELS = block(_features, _triple)
 OTHER = ROWS + 1 if PANELS > 1 else ROWS - 1  # there is room for one more, or not
 
 
-@jit
+@inner
 def cut(length):
     """Return how many blocks of ROWS and of OTHER make up a length.
 

@@ -22,7 +22,7 @@ from minideeplab.backends.numba_cpu.convolution.transforms import (
     output_1d,
 )
 from minideeplab.backends.numba_cpu.crf.lanes import maximum
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner
 
 
 @inlined
@@ -36,7 +36,7 @@ def find(rows, side, image, top, left, dilation, size):
             rows[i * side + j] = (image * size[0] + h) * size[1] + w if inside else -1
 
 
-@jit
+@inner
 def input_tiles(x, v, room, n, span, inside):
     """Transform inputs: B^T d B, from x (N * H * W, C) to the panels ``v``."""
     tops, lefts, start, dilation, size = inside
@@ -54,7 +54,7 @@ def input_tiles(x, v, room, n, span, inside):
                 input_1d(n, room, 0, i * n, 1, 0, vectors, place + i * n * hop, hop, 0)
 
 
-@jit
+@inner
 def cotangent_tiles(dy, e, room, n, span, outside):
     """Transform cotangents: A dy A^T, from dy (N * P * Q, K) to the panels ``e``."""
     tops, lefts, dilation, out = outside
@@ -73,7 +73,7 @@ def cotangent_tiles(dy, e, room, n, span, outside):
                 cotangent_1d(n, room, 0, i * m, 1, 0, vectors, place + i * n * hop, hop, 0)
 
 
-@jit
+@inner
 def output_tiles(p, y, room, finish, n, span, outside, filters):
     """Write outputs: A^T p A, finished, from the panels ``p`` to y (N * P * Q, K).
 

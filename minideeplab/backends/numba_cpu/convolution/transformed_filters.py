@@ -18,7 +18,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.convolution.panels import Panels
 from minideeplab.backends.numba_cpu.convolution.transforms import filter_1d, filter_gradient_1d
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.jit import inner
 from minideeplab.backends.numba_cpu.threads import in_pieces
 from minideeplab.backends.numba_cpu.together import together
 
@@ -49,7 +49,7 @@ def gradient(du: Panels, dw: np.ndarray, n: int) -> bool:
     return bool(np.isfinite(checks.sum()))
 
 
-@jit
+@inner
 def to_points(w, u, n, part, origin):
     """Transform a part of stored filters: G w G^T, to the panels ``u``."""
     flat, first, from_k, from_c, from_tap = w
@@ -77,7 +77,7 @@ def to_points(w, u, n, part, origin):
                     filter_1d(n, work, 0, i * 3, 1, 0, vectors, place, hop, 0)
 
 
-@jit
+@inner
 def to_taps(du, dw, n, part, origin, add):
     """Undo ``to_points`` for a gradient: G^T du G, written to stored filters or added.
 

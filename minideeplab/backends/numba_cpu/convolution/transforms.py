@@ -20,7 +20,13 @@ import numba
 
 from minideeplab.backends.numba_cpu.convolution.lanes import store, vector
 
-inlined = numba.njit(nogil=True, error_model="numpy", forceinline=True)
+inlined = numba.njit(
+    nogil=True,
+    error_model="numpy",
+    forceinline=True,
+    no_cfunc_wrapper=True,
+    no_cpython_wrapper=True,
+)
 
 
 @inlined

@@ -8,10 +8,13 @@ by their neighbours anyway. ``pool.py`` has the form that returns the places.
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
+from numba.core import types
 
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
+from minideeplab.backends.numba_cpu.jit import compiled, jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.threads import GRAIN, aligned, in_pieces
 from minideeplab.backends.numba_cpu.together import together
 from minideeplab.ops.pool import pooled_size
 from minideeplab.ops.window import Pair
@@ -74,7 +77,7 @@ def max_pool2d_values_backward(
     That is the first of equal values, and the last NaN. Each task owns some rows of one picture.
     """
     x, y, dy = pixels(x), pixels(y), pixels(dy)
-    dx, window = np.empty_like(x), (*kernel_size, *stride, *padding, *dilation)
+    dx, window = aligned(x.shape, x.dtype), (*kernel_size, *stride, *padding, *dilation)
     band = max(4 * stride[0], GRAIN // max(1, x.shape[2] * x.shape[3]))
     count = len(x) * -(-x.shape[1] // band)
     in_pieces(_scatter, count, dy, x, y, dx, band, window, step=1)
@@ -86,7 +89,81 @@ def _scatter(first, last, me, dy, x, y, dx, band, window):
     """A task is a band of rows of one picture."""
     for task in range(first, last):
         n, top = task % len(x), task // len(x) * band
-        _scatter_band(dy[n], x[n], y[n], dx[n], top, min(top + band, x.shape[1]), window)
+        bottom = min(top + band, x.shape[1])
+        if x.shape[3] % CHANNELS == 0:
+            _scatter_vectors(dy[n], x[n], y[n], dx[n], top, bottom, window)
+        else:
+            _scatter_band(dy[n], x[n], y[n], dx[n], top, bottom, window)
+
+
+@jit
+def _scatter_vectors(dy, x, y, dx, first, last, window):
+    """Do as ``_scatter_band`` for sixteen channels at a time: the shares stay in a register."""
+    kh, kw, sh, sw, ph, pw, dh, dw = window
+    dx[first:last] = 0
+    width, channels = dx.shape[1], dx.shape[2]
+    pictures, results = x.reshape(-1, channels), dx.reshape(-1, channels)
+    cotangents, maxima = dy.reshape(-1, channels), y.reshape(-1, channels)
+    top, bottom = (first + ph - (kh - 1) * dh) // sh, (last - 1 + ph) // sh
+    for p in range(max(0, top), min(y.shape[0], bottom + 1)):
+        rows = _inside(p * sh - ph, dh, kh, x.shape[0])
+        for q in range(y.shape[1]):
+            columns = _inside(q * sw - pw, dw, kw, width)
+            place, nans = p * y.shape[1] + q, False
+            for lane in range(0, channels, CHANNELS):
+                share, best = load(cotangents, place, lane), load(maxima, place, lane)
+                nans |= has_nan(best)
+                for i in range(rows[0], rows[1]):
+                    h = p * sh - ph + i * dh
+                    for j in range(columns[0], columns[1]):
+                        row = h * width + q * sw - pw + j * dw
+                        values = load(pictures, row, lane)
+                        if first <= h < last:
+                            given = where_equal(values, best, share)
+                            store(results, row, lane, load(results, row, lane) + given)
+                        share = where_unlike(values, best, share)
+            if nans:
+                _scatter_nans(dy[p, q], x, y[p, q], dx, first, last, window, p, q)
+
+
+@jit
+def _inside(start, step, count, size):
+    """Return the first of ``count`` taps, ``step`` apart, in [0, size), and one behind the last."""
+    return max(0, -(start // step)), min(count, (size - 1 - start) // step + 1)
+
+
+def where_equal(a: np.ndarray, b: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values at which a and b are equal, elsewhere 0."""
+    return np.where(a == b, values, values.dtype.type(0))
+
+
+def where_unlike(a: np.ndarray, b: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values at which a and b differ or one is NaN, elsewhere 0."""
+    return np.where(a == b, values.dtype.type(0), values)
+
+
+def has_nan(vector: np.ndarray) -> bool:
+    """Return whether a lane is NaN."""
+    return bool(np.isnan(vector).any())
+
+
+@compiled(where_equal, lambda a, b, values: values)
+def _where_equal(context, builder, sig, args):
+    a, b, values = args
+    return builder.select(builder.fcmp_ordered("==", a, b), values, ir.Constant(values.type, None))
+
+
+@compiled(where_unlike, lambda a, b, values: values)
+def _where_unlike(context, builder, sig, args):
+    a, b, values = args
+    return builder.select(builder.fcmp_ordered("==", a, b), ir.Constant(values.type, None), values)
+
+
+@compiled(has_nan, lambda vector: types.boolean)
+def _has_nan(context, builder, sig, args):
+    bits = ir.IntType(CHANNELS)
+    nans = builder.bitcast(builder.fcmp_unordered("uno", args[0], args[0]), bits)
+    return builder.icmp_unsigned("!=", nans, bits(0))
 
 
 @jit

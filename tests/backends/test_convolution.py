@@ -99,6 +99,16 @@ def test_streamed_and_blocked_schedules_agree(monkeypatch):
     assert worst(results[0][1], results[1][1]) < 1e-5
 
 
+def test_the_gradient_of_a_1x1_kernel_of_many_channels():
+    rng = np.random.default_rng(0)
+    shapes = (2, 592, 9, 7), (2, 528, 9, 7), (592, 528, 1, 1)  # 37 and 33 panels: no whole parts
+    dy, x, w = (rng.standard_normal(shape, np.float32) for shape in shapes)
+    options = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    dw = conv2d_backward(dy, x, w, *options, algorithm="direct")[1]
+    exact = ops.conv2d_backward(*(a.astype(np.float64) for a in (dy, x, w)), *options)[1]
+    assert worst(dw, exact) < 3e-6
+
+
 def test_a_nan_stays_where_the_definition_puts_it():
     (x, w, _), options = layer(32, 32, (48, 48), 1)
     x[0, 3, 20, 20], x[1, 5, 7, 9] = np.nan, np.inf

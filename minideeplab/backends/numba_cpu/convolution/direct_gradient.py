@@ -2,6 +2,9 @@
 
 dw[(i, j, c), k] = sum over outputs of seen[(i, j, c)] * dy[k]. The rows (j, c) of one i are a run
 of the band; dy is laid out in panels of sixteen filters first.
+
+A 1x1 kernel of many channels has both operands laid out, and is Winograd's product of one point:
+pixels of 1024 channels lie 4 KiB apart, which is the same set of a cache for all of them.
 """
 
 from __future__ import annotations
@@ -9,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
+from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, layouts, own
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.jit import jit
@@ -17,6 +21,7 @@ from minideeplab.backends.numba_cpu.threads import in_pieces, rooms
 from minideeplab.backends.numba_cpu.together import together
 
 MOST_BYTES = 1 << 20  # of a gradient of which each task has its own
+PART = 4  # panels of filters, and of channels, of which a task computes a larger one
 TASKS = 8  # whatever the number of threads
 
 
@@ -26,6 +31,9 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
     Each task sums over some bands; where the gradient is large, over all of them for some filters.
     """
     kernel, channels, filters = problem.kernel, problem.channels, problem.filters
+    fit = channels % CHANNELS == 0 and filters % CHANNELS == 0
+    if problem.pointwise and fit and channels * filters * dy.itemsize > MOST_BYTES:
+        return _of_many_channels(dy.reshape(-1, filters), x.reshape(-1, channels))
     problem = flattened(problem)
     x, dy = x.reshape(problem.batch, *problem.size, -1), dy.reshape(problem.batch, *problem.out, -1)
     cut = bands(problem)
@@ -41,6 +49,45 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
     in_pieces(_add_bands, tasks, cut.rectangles, x, dy, sums, *how, held, columns, step=1)
     dw = sums.sum(0)[:, :length, :filters].reshape(*kernel, channels, filters)
     return np.ascontiguousarray(dw.transpose(3, 2, 0, 1))
+
+
+def _of_many_channels(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return dw (K, C, 1, 1) for dy (M, K) and x (M, C)."""
+    (pixels, filters), channels = dy.shape, x.shape[1]
+    v = Panels.empty(1, channels, pixels, "all_inputs")
+    e = Panels.empty(1, filters, pixels, "all_cotangents")
+    in_pieces(_lay_out, pixels, x, v.layout, work=channels)
+    in_pieces(_lay_out, pixels, dy, e.layout, work=filters)
+    dw, side = np.empty((filters, channels), x.dtype), PART * CHANNELS
+    du, columns = layouts(1, side, side, "gradient"), -(-v.panels // PART)
+    tasks = -(-e.panels // PART) * columns
+    in_pieces(_add_pixels, tasks, pixels, v.layout, e.layout, du, columns, dw, step=1)
+    return dw.reshape(filters, channels, 1, 1)
+
+
+@together
+def _lay_out(first, last, me, pixels, panels):
+    """Copy pixels (M, C) to panels."""
+    flat, count, stride, _ = panels
+    vectors = flat.reshape(-1, CHANNELS)
+    for m in range(first, last):
+        for panel in range(count):
+            store(vectors, panel * stride + m, 0, load(pixels, m, panel * CHANNELS))
+
+
+@together
+def _add_pixels(first, last, me, pixels, v, e, dus, columns, dw):
+    """Sum over all pixels for PART panels of filters and of channels."""
+    du, flat, channels = own(dus, me), dw.reshape(-1), dw.shape[1]
+    for task in range(first, last):
+        row, column = task // columns * PART, task % columns * PART
+        filters, inputs = (row, min(row + PART, e[1])), (column, min(column + PART, v[1]))
+        add_gradient(v, inputs, e, filters, du, pixels, 1, False)
+        for k in range(filters[1] - row):
+            for c in range(inputs[1] - column):
+                source = (k * du[2] + c * CHANNELS) * CHANNELS
+                target = (row + k) * CHANNELS * channels + (column + c) * CHANNELS
+                turn(CHANNELS, du[0], source, CHANNELS, flat, target, channels)
 
 
 @together

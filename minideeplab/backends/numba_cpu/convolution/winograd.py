@@ -41,6 +41,7 @@ MOST_PANELS = 4  # of filters, and of channels, that such a task takes at once
 TASKS = 8  # fewest of those tasks, whatever the number of threads
 GRADIENT_BYTES = 3 << 19  # a weight gradient up to this size is summed in parts
 SEGMENTS = 8  # the parts, whatever the number of threads
+SEGMENT_BYTES = 3 << 20  # transformed inputs and cotangents of a block of tiles of such a part
 
 
 def suits(problem: Problem, dtype: np.dtype) -> bool:
@@ -136,7 +137,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem, m: int) -> 
 
 def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, dw: np.ndarray) -> bool:
     """Sum small gradients over segments of the tiles, a task each; return whether dw is finite."""
-    blocks, problem = grid.blocks(BLOCK_BYTES), grid.problem
+    blocks, problem = grid.blocks(SEGMENT_BYTES), grid.problem
     du, tiles = grid.points("gradient", problem.filters, problem.channels), _longest(blocks)
     parts = scratch("parts", (min(SEGMENTS, len(blocks)), *du.vectors.shape), dy.dtype)
     v = grid.each_points("inputs", problem.channels, tiles)

@@ -15,7 +15,7 @@ from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, s
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, layouts, own
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
+from minideeplab.backends.numba_cpu.convolution.registers import OTHER, PANELS, ROWS, cut, product
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import in_pieces, rooms
 from minideeplab.backends.numba_cpu.together import together
@@ -115,11 +115,16 @@ def to_panels(pixels, begin, panels):
     height, width, filters = pixels.shape
     for panel in range(len(panels) // (height * width)):
         first = (begin + panel) * CHANNELS
+        last = min(first + CHANNELS, filters)
         for p in range(height):
             for q in range(width):
-                target, source = panels[(panel * height + p) * width + q], pixels[p, q]
-                for k in range(CHANNELS):
-                    target[k] = source[first + k] if first + k < filters else 0
+                target, source = panels[(panel * height + p) * width + q], pixels[p, q, first:last]
+                if source.size == CHANNELS:
+                    for k in range(CHANNELS):
+                        target[k] = source[k]
+                else:
+                    for k in range(CHANNELS):
+                        target[k] = source[k] if k < source.size else 0
 
 
 @jit
@@ -131,16 +136,21 @@ def add_band(inputs, cotangents, dw, first, shape, order):
     line, pixel, run, length = order
     kernel, whole, filters = dw.shape
     flat, size = dw.reshape(-1), shape[0] * shape[1] * CHANNELS
-    panels = cotangents.size // size
+    panels, (many, few) = cotangents.size // size, cut(length)
     for panel in range(0, panels, PANELS):
         both = PANELS == 1 or panel + 1 < panels
         b = (cotangents, panel * size, size)
         for i in range(kernel):
-            for row in range(0, length, ROWS):
+            for block in range(many + few):
+                row = block * ROWS if block < many else many * ROWS + (block - many) * OTHER
                 a = (inputs, i * run + row, 1, pixel, line)
                 place = (i * whole + row) * filters + (first + panel) * CHANNELS
                 c = (flat, place, filters, CHANNELS)
-                if both:
+                if block < many and both:
                     product(ROWS, PANELS, a, b, c, shape[0], shape[1], 1)
-                else:
+                elif block < many:
                     product(ROWS, 1, a, b, c, shape[0], shape[1], 1)
+                elif both:
+                    product(OTHER, PANELS, a, b, c, shape[0], shape[1], 1)
+                else:
+                    product(OTHER, 1, a, b, c, shape[0], shape[1], 1)

@@ -15,15 +15,17 @@ WINDOWS = {  # kernel_size, stride, padding, dilation, ceil_mode
     "stride 1": ((3, 3), (1, 1), (1, 1), (1, 1), False),
     "oblong": ((2, 3), (3, 1), (1, 0), (2, 1), True),
     "apart": ((2, 2), (3, 4), (0, 0), (1, 1), False),
+    "far": ((5, 4), (4, 2), (2, 2), (4, 3), False),
 }
 
 
+@pytest.mark.parametrize("channels", [19, 32])  # single numbers and vectors
 @pytest.mark.parametrize("values", ["distinct", "ties", "nan", "inf"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
-def test_the_same_maxima_and_gradients(window, dtype, values):
+def test_the_same_maxima_and_gradients(window, dtype, values, channels):
     rng = np.random.default_rng(0)
-    x = rng.standard_normal((2, 19, 41, 37)).astype(dtype)
+    x = rng.standard_normal((2, channels, 41, 37)).astype(dtype)
     if values == "ties":
         x = np.maximum(np.round(x), 0)
     elif values != "distinct":

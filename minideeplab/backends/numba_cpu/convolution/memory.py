@@ -17,7 +17,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
 from minideeplab.backends.numba_cpu.together import together
 
-PART = 4 * GRAIN  # words that a task sums
+PART = GRAIN  # words that a task sums
 MOST_BYTES = 64 << 20  # of all kept together
 
 

@@ -115,7 +115,7 @@ def _next_round(counters, me, last):
 
 @jit
 def _sleep(counters, me, last):
-    """Sleep until woken, if no round was announced that this thread's state kept from waking it."""
+    """Sleep until a round wakes this thread, unless one began before it could know that it must."""
     swap(counters, THREADS + 2 * me, 1)
     current = read(counters, OPEN)
     if current == 0 or current == last or swap(counters, THREADS + 2 * me, 0) == 0:

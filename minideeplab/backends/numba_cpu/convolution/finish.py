@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+
+
+@lru_cache(maxsize=256)
+def _filled(count: int, dtype: np.dtype, value: int) -> np.ndarray:
+    return np.full(count, value, dtype)
 
 
 @dataclass(frozen=True)
@@ -22,8 +28,8 @@ class Finish:
 
         Zeros are put behind them up to ``whole``.
         """
-        scale = np.ones(filters, dtype) if self.scale is None else self.scale
-        shift = np.zeros(filters, dtype) if self.shift is None else self.shift
+        scale = _filled(filters, dtype, 1) if self.scale is None else self.scale
+        shift = _filled(filters, dtype, 0) if self.shift is None else self.shift
         least = dtype.type(0 if self.rectify else -np.inf)
         if whole > filters:
             scale, shift = (np.pad(a, (0, whole - filters)) for a in (scale, shift))

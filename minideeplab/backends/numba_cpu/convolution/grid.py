@@ -31,6 +31,7 @@ class Grid:
             starts(size, step, m) for size, step in zip(problem.out, problem.dilation, strict=True)
         )
         self.count = problem.batch * len(self.tops) * len(self.lefts)
+        self.cuts: dict[tuple[int, int, int], np.ndarray] = {}
 
     def points(self, name: str, channels: int, indices: int) -> Panels:
         """Return scratch for ``indices`` transformed tiles or filters."""
@@ -49,8 +50,13 @@ class Grid:
 
         Return (count, 2): the first tile of each, and the first one behind it.
         """
-        tiles = (self.count if last is None else last) - first
-        channels = self.problem.channels + self.problem.filters
+        key = size, first, self.count if last is None else last
+        if key not in self.cuts:
+            self.cuts[key] = self._cut(*key)
+        return self.cuts[key]
+
+    def _cut(self, size: int, first: int, last: int) -> np.ndarray:
+        tiles, channels = last - first, self.problem.channels + self.problem.filters
         step = min(self._most(size, tiles, channels), max(1, tiles // (BLOCKS * ROWS)) * ROWS)
         return np.array(spans(tiles, step), np.int64).reshape(-1, 2) + first
 

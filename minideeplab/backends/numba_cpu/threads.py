@@ -18,7 +18,7 @@ import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from minideeplab.backends.numba_cpu.atomic import LINE, claim
-from minideeplab.backends.numba_cpu.team import Team, Work, fresh_counters
+from minideeplab.backends.numba_cpu.team import Team, fresh_counters
 from minideeplab.backends.numba_cpu.together import Round
 
 PIECES = 4  # for each thread, so that they end at about the same time
@@ -43,18 +43,6 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def share(work: Work, count: int) -> None:
-    """Call ``work(counters)`` on every thread at once, to do ``count`` tasks together.
-
-    Each work does the tasks that it gets from ``claim(counters)``, until that gives ``count``, in
-    one compiled kernel, which holds no lock of the interpreter. If the threads have other work,
-    the caller does all tasks. The first exception is raised again here.
-    """
-    helpers = thread_count() - 1
-    if count < 2 or helpers <= 0 or not _team(helpers).do(work, count - 1):
-        work(fresh_counters())
-
-
 def in_pieces(
     kernel: Round, length: int, *args: object, step: int | None = None, work: int = 1
 ) -> None:
@@ -73,35 +61,25 @@ def in_pieces(
 
 
 def parallel_for(task: Callable[[int], None], count: int) -> None:
-    """Call ``task(0) ... task(count - 1)``, in any order, on all threads.
+    """Call ``task(0) ... task(count - 1)``, in any order, on all threads: for work in Python.
 
     ``task`` must release the interpreter's lock (compiled kernels and NumPy's matmul do) and write
-    only its own part of the result. The first exception is raised again here.
+    only its own part of the result. If the threads have other work, the caller does all. The first
+    exception is raised again here.
     """
 
     def work(counters: np.ndarray) -> None:
         while (index := claim(counters)) < count:
             task(index)
 
-    if count == 1:
-        task(0)
-    elif count > 1:
-        share(work, count)
+    helpers = thread_count() - 1
+    if count < 2 or helpers <= 0 or not _team(helpers).do(work, count - 1):
+        work(fresh_counters())
 
 
 def spans(length: int, step: int) -> list[tuple[int, int]]:
     """Cut ``range(length)`` into ``(start, stop)`` pieces of ``step``, the last one shorter."""
     return [(start, min(start + step, length)) for start in range(0, length, step)]
-
-
-def parallel_spans(kernel: Callable[[int, int], None], length: int, work_each: int = 1) -> None:
-    """Call ``kernel(start, stop)`` on pieces of ``range(length)``, of GRAIN work or more each.
-
-    Some for every thread: what comes out must not depend on where the pieces end.
-    """
-    step = max(GRAIN // max(1, work_each), -(-length // (PIECES * thread_count())))
-    pieces = spans(length, max(1, step))
-    parallel_for(lambda index: kernel(*pieces[index]), len(pieces))
 
 
 @cache

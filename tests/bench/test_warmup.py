@@ -14,4 +14,4 @@ def test_warmup_compiles_both_passes_of_winograds_form():
     used = [r for r in vars(rounds).values() if isinstance(r, Round)]
     used.remove(rounds.multiply_points)  # the benchmark's own
     assert len(used) == 7 and all(kernel.run.signatures for kernel in used)
-    assert transformed_filters.to_taps.signatures
+    assert transformed_filters.all_to_taps.run.signatures

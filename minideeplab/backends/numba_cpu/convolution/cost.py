@@ -23,7 +23,7 @@ ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
 BLAS = 1.6  # products of the direct form in the time of one by BLAS, narrow matrices included
 ENDS = 1.6  # the last block of a row overlaps the one before, and rows are short
 UNROLL, SHIFT = 16, 24  # products' worth of work a number
-TRANSFORM = {4: 32, 6: 42}
+TRANSFORM = {4: 32, 6: 35}
 FILTERS = 11
 SMALL = 1 << 24  # products below which the exact form is quick enough
 

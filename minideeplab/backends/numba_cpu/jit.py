@@ -7,15 +7,18 @@ text, uncompiled, for reading and debugging. Threads come from ``threads.py``, n
 
 from __future__ import annotations
 
+from functools import partial
+
 import numba
 from numba.core import types
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
-jit = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+_compile = partial(numba.njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
+jit = _compile(cache=True)
 # Only compiled code calls these: the way in from Python takes as long to compile as short kernels.
-inner = numba.njit(cache=True, nogil=True, error_model="numpy", no_cfunc_wrapper=True,
-                   no_cpython_wrapper=True)  # fmt: skip
+inner = _compile(cache=True, no_cpython_wrapper=True)
+inlined = _compile(forceinline=True, no_cpython_wrapper=True)
 
 
 def compiled(function, typing, literal=False):

@@ -144,16 +144,16 @@ def _outputs(seen, weights, y, targets, shape, order, finish):
                 else:
                     product(ROWS, 1, a, b, c, shape[2], length, 0)
                 for k in range(PANELS if both else 1):
-                    _end(y, place, y_pixel, (panel + k) * CHANNELS, finish)
+                    end_rows(y, place, y_pixel, ROWS, (panel + k) * CHANNELS, finish)
 
 
 @inner
-def _end(y, place, step, lane, finish):
-    """Finish sixteen filters of a block of outputs, which are in the first cache still."""
+def end_rows(y, place, step, count, lane, finish):
+    """Finish sixteen filters of ``count`` outputs, which are in a cache still."""
     gain, shift, least = finish
     factor, summand = load(gain, 0, lane), load(shift, 0, lane)
     floor = load(gain, -1, lane) + least  # zeros + least
-    for r in range(ROWS):
+    for r in range(count):
         value = load(y, place + r * step, lane) * factor + summand
         store(y, place + r * step, lane, maximum(floor, value))  # in this order a NaN stays
 

@@ -15,7 +15,13 @@ from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, s
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, layouts, own
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import OTHER, PANELS, ROWS, cut, product
+from minideeplab.backends.numba_cpu.convolution.registers import (
+    PANELS,
+    ROWS,
+    begin,
+    block_product,
+    cut,
+)
 from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.threads import in_pieces, rooms
 from minideeplab.backends.numba_cpu.together import together
@@ -36,17 +42,17 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
         return _of_many_channels(dy.reshape(-1, filters), x.reshape(-1, channels))
     problem = flattened(problem)
     x, dy = x.reshape(problem.batch, *problem.size, -1), dy.reshape(problem.batch, *problem.out, -1)
-    cut = bands(problem)
-    panels, length = -(-filters // CHANNELS), cut.order[3]
+    pieces = bands(problem)
+    panels, length = -(-filters // CHANNELS), pieces.order[3]
     whole = -(-length // ROWS) * ROWS
     large = kernel[0] * whole * panels * CHANNELS * 4 > MOST_BYTES
-    parts = 1 if large else min(TASKS, len(cut.rectangles))
+    parts = 1 if large else min(TASKS, len(pieces.rectangles))
     sums = np.zeros((parts, kernel[0], whole, panels * CHANNELS), dy.dtype)
     share = max(PANELS, -(-panels // TASKS // PANELS) * PANELS) if large else panels
-    held = rooms("band", (cut.numbers,), x.dtype)
-    columns = rooms("panels", (share * cut.outputs, CHANNELS), dy.dtype)
-    tasks, how = parts * -(-panels // share), (cut.geometry, cut.order, share)
-    in_pieces(_add_bands, tasks, cut.rectangles, x, dy, sums, *how, held, columns, step=1)
+    held = rooms("band", (pieces.numbers,), x.dtype)
+    columns = rooms("panels", (share * pieces.outputs, CHANNELS), dy.dtype)
+    tasks, how = parts * -(-panels // share), (pieces.geometry, pieces.order, share)
+    in_pieces(_add_bands, tasks, pieces.rectangles, x, dy, sums, *how, held, columns, step=1)
     dw = sums.sum(0)[:, :length, :filters].reshape(*kernel, channels, filters)
     return np.ascontiguousarray(dw.transpose(3, 2, 0, 1))
 
@@ -142,15 +148,8 @@ def add_band(inputs, cotangents, dw, first, shape, order):
         b = (cotangents, panel * size, size)
         for i in range(kernel):
             for block in range(many + few):
-                row = block * ROWS if block < many else many * ROWS + (block - many) * OTHER
+                row = begin(block, many)
                 a = (inputs, i * run + row, 1, pixel, line)
                 place = (i * whole + row) * filters + (first + panel) * CHANNELS
                 c = (flat, place, filters, CHANNELS)
-                if block < many and both:
-                    product(ROWS, PANELS, a, b, c, shape[0], shape[1], 1)
-                elif block < many:
-                    product(ROWS, 1, a, b, c, shape[0], shape[1], 1)
-                elif both:
-                    product(OTHER, PANELS, a, b, c, shape[0], shape[1], 1)
-                else:
-                    product(OTHER, 1, a, b, c, shape[0], shape[1], 1)
+                block_product(block < many, both, a, b, c, shape[0], shape[1], 1)

@@ -13,10 +13,11 @@ from functools import lru_cache
 
 import numpy as np
 
+from minideeplab.backends.numba_cpu.convolution.direct import end_rows
 from minideeplab.backends.numba_cpu.convolution.direct_gradient import add_band, to_panels
 from minideeplab.backends.numba_cpu.convolution.filters import by_filter
 from minideeplab.backends.numba_cpu.convolution.finish import Finish
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
+from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.registers import (
     OTHER,
@@ -26,7 +27,6 @@ from minideeplab.backends.numba_cpu.convolution.registers import (
     product,
 )
 from minideeplab.backends.numba_cpu.convolution.taps import taps
-from minideeplab.backends.numba_cpu.crf.lanes import maximum
 from minideeplab.backends.numba_cpu.jit import inner
 from minideeplab.backends.numba_cpu.threads import (
     aligned,
@@ -90,7 +90,7 @@ def _through_taps(
     first, last, me, rows, reaches, shares, x, weights, y, width, steps, channels, end, room
 ):
     """Compute some rows of outputs for a share of the filters."""
-    filters = len(weights) * CHANNELS
+    filters, flat = len(weights) * CHANNELS, weights.reshape(-1)
     for task in range(first, last):
         place, share = divmod(task, shares)
         image, index = divmod(place, len(rows))
@@ -102,22 +102,11 @@ def _through_taps(
             target = (reach[1] * width + reach[2]) * filters, width * filters, filters
             source, shape = (reach[5], steps[0], steps[1]), (reach[3], reach[4])
             tap = reach[0] * channels * CHANNELS, weights.shape[1]
-            flat = weights.reshape(-1)
             _add_tap(x[image], source, flat, tap, y[image], target, shape, channels, panels,
                      room[me])  # fmt: skip
-        _end(pixels, panels, end)
-
-
-@inner
-def _end(pixels, panels, end):
-    """Finish some panels of outputs (M, K)."""
-    gain, shift, least = end
-    for m in range(len(pixels)):
-        for panel in range(panels[0], panels[1]):
-            lane = panel * CHANNELS
-            value = load(pixels, m, lane) * load(gain, 0, lane) + load(shift, 0, lane)
-            floor = load(gain, -1, lane) + least  # zeros + least
-            store(pixels, m, lane, maximum(floor, value))  # in this order a NaN stays
+        for m in range(len(pixels)):
+            for panel in range(*panels):
+                end_rows(pixels, m, 1, 1, panel * CHANNELS, end)
 
 
 @inner
@@ -157,10 +146,8 @@ def _add_rest(x, x_row, x_pixel, b, y, y_row, y_pixel, done, columns, steps, roo
     """Add to the outputs behind those that are done, which are fewer than a block."""
     if done == 0:
         for q in range(columns):
-            a, c = (
-                (x, x_row + q * x_pixel, x_pixel, 1, 0),
-                (y, y_row + q * y_pixel, y_pixel, CHANNELS),
-            )
+            a = x, x_row + q * x_pixel, x_pixel, 1, 0
+            c = y, y_row + q * y_pixel, y_pixel, CHANNELS
             product(1, PANELS, a, b, c, 1, steps, 1)
         return
     q = columns - ROWS

@@ -13,9 +13,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, prefetch
-from minideeplab.backends.numba_cpu.convolution.registers import OTHER, PANELS, ROWS, cut, product
-from minideeplab.backends.numba_cpu.convolution.transforms import inlined
-from minideeplab.backends.numba_cpu.jit import inner
+from minideeplab.backends.numba_cpu.convolution.registers import (
+    PANELS,
+    ROWS,
+    begin,
+    block_product,
+    cut,
+    product,
+)
+from minideeplab.backends.numba_cpu.jit import inlined, inner
 from minideeplab.backends.numba_cpu.threads import aligned, rooms, scratch
 
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
@@ -117,20 +123,13 @@ def multiply_part(v, u, filters, p, tiles, points, channels, add):
 @inlined
 def _multiply_block(v, channel, u, filters, p, point, panel, block, many, channels, add):
     """Multiply a block of tiles and PANELS panels of filters, over some panels of channels."""
-    tile = block * ROWS if block < many else many * ROWS + (block - many) * OTHER
+    tile = begin(block, many)
     first = point * v[3] + channel * v[2] + tile
     a = (v[0], first * CHANNELS, CHANNELS, 1, v[2] * CHANNELS)
     b = (u[0], (point * u[3] + panel * u[2]) * CHANNELS, u[2] * CHANNELS)
     c = (p[0], (point * p[3] + panel * p[2] + tile) * CHANNELS, CHANNELS, p[2] * CHANNELS)
     both = PANELS == 1 or panel + 1 < filters
-    if block < many and both:
-        product(ROWS, PANELS, a, b, c, channels, CHANNELS, add)
-    elif block < many:
-        product(ROWS, 1, a, b, c, channels, CHANNELS, add)
-    elif both:
-        product(OTHER, PANELS, a, b, c, channels, CHANNELS, add)
-    else:
-        product(OTHER, 1, a, b, c, channels, CHANNELS, add)
+    block_product(block < many, both, a, b, c, channels, CHANNELS, add)
 
 
 @inner

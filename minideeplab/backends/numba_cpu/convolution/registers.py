@@ -15,7 +15,7 @@ from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, VECTOR
-from minideeplab.backends.numba_cpu.jit import compiled, inner
+from minideeplab.backends.numba_cpu.jit import compiled, inlined, inner
 
 ZERO = ir.Constant(ir.IntType(64), 0)
 
@@ -175,3 +175,22 @@ def _join(phis, before, entering, back, again):
     for phi, first, later in zip(phis, entering, again, strict=True):
         phi.add_incoming(first, before)
         phi.add_incoming(later, back)
+
+
+@inlined
+def begin(block, many):
+    """Return where a block begins that ``cut`` tells of."""
+    return block * ROWS if block < many else many * ROWS + (block - many) * OTHER
+
+
+@inlined
+def block_product(whole, both, a, b, c, runs, length, add):
+    """Do ``product`` for a block: ROWS or, if not ``whole``, OTHER; PANELS panels, or 1."""
+    if whole and both:
+        product(ROWS, PANELS, a, b, c, runs, length, add)
+    elif whole:
+        product(ROWS, 1, a, b, c, runs, length, add)
+    elif both:
+        product(OTHER, PANELS, a, b, c, runs, length, add)
+    else:
+        product(OTHER, 1, a, b, c, runs, length, add)

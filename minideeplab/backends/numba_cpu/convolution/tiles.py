@@ -17,12 +17,11 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.convolution.transforms import (
     cotangent_1d,
-    inlined,
     input_1d,
     output_1d,
 )
 from minideeplab.backends.numba_cpu.crf.lanes import maximum
-from minideeplab.backends.numba_cpu.jit import inner
+from minideeplab.backends.numba_cpu.jit import inlined, inner
 
 
 @inlined

@@ -16,17 +16,8 @@ time: those from ``lane`` of the source, to ``spot`` of the target.
 
 from __future__ import annotations
 
-import numba
-
 from minideeplab.backends.numba_cpu.convolution.lanes import store, vector
-
-inlined = numba.njit(
-    nogil=True,
-    error_model="numpy",
-    forceinline=True,
-    no_cfunc_wrapper=True,
-    no_cpython_wrapper=True,
-)
+from minideeplab.backends.numba_cpu.jit import inlined
 
 
 @inlined

@@ -156,7 +156,7 @@ def write_labels(
     Raises:
         ValueError: labels of another shape, or without a colour in the palette.
     """
-    from minideeplab.data.palettes import voc_palette
+    from minideeplab.visualize.palettes import voc_palette
 
     colours = voc_palette() if palette is None else np.asarray(palette, dtype=np.uint8)
     labels = np.asarray(labels)

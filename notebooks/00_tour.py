@@ -14,7 +14,7 @@ import minideeplab.functional as F
 from minideeplab import inference
 from minideeplab.crf.refinement import build_crf, crf_parameters
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 print(mdl.doctor())
 
 # %% [markdown]

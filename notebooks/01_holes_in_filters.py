@@ -12,7 +12,7 @@ import numpy as np
 import minideeplab as mdl
 import minideeplab.functional as F
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 print(mdl.doctor())
 

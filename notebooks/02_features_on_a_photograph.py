@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 import minideeplab as mdl
 import minideeplab.functional as F
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 print(mdl.doctor())
 

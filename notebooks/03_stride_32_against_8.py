@@ -18,7 +18,7 @@ import minideeplab.functional as F
 from minideeplab import inference
 from minideeplab.crf import refine
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 print(mdl.doctor())
 

@@ -14,7 +14,7 @@ import minideeplab as mdl
 import minideeplab.functional as F
 from minideeplab.ops.resize import linear_source
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 print(mdl.doctor())
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 import minideeplab as mdl
 import minideeplab.functional as F
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 ORANGE = "#D55E00"
 RATES = (2, 4, 8, 12)
 STRIDE = 8  # between features

@@ -13,7 +13,7 @@ from scipy import ndimage
 import minideeplab as mdl
 import minideeplab.functional as F
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 print(mdl.doctor())
 

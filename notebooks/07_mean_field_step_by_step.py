@@ -17,9 +17,9 @@ from scipy import ndimage
 
 import minideeplab as mdl
 from minideeplab.crf import DenseCRF, unary_from_labels
-from minideeplab.crf.meanfield import energy, softmax
+from minideeplab.ops.crf.meanfield import energy, softmax
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 print(mdl.doctor())
 

@@ -16,10 +16,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minideeplab as mdl
-from minideeplab.crf import lattice as pl
-from minideeplab.crf.exact import ExactKernel
+from minideeplab.ops.crf import lattice as pl
+from minideeplab.ops.crf.exact import ExactKernel
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CORNER_COLOURS = np.array([BLUE, ORANGE, GREEN])
 print(mdl.doctor())
@@ -240,4 +240,4 @@ plt.show()
 # %% [markdown]
 # A photograph has hundreds of thousands of pixels, and mean field filters once for each label and
 # iteration. That is why the dense CRF became practical with the lattice. Next to the definitions
-# used here (`minideeplab/crf/lattice.py`) stands a compiled twin that does the same, faster.
+# used here (`minideeplab/ops/crf/lattice.py`) stands a compiled twin that does the same, faster.

@@ -18,7 +18,7 @@ from minideeplab import inference
 from minideeplab.crf import CRFParameters, refine
 from minideeplab.crf.refinement import PARAMETERS
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 print(mdl.doctor())
 

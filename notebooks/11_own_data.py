@@ -19,7 +19,7 @@ from scipy import ndimage
 
 import minideeplab as mdl
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 print(mdl.doctor())
 
 work = Path(tempfile.mkdtemp(prefix="own-data-"))

@@ -20,7 +20,7 @@ import minideeplab.functional as F
 from minideeplab.backends.cuda import activation
 from minideeplab.testing import simt
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 OKABE = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
 print(mdl.doctor())

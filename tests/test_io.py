@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from minideeplab import io
-from minideeplab.data.palettes import voc_palette
+from minideeplab.visualize.palettes import voc_palette
 
 RED = np.zeros((6, 8, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 

@@ -15,7 +15,7 @@ from matplotlib.cbook import get_sample_data
 
 from minideeplab.grading import checker
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 check = checker("01")
 

@@ -19,7 +19,7 @@ from minideeplab.grading import checker
 from minideeplab.ops import conv
 from minideeplab.weights.vgg import fold_input as library_fold_input
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, SKY = "#0072B2", "#D55E00", "#009E73", "#56B4E9"
 check = checker("03")
 

@@ -17,7 +17,7 @@ import numpy as np
 from minideeplab.grading import checker
 from minideeplab.ops import resize
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, SKY, GREY = "#0072B2", "#D55E00", "#009E73", "#56B4E9", "0.6"
 check = checker("05")
 

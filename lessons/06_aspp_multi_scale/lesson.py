@@ -17,7 +17,7 @@ from given import atrous_conv2d, resize
 
 from minideeplab.grading import checker
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE = "#0072B2", "#D55E00"
 COLOURS = "#0072B2", "#D55E00", "#009E73", "#CC79A7"  # one for each of the rates
 RATES = 6, 12, 18, 24  # ASPP-L

@@ -16,7 +16,7 @@ import minideeplab as mdl
 from minideeplab.grading import checker
 from minideeplab.ops import conv
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
 check = checker("07")
 

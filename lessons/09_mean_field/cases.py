@@ -7,10 +7,10 @@ import math
 
 import numpy as np
 
-from minideeplab.crf.exact import ExactKernel
-from minideeplab.crf.meanfield import Term, mean_field
 from minideeplab.crf.potentials import bilateral_features
 from minideeplab.grading import About, Case, Task
+from minideeplab.ops.crf.exact import ExactKernel
+from minideeplab.ops.crf.meanfield import Term, mean_field
 
 ABOUT = About(
     title="Dense CRF by brute force: mean field",

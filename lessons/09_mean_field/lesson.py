@@ -18,7 +18,7 @@ import numpy as np
 import minideeplab as mdl
 from minideeplab.grading import checker
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 check = checker("09")
 

@@ -6,8 +6,8 @@ import itertools
 
 import numpy as np
 
-from minideeplab.crf.lattice import build_lattice
 from minideeplab.grading import About, Case, Task
+from minideeplab.ops.crf.lattice import build_lattice
 
 ABOUT = About(
     title="The permutohedral lattice",

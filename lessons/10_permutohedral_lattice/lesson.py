@@ -20,10 +20,10 @@ import numpy as np
 from given import connect
 
 import minideeplab as mdl
-from minideeplab.crf.exact import ExactKernel
 from minideeplab.grading import checker
+from minideeplab.ops.crf.exact import ExactKernel
 
-plt.style.use("minideeplab.grading.lecture")
+plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, PURPLE = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 check = checker("10")
 

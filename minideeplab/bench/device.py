@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.backends.cuda.device import xp
-from minideeplab.backends.cuda.product import PRECISIONS, matmul_precision, multiply
+from minideeplab.backends.cuda.matmul import PRECISIONS, matmul_precision, multiply
 
 WARM_UP = 3
 MEGABYTE = 1 << 20

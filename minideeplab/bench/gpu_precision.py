@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.arrays import to, to_host
-from minideeplab.backends.cuda.product import PRECISIONS, ROUNDING, matmul_precision, multiply
+from minideeplab.backends.cuda.matmul import PRECISIONS, ROUNDING, matmul_precision, multiply
 from minideeplab.bench.layers import LARGEFOV, Layer
 
 PIXELS = 128

@@ -14,7 +14,7 @@ import numpy as np
 
 from minideeplab.backends import load
 from minideeplab.backends.cuda.device import to_device
-from minideeplab.backends.cuda.product import PRECISIONS
+from minideeplab.backends.cuda.matmul import PRECISIONS
 from minideeplab.bench.layers import LARGEFOV, Layer
 
 CLASSES = 21

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from minideeplab.backends.numba_cpu.threads import thread_count
+from minideeplab.backends.numba_cpu.runtime.parallel import thread_count
 
 
 @dataclass(frozen=True)

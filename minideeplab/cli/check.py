@@ -155,8 +155,8 @@ def export_rows(op: str, path: Path, onnx: bool) -> None:
       minideeplab check export conv2d cases.npz
       minideeplab check export conv2d node_tests --onnx
     """
+    from minideeplab.testing.export import export as export_arrays
     from minideeplab.testing.onnx_format import export_onnx
-    from minideeplab.testing.portable import export as export_arrays
 
     export = export_onnx if onnx else export_arrays
     click.echo(f"{export(op, path)} rows of {op} written to {path}")
@@ -172,7 +172,7 @@ def judge_rows(ctx: click.Context, path: Path) -> None:
     Example:
       minideeplab check judge outputs.npz
     """
-    from minideeplab.testing.portable import judge_results
+    from minideeplab.testing.export import judge_results
 
     report = judge_results(path)
     click.echo(str(report))

@@ -128,7 +128,7 @@ def _refine(
 ) -> np.ndarray:
     """Return refined probabilities; draw the way there if ``steps`` names a file."""
     from minideeplab.crf.refinement import build_crf, refine
-    from minideeplab.crf.steps import label_steps, save_steps
+    from minideeplab.visualize.mean_field import label_steps, save_steps
 
     if steps is None:
         return refine(picture, probabilities, iterations, settings)
@@ -139,7 +139,7 @@ def _refine(
 
 def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
     """Stop before anything is done if a result would take the place of an input."""
-    from minideeplab.crf.steps import check_steps_path
+    from minideeplab.visualize.mean_field import check_steps_path
 
     for path in outputs:
         if path.resolve() in [given.resolve() for given in inputs]:
@@ -156,8 +156,8 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
     """
     import numpy as np
 
-    from minideeplab.crf.annotation import read_annotation
-    from minideeplab.data.palettes import voc_palette
+    from minideeplab.annotation import read_annotation
+    from minideeplab.visualize.palettes import voc_palette
 
     if path.suffix.lower() in (".npy", ".npz"):
         array = read_array(path)

@@ -152,7 +152,7 @@ def _mean_iou_of_all(scenes: Any, net: Any) -> tuple[float, float]:
 
 def _mean_iou(labels: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> float:
     from minideeplab import evaluation
-    from minideeplab.data.palettes import SCENE_CLASSES
+    from minideeplab.visualize.palettes import SCENE_CLASSES
 
     pairs = zip(labels, truths, strict=True)
     confusions = [evaluation.confusion_matrix(p, t, len(SCENE_CLASSES)) for p, t in pairs]

@@ -62,7 +62,7 @@ def prove_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
       minideeplab lesson prove 02
     """
     from minideeplab.grading.catalogue import find_folder, find_lesson, lesson_folders
-    from minideeplab.grading.proof import prove
+    from minideeplab.grading.validation import prove
 
     every = [path.name for path in lesson_folders(find_folder(ctx.obj))]
     failed = False

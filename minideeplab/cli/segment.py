@@ -172,7 +172,7 @@ def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha:
     import numpy as np
 
     from minideeplab import io, visualize
-    from minideeplab.data.palettes import voc_palette
+    from minideeplab.visualize.palettes import voc_palette
 
     palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
     picture = visualize.overlay(image, labels, palette, alpha)

@@ -19,8 +19,6 @@ import numpy as np
 
 from minideeplab import backends
 from minideeplab.crf.energies import Energies
-from minideeplab.crf.gradients import Gradients, crf_gradients
-from minideeplab.crf.meanfield import mean_field, softmax
 from minideeplab.crf.pairwise import (
     Pairwise,
     build_term,
@@ -36,6 +34,8 @@ from minideeplab.crf.potentials import (
     check_image,
     gaussian_features,
 )
+from minideeplab.ops.crf.gradients import Gradients, crf_gradients
+from minideeplab.ops.crf.meanfield import mean_field, softmax
 
 METHODS = ("lattice", "exact")
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minideeplab.crf.meanfield import Term, energy
 from minideeplab.crf.pairwise import run_kernel
 from minideeplab.crf.potentials import check_labels
+from minideeplab.ops.crf.meanfield import Term, energy
 
 
 class Energies:

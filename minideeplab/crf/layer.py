@@ -13,16 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minideeplab import nn
-from minideeplab.crf.gradients import (
+from minideeplab.crf.pairwise import Pairwise, build_term, make_pairwise, run_kernel
+from minideeplab.crf.potentials import bilateral_features, check_image, gaussian_features
+from minideeplab.ops.crf.gradients import (
     energy_backward,
     kernel_parameters_backward,
     mean_field_backward,
     mean_field_history,
 )
-from minideeplab.crf.kernel_gradients import khat_gradient
-from minideeplab.crf.meanfield import Term, energy
-from minideeplab.crf.pairwise import Pairwise, build_term, make_pairwise, run_kernel
-from minideeplab.crf.potentials import bilateral_features, check_image, gaussian_features
+from minideeplab.ops.crf.kernel_gradients import khat_gradient
+from minideeplab.ops.crf.meanfield import Term, energy
 from minideeplab.tensor import Tensor, record
 
 

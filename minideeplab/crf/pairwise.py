@@ -21,10 +21,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minideeplab import backends
-from minideeplab.crf.exact import ExactKernel
-from minideeplab.crf.meanfield import Kernel, Term
 from minideeplab.crf.potentials import as_float, check_finite
-from minideeplab.crf.selfterm import self_weights
+from minideeplab.ops.crf.exact import ExactKernel
+from minideeplab.ops.crf.meanfield import Kernel, Term
+from minideeplab.ops.crf.self_term import self_weights
 
 KERNELS = ("const", "diag", "full")
 NORMALIZATIONS = ("none", "before", "after", "symmetric")

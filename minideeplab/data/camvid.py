@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from minideeplab.data.folders import FolderDataset, by_stem, check_pairs, require_folder
-from minideeplab.data.palettes import CAMVID_CLASSES, CAMVID_PALETTE
+from minideeplab.visualize.palettes import CAMVID_CLASSES, CAMVID_PALETTE
 
 SPLITS = ("train", "val", "test")
 VOID = 11

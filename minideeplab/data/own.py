@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from minideeplab.data.folders import FolderDataset, by_stem, check_pairs, require_folder
-from minideeplab.data.palettes import voc_palette
+from minideeplab.visualize.palettes import voc_palette
 
 CLASS_FILE = "classes.txt"
 COLOURED = re.compile(r"(.*\S)\s+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})")  # name, R, G, B

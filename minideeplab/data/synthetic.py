@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from minideeplab.data.palettes import SCENE_CLASSES, SCENE_PALETTE
 from minideeplab.data.textures import GROUND_COLOURS, OBJECT_COLOURS, texture, value_noise
+from minideeplab.visualize.palettes import SCENE_CLASSES, SCENE_PALETTE
 
 SMALLEST, LARGEST = 0.07, 0.40  # radius of an object, as a part of the scene's shorter side
 SHADOW_DEPTH, SHADOW_SOFTNESS = 0.4, 0.12

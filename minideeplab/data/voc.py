@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from minideeplab.data.folders import FolderDataset, require_folder
-from minideeplab.data.palettes import VOC_CLASSES, voc_palette
+from minideeplab.visualize.palettes import VOC_CLASSES, voc_palette
 
 
 class PascalVOC(FolderDataset):

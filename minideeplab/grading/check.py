@@ -15,7 +15,7 @@ from minideeplab.grading.compare import difference
 from minideeplab.grading.judge import expected
 from minideeplab.grading.model import Case, Lesson
 from minideeplab.grading.outcome import NOT_DONE, VALUE, run_case
-from minideeplab.grading.wire import decode, decode_case, encode, encode_case
+from minideeplab.grading.serialization import decode, decode_case, encode, encode_case
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 from minideeplab.grading.judge import expected
 from minideeplab.grading.model import Case, Lesson
 from minideeplab.grading.notebook import has_output, read_notebook
+from minideeplab.grading.serialization import encode_case
 from minideeplab.grading.source import solutions
-from minideeplab.grading.wire import encode_case
 
 TELLING = 16
 """Shorter lines of a solution, not counting blanks, say nothing by themselves."""

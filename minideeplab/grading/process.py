@@ -18,8 +18,8 @@ import minideeplab
 from minideeplab.grading.judge import CRASH, TIME_OUT
 from minideeplab.grading.model import Lesson, Task
 from minideeplab.grading.outcome import MISSING, Outcome
+from minideeplab.grading.serialization import decode_outcome, encode_case
 from minideeplab.grading.source import Cell
-from minideeplab.grading.wire import decode_outcome, encode_case
 
 MEMORY = 2048
 """Default limit of a task's memory, MiB; Python and NumPy take about 200 of them."""

@@ -14,11 +14,11 @@ import sys
 from types import ModuleType
 from typing import Any, TextIO
 
-from minideeplab.grading import guard
+from minideeplab.grading import sandbox as guard
 from minideeplab.grading.loading import load_definitions
 from minideeplab.grading.outcome import ERROR, NOT_DONE, Outcome, run_case
+from minideeplab.grading.serialization import decode_case, encode_outcome
 from minideeplab.grading.source import Cell
-from minideeplab.grading.wire import decode_case, encode_outcome
 
 
 def main() -> None:

@@ -13,10 +13,10 @@ from minideeplab.testing import frameworks
 from minideeplab.testing.cases import Case, cases
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.diagnose import diagnose
+from minideeplab.testing.function_under_test import Subject, name_of
 from minideeplab.testing.properties import Property, check_property, properties
 from minideeplab.testing.report import Finding, Report, RowResult
 from minideeplab.testing.runner import DTYPES, framework_reference, judge, quiet, reference
-from minideeplab.testing.subject import Subject, name_of
 
 
 def check_op(

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.cases import Case
+from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.runner import judge, reference
-from minideeplab.testing.subject import Subject
 
 Arrays = list[Any]
 Translate = Callable[[Arrays, dict[str, Any]], tuple[Arrays, dict[str, Any]]]

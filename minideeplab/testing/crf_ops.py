@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.crf import DenseCRF
-from minideeplab.crf.exact import gaussian
+from minideeplab.ops.crf.exact import gaussian
 from minideeplab.tensor import Tensor, record
 
 

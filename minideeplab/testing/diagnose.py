@@ -17,6 +17,7 @@ from minideeplab.testing.cases import Case, cases
 from minideeplab.testing.compare import Mismatch, compare, largest
 from minideeplab.testing.conventions import convention
 from minideeplab.testing.evidence import Evidence, collect, is_gradient
+from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.guesses import guesses
 from minideeplab.testing.library import Outcome
 from minideeplab.testing.mutants import Mutant, mutants
@@ -25,7 +26,6 @@ from minideeplab.testing.properties import check_property, properties
 from minideeplab.testing.remarks import remark
 from minideeplab.testing.report import RowResult
 from minideeplab.testing.runner import judge, reference, usual_tolerance
-from minideeplab.testing.subject import Subject
 from minideeplab.testing.traits import shared
 
 ENOUGH = 0.3

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from minideeplab.testing.cases import Case, cases
 from minideeplab.testing.compare import Mismatch
+from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.library import Outcome
 from minideeplab.testing.report import RowResult
-from minideeplab.testing.subject import Subject
 
 
 @dataclass(frozen=True)

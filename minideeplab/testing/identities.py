@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.identities_crf import (
     crf_energy_offset,
     crf_labels,
@@ -16,7 +17,6 @@ from minideeplab.testing.identities_crf import (
     filter_symmetric,
 )
 from minideeplab.testing.properties import Property, Sides, normals, sample
-from minideeplab.testing.subject import Subject
 
 Rng = np.random.Generator
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.properties import Sides, normals
-from minideeplab.testing.subject import Subject
 
 Rng = np.random.Generator
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.cases import Case, cases
-from minideeplab.testing.portable import full_options
+from minideeplab.testing.export import full_options
 from minideeplab.testing.runner import DTYPES, reference
 
 OPSET, IR_VERSION = 22, 10  # from 22 on, ceil_mode drops windows that start in the padding

@@ -16,7 +16,7 @@ import numpy as np
 
 from minideeplab.testing.cases import TABLE
 from minideeplab.testing.compare import SAFETY, Mismatch, compare_values, largest
-from minideeplab.testing.subject import Subject
+from minideeplab.testing.function_under_test import Subject
 
 Sides = tuple[np.ndarray, np.ndarray, float]
 Equation = Callable[[Subject, np.random.Generator, Any], Sides]

@@ -5,22 +5,12 @@ import pytest
 
 from minideeplab import functional as F
 from minideeplab import ops
-from minideeplab.backends.numba_cpu import (
-    ALGORITHMS,
-    conv2d,
-    conv2d_backward,
-    convolution,
-    threads,
-)
-from minideeplab.backends.numba_cpu.convolution import (
-    cost,
-    direct,
-    im2col,
-    near_taps,
-    winograd,
-)
+from minideeplab.backends.numba_cpu import ALGORITHMS, conv2d, conv2d_backward, convolution
+from minideeplab.backends.numba_cpu.convolution import cost, direct, im2col, winograd
+from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import thread_count
+from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.backends.numba_cpu.runtime.parallel import thread_count
 from minideeplab.testing.cases import cases
 from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.runner import check_row

@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import memory
+from minideeplab.backends.numba_cpu.convolution import filter_cache as memory
 
 
 def counted(w, kind="form"):

@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from minideeplab.backends.numba_cpu import crf as fast
-from minideeplab.backends.numba_cpu import threads
-from minideeplab.backends.numba_cpu.crf import lanes, lattice
-from minideeplab.crf import lattice as definition
-from minideeplab.crf import meanfield
-from minideeplab.crf.meanfield import Term
+from minideeplab.backends.numba_cpu import simd as lanes
+from minideeplab.backends.numba_cpu.crf import lattice
+from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.ops.crf import lattice as definition
+from minideeplab.ops.crf import meanfield
+from minideeplab.ops.crf.meanfield import Term
 
 FLOAT = [np.float32, np.float64]
 TOLERANCE = {np.float32: 5e-6, np.float64: 1e-12}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from minideeplab.backends.numba_cpu import threads
-from minideeplab.backends.numba_cpu.atomic import APART, BUSY, claim
-from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.team import Team, closed, fresh_counters
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.backends.numba_cpu.runtime.atomics import APART, BUSY, claim
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.thread_pool import Team, closed, fresh_counters
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 97])
@@ -285,7 +285,8 @@ def test_kernels_run_uncompiled_for_debugging():
 
 _UNCOMPILED = """
 import numpy as np
-from minideeplab.backends.numba_cpu import activation, threads
+from minideeplab.backends.numba_cpu import activation
+from minideeplab.backends.numba_cpu.runtime import parallel as threads
 done = []
 threads.parallel_for(done.append, 2)
 print(len(done), activation.relu(np.array([-1, 1], np.float32)))
@@ -300,7 +301,7 @@ def test_a_program_ends_while_helpers_wait_or_sleep():
 
 _ENDS = """
 import sys, time
-from minideeplab.backends.numba_cpu import threads
+from minideeplab.backends.numba_cpu.runtime import parallel as threads
 threads.parallel_for(lambda _: None, 9)
 time.sleep(float(sys.argv[1]))
 """

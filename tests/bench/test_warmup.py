@@ -2,8 +2,9 @@
 
 from click.testing import CliRunner
 
-from minideeplab.backends.numba_cpu.convolution import rounds, transformed_filters
-from minideeplab.backends.numba_cpu.together import Round
+from minideeplab.backends.numba_cpu.convolution import transformed_filters
+from minideeplab.backends.numba_cpu.convolution import winograd_steps as rounds
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import Round
 from minideeplab.cli.warmup import command
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from minideeplab import cli, io, models
 from minideeplab.data import SyntheticScenes
-from minideeplab.data.palettes import VOC_CLASSES
+from minideeplab.visualize.palettes import VOC_CLASSES
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from minideeplab import cli, io
-from minideeplab.crf.annotation import read_annotation
-from minideeplab.crf.steps import save_steps
-from minideeplab.data.palettes import voc_palette
+from minideeplab.annotation import read_annotation
+from minideeplab.visualize.mean_field import save_steps
+from minideeplab.visualize.palettes import voc_palette
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 250), (0, 0, 0)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from scenes import scene
 
-from minideeplab.crf.exact import ExactKernel, gaussian
-from minideeplab.crf.lattice import (
+from minideeplab.crf.potentials import bilateral_features, gaussian_features
+from minideeplab.ops.crf.exact import ExactKernel, gaussian
+from minideeplab.ops.crf.lattice import (
     barycentric,
     build_lattice,
     elevate,
@@ -15,8 +16,7 @@ from minideeplab.crf.lattice import (
     find_simplex,
     splat,
 )
-from minideeplab.crf.potentials import bilateral_features, gaussian_features
-from minideeplab.crf.selfterm import self_weights
+from minideeplab.ops.crf.self_term import self_weights
 
 
 def matrix(lattice, reverse=False):
@@ -144,7 +144,7 @@ class TestExact:
     def test_blocks_agree_with_the_whole(self, monkeypatch):
         f, v = features(2, 41), np.ones((1, 41))
         whole = ExactKernel(f).filter(v)
-        monkeypatch.setattr("minideeplab.crf.exact.BLOCK", 100)
+        monkeypatch.setattr("minideeplab.ops.crf.exact.BLOCK", 100)
         kernel = ExactKernel(f)
         assert len(list(kernel.blocks())) == 21
         np.testing.assert_allclose(kernel.filter(v), whole, rtol=1e-14)

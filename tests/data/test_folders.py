@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from minideeplab.data import CamVid, PascalVOC
-from minideeplab.data.palettes import CAMVID_CLASSES, voc_palette
 from minideeplab.io import write_labels
+from minideeplab.visualize.palettes import CAMVID_CLASSES, voc_palette
 
 REAL_CAMVID = Path(__file__).parents[2] / ".." / "shared" / "camvid"
 

@@ -7,7 +7,7 @@ import pytest
 
 from minideeplab import evaluation
 from minideeplab.data import SyntheticScenes
-from minideeplab.data.palettes import voc_palette
+from minideeplab.visualize.palettes import voc_palette
 
 SCENES = SyntheticScenes(4, size=(40, 50))
 

@@ -6,9 +6,9 @@ import pytest
 from small_lesson import LESSON, answer
 
 from minideeplab.grading.grade import Limits, grade, grade_task
+from minideeplab.grading.serialization import decode_outcome
 from minideeplab.grading.source import split_cells
 from minideeplab.grading.submissions import Submission
-from minideeplab.grading.wire import decode_outcome
 
 
 def judged(lesson, text, task="1.1", limits=None):

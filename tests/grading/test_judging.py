@@ -8,7 +8,7 @@ import pytest
 from minideeplab.grading.compare import difference
 from minideeplab.grading.judge import CRASH, NOT_DONE_YET, PASS, WRONG, judge, run_trusted
 from minideeplab.grading.model import Case, Lesson, Task
-from minideeplab.grading.proof import prove
+from minideeplab.grading.validation import prove
 
 
 def result(lesson, task, function):
@@ -214,7 +214,7 @@ def test_proofs_hold_for_the_small_lesson(lesson):
     ],
 )
 def test_proofs_find_faults(lesson, monkeypatch, change, fault):
-    import minideeplab.grading.proof as proof
+    import minideeplab.grading.validation as proof
 
     text = change(proof.read_solved(lesson))
     monkeypatch.setattr(proof, "read_solved", lambda _: text)

@@ -11,8 +11,8 @@ from minideeplab.grading.handout import course_table
 from minideeplab.grading.judge import PASS, judge
 from minideeplab.grading.loading import importable
 from minideeplab.grading.process import run_apart
-from minideeplab.grading.proof import prove, read_solved
 from minideeplab.grading.source import split_cells
+from minideeplab.grading.validation import prove, read_solved
 
 FOLDERS = lesson_folders(find_folder())
 

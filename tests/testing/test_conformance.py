@@ -136,7 +136,7 @@ def test_enough_known_mistakes():
 
 
 def test_a_lattice_is_an_approximation():
-    from minideeplab.crf.lattice import build_lattice
+    from minideeplab.ops.crf.lattice import build_lattice
 
     def lattice(values, features, normalization="none"):
         if normalization != "after":

@@ -11,7 +11,7 @@ import pytest
 from minideeplab import testing
 from minideeplab.cli import run
 from minideeplab.testing.cases import TABLE
-from minideeplab.testing.portable import entries, export, judge_results
+from minideeplab.testing.export import entries, export, judge_results
 
 EXAMPLE = Path(testing.__file__).parent / "examples" / "conv2d.cpp"
 

@@ -20,6 +20,6 @@ except ImportError as error:
         "'minideeplab[cuda13]'"
     ) from error
 
-from minideeplab.backends.cuda.product import matmul_precision
+from minideeplab.backends.cuda.matmul import matmul_precision
 
 __all__ = ["matmul_precision"]

@@ -9,19 +9,10 @@ from __future__ import annotations
 import numba
 
 from minideeplab import ops
-from minideeplab.backends.cuda import (
-    activation,
-    columns,
-    conv,
-    finish,
-    loss,
-    norm,
-    padding,
-    pool,
-    probe,
-    product,
-    resize,
-)
+from minideeplab.backends.cuda import activation, conv, loss, norm, padding, pool, probe, resize
+from minideeplab.backends.cuda import epilogue as finish
+from minideeplab.backends.cuda import im2col as columns
+from minideeplab.backends.cuda import matmul as product
 from minideeplab.backends.cuda.conv import ALGORITHMS as ALGORITHMS
 from minideeplab.backends.cuda.crf import filtering, gradients, lattice, meanfield, selfterm
 from minideeplab.backends.cuda.device import accepts_host_arrays

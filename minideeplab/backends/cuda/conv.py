@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minideeplab.backends.cuda import implicit_gemm
-from minideeplab.backends.cuda.columns import fold_into, unfold_padded
 from minideeplab.backends.cuda.device import xp
+from minideeplab.backends.cuda.im2col import fold_into, unfold_padded
+from minideeplab.backends.cuda.matmul import multiply
 from minideeplab.backends.cuda.norm import sum_over_pixels
-from minideeplab.backends.cuda.product import multiply
 from minideeplab.ops.window import Padding, Pair, output_shape, transposed_size
 
 ALGORITHMS = ("im2col", "implicit")

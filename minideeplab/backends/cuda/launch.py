@@ -26,7 +26,7 @@ from typing import Any
 
 from numba import cuda
 
-from minideeplab.backends.cuda import twins
+from minideeplab.backends.cuda import sources as twins
 from minideeplab.backends.cuda.device import SIMULATED, xp
 
 THREADS = 4 if SIMULATED else 256

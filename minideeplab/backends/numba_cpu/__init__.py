@@ -23,7 +23,7 @@ from minideeplab.backends.numba_cpu.conv_transpose import (
 from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
 from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_finished
 from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
-from minideeplab.backends.numba_cpu.heap import INFERENCE, keep_freed_memory
+from minideeplab.backends.numba_cpu.elementwise import add, descend
 from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
 from minideeplab.backends.numba_cpu.max_pool import (
     max_pool2d_values,
@@ -42,7 +42,7 @@ from minideeplab.backends.numba_cpu.pool import (
     max_pool2d_backward,
 )
 from minideeplab.backends.numba_cpu.resize import interpolate, interpolate_backward
-from minideeplab.backends.numba_cpu.sums import add, descend
+from minideeplab.backends.numba_cpu.runtime.malloc import INFERENCE, keep_freed_memory
 from minideeplab.ops import (
     adaptive_avg_pool2d,
     adaptive_avg_pool2d_backward,

@@ -9,14 +9,14 @@ import numpy as np
 
 from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
-from minideeplab.backends.numba_cpu.threads import (
+from minideeplab.backends.numba_cpu.runtime.parallel import (
     GRAIN,
     in_pieces,
     parallel_for,
     spans,
     thread_count,
 )
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 
 def relu(x: np.ndarray) -> np.ndarray:

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 BLOCK = 16  # rows that are written together: a cache line of each row that is read
 

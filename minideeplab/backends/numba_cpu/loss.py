@@ -13,11 +13,11 @@ from collections.abc import Callable
 import numpy as np
 
 from minideeplab import ops
-from minideeplab.backends.numba_cpu.crf.lanes import WIDTH, exponential, load, store
-from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import pixels
-from minideeplab.backends.numba_cpu.threads import in_pieces, parallel_for, spans
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces, parallel_for, spans
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.simd import WIDTH, exponential, load, store
 from minideeplab.ops.loss import class_weights, total_weight
 
 STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache

@@ -11,11 +11,11 @@ import numpy as np
 from llvmlite import ir
 from numba.core import types
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
-from minideeplab.backends.numba_cpu.jit import compiled, jit
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import GRAIN, aligned, in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.jit import compiled, jit
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, aligned, in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 from minideeplab.ops.pool import pooled_size
 from minideeplab.ops.window import Pair
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.together import Round, together
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import Round, together
 
 SAMPLE = 256  # rows, about, whose mean is near enough to that of all
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.jit import jit
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 from minideeplab.ops.pool import divisor, pooled_size
 from minideeplab.ops.window import Pair
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.threads import in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 from minideeplab.ops.resize import Scale, linear_source
 from minideeplab.ops.window import Pair
 

@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from minideeplab.backends.cuda import implicit_gemm, twins
+from minideeplab.backends.cuda import implicit_gemm
+from minideeplab.backends.cuda import sources as twins
 
 COMPILER = shutil.which("g++") if sys.platform == "linux" else None
 DEVICE = r"""

@@ -21,7 +21,8 @@ import emulator
 import numpy as np
 
 import minideeplab as mdl
-from minideeplab.backends.cuda import launch, twins
+from minideeplab.backends.cuda import launch
+from minideeplab.backends.cuda import sources as twins
 from minideeplab.crf import DenseCRF
 from minideeplab.functional import fused
 from minideeplab.testing import simt

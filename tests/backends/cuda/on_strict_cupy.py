@@ -59,7 +59,7 @@ def tensors_move_with_their_gradients():
 def matrices_are_multiplied_by_cublas():
     import cublas
 
-    from minideeplab.backends.cuda import product
+    from minideeplab.backends.cuda import matmul as product
 
     cases = [(b, a1, b1, t, u, add) for b in (1, 3) for a1 in (0, 1) for b1 in (0, 1)
              for t in (0, 1) for u in (0, 1) for add in (0, 1)]  # fmt: skip

@@ -131,7 +131,8 @@ def install(folder: Any) -> None:
     sys.modules["cupy"] = Module("cupy")  # before anything of the backend is imported
     import emulator
 
-    from minideeplab.backends.cuda import implicit_gemm, launch, probe, twins
+    from minideeplab.backends.cuda import implicit_gemm, launch, probe
+    from minideeplab.backends.cuda import sources as twins
 
     implicit_gemm.WORK = implicit_gemm.SIDE = 1  # a thread a block: no barriers to wait at
     implicit_gemm.ACROSS, implicit_gemm.STEP = 1, 64

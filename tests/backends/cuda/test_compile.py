@@ -11,7 +11,8 @@ import types
 import numba
 import pytest
 
-from minideeplab.backends.cuda import implicit_gemm, launch, twins
+from minideeplab.backends.cuda import implicit_gemm, launch
+from minideeplab.backends.cuda import sources as twins
 
 COMPUTE_CAPABILITY = (8, 0)
 WIDE = re.compile(r"\b\w[\w.]*\.f64.*")

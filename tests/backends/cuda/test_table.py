@@ -9,7 +9,7 @@ In all dtypes and with the large rows:
 import pytest
 from conftest import RUNS
 
-from minideeplab.backends.cuda import twins
+from minideeplab.backends.cuda import sources as twins
 from minideeplab.testing.cases import NETWORK
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from conftest import simulated
 
-from minideeplab.backends.cuda import launch, matmul_precision, probe, twins
-from minideeplab.backends.cuda.product import precision, round_to_tf32
+from minideeplab.backends.cuda import launch, matmul_precision, probe
+from minideeplab.backends.cuda import sources as twins
+from minideeplab.backends.cuda.matmul import precision, round_to_tf32
 
 
 class Driver:

@@ -24,7 +24,7 @@ from minideeplab.arrays import to_host
 from minideeplab.backends.cuda.crf.lattice import on_device
 from minideeplab.backends.cuda.device import flat, to_device, xp
 from minideeplab.backends.cuda.launch import kernel
-from minideeplab.crf.lattice import Lattice
+from minideeplab.ops.crf.lattice import Lattice
 
 
 @kernel("filter.cu")

@@ -26,7 +26,7 @@ from minideeplab.backends.cuda.crf.filtering import on_vertices
 from minideeplab.backends.cuda.crf.lattice import on_device
 from minideeplab.backends.cuda.device import flat, to_device, xp
 from minideeplab.backends.cuda.launch import kernel
-from minideeplab.crf.lattice import Lattice, elevation_scale
+from minideeplab.ops.crf.lattice import Lattice, elevation_scale
 
 
 @kernel("filter.cu")

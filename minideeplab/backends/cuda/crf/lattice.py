@@ -12,9 +12,9 @@ from minideeplab.arrays import to_host
 from minideeplab.backends.cuda.crf.embedding import embed
 from minideeplab.backends.cuda.crf.hashing import EMPTY, connect, gather_keys, insert
 from minideeplab.backends.cuda.device import flat, to_device, xp
-from minideeplab.crf import lattice as definition
-from minideeplab.crf.keys import place_values
-from minideeplab.crf.lattice import Lattice
+from minideeplab.ops.crf import lattice as definition
+from minideeplab.ops.crf.keys import place_values
+from minideeplab.ops.crf.lattice import Lattice
 
 
 @dataclass(frozen=True)

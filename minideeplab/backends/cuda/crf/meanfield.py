@@ -31,10 +31,10 @@ from minideeplab.backends.cuda.crf.filtering import blur_axes
 from minideeplab.backends.cuda.crf.lattice import on_device
 from minideeplab.backends.cuda.device import flat, to_device, xp
 from minideeplab.backends.cuda.launch import kernel
-from minideeplab.backends.cuda.product import multiply
-from minideeplab.crf import meanfield as definition
-from minideeplab.crf.lattice import Lattice
-from minideeplab.crf.meanfield import Term
+from minideeplab.backends.cuda.matmul import multiply
+from minideeplab.ops.crf import meanfield as definition
+from minideeplab.ops.crf.lattice import Lattice
+from minideeplab.ops.crf.meanfield import Term
 
 
 @kernel("meanfield.cu")

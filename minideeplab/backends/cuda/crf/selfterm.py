@@ -20,7 +20,7 @@ from minideeplab.arrays import to_host
 from minideeplab.backends.cuda.crf.lattice import Tables, on_device
 from minideeplab.backends.cuda.device import flat, to_device, xp
 from minideeplab.backends.cuda.launch import Kernel, device_function, kernel
-from minideeplab.crf.lattice import Lattice
+from minideeplab.ops.crf.lattice import Lattice
 
 
 @device_function

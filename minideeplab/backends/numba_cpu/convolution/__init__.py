@@ -18,22 +18,22 @@ from minideeplab.backends.numba_cpu.convolution import (
     direct_gradient,
     filters,
     im2col,
-    near_taps,
-    taps,
     winograd,
 )
+from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
+from minideeplab.backends.numba_cpu.convolution import shifted_gemm as taps
 from minideeplab.backends.numba_cpu.convolution.cost import (
     ALGORITHMS,
     Choice,
     choose,
     explanation,
 )
-from minideeplab.backends.numba_cpu.convolution.finish import Finish
-from minideeplab.backends.numba_cpu.convolution.memory import remembered
+from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
+from minideeplab.backends.numba_cpu.convolution.filter_cache import remembered
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.heap import TRAINING, keep_freed_memory
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.norm import row_sums
+from minideeplab.backends.numba_cpu.runtime.malloc import TRAINING, keep_freed_memory
 from minideeplab.ops.window import Padding, Pair
 
 __all__ = [

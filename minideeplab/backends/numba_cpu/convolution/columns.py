@@ -7,7 +7,7 @@ Row ``p * Q + q`` holds the pixels under the taps in turn, the channels of a pix
 
 from __future__ import annotations
 
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.runtime.jit import jit
 
 
 @jit

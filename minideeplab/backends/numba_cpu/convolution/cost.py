@@ -12,12 +12,14 @@ from functools import lru_cache
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import direct, near_taps, taps, winograd
-from minideeplab.backends.numba_cpu.convolution.bands import flattened
+from minideeplab.backends.numba_cpu.convolution import direct, winograd
+from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
+from minideeplab.backends.numba_cpu.convolution import shifted_gemm as taps
 from minideeplab.backends.numba_cpu.convolution.grid import grid_of
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.input_blocks import flattened
+from minideeplab.backends.numba_cpu.convolution.microkernel import ROWS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import ROWS
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
 
 ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
 BLAS = 1.6  # products of the direct form in the time of one by BLAS, narrow matrices included

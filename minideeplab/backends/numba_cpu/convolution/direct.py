@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen
-from minideeplab.backends.numba_cpu.convolution.finish import Finish
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
+from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
+from minideeplab.backends.numba_cpu.convolution.input_blocks import bands, flattened, seen
+from minideeplab.backends.numba_cpu.convolution.microkernel import PANELS, ROWS, product
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import PANELS, ROWS, product
-from minideeplab.backends.numba_cpu.crf.lanes import maximum
-from minideeplab.backends.numba_cpu.jit import inner
-from minideeplab.backends.numba_cpu.threads import aligned, in_pieces, rooms
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store
+from minideeplab.backends.numba_cpu.runtime.jit import inner
+from minideeplab.backends.numba_cpu.runtime.parallel import aligned, in_pieces, rooms
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.simd import maximum
 from minideeplab.ops.window import Pair
 
 

@@ -11,20 +11,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.bands import bands, flattened, seen
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
-from minideeplab.backends.numba_cpu.convolution.panels import Panels, add_gradient, layouts, own
-from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import (
+from minideeplab.backends.numba_cpu.convolution.input_blocks import bands, flattened, seen
+from minideeplab.backends.numba_cpu.convolution.microkernel import (
     PANELS,
     ROWS,
     begin,
     block_product,
     cut,
 )
-from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import in_pieces, rooms
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.convolution.packing import Panels, add_gradient, layouts, own
+from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store, turn
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces, rooms
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 MOST_BYTES = 1 << 20  # of a gradient of which each task has its own
 PART = 4  # panels of filters, and of channels, of which a task computes a larger one

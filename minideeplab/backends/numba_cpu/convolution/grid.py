@@ -6,12 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
-from minideeplab.backends.numba_cpu.convolution.panels import Panels, layouts
+from minideeplab.backends.numba_cpu.convolution.microkernel import ROWS
+from minideeplab.backends.numba_cpu.convolution.packing import Panels, layouts
 from minideeplab.backends.numba_cpu.convolution.polyphase import starts
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import ROWS
-from minideeplab.backends.numba_cpu.threads import rooms, spans
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
+from minideeplab.backends.numba_cpu.runtime.parallel import rooms, spans
 
 BLOCKS = 16  # fewest blocks, so that threads end at about the same time
 

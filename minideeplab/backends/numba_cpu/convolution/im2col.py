@@ -10,10 +10,15 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.columns import col2im, im2col, im2col_runs
+from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
 from minideeplab.backends.numba_cpu.convolution.filters import by_channel, by_filter, matrices
-from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import one_blas_thread, parallel_for, scratch, spans
+from minideeplab.backends.numba_cpu.runtime.parallel import (
+    one_blas_thread,
+    parallel_for,
+    scratch,
+    spans,
+)
 from minideeplab.ops.window import Pair
 
 STRIP_ELEMENTS = 1 << 20  # unrolled at a time: 4 MiB of float32, near the size of an L2 cache

@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.convolution.transforms import (
     cotangent_1d,
     input_1d,
     output_1d,
 )
-from minideeplab.backends.numba_cpu.crf.lanes import maximum
-from minideeplab.backends.numba_cpu.jit import inlined, inner
+from minideeplab.backends.numba_cpu.runtime.jit import inlined, inner
+from minideeplab.backends.numba_cpu.simd import maximum
 
 
 @inlined

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, load, store, turn
-from minideeplab.backends.numba_cpu.convolution.panels import Panels
+from minideeplab.backends.numba_cpu.convolution.packing import Panels
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.convolution.transforms import filter_1d, filter_gradient_1d
-from minideeplab.backends.numba_cpu.jit import inner
-from minideeplab.backends.numba_cpu.threads import in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.jit import inner
+from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 SQUARE = CHANNELS**2
 

@@ -16,8 +16,8 @@ time: those from ``lane`` of the source, to ``spot`` of the target.
 
 from __future__ import annotations
 
-from minideeplab.backends.numba_cpu.convolution.lanes import store, vector
-from minideeplab.backends.numba_cpu.jit import inlined
+from minideeplab.backends.numba_cpu.convolution.simd import store, vector
+from minideeplab.backends.numba_cpu.runtime.jit import inlined
 
 
 @inlined

@@ -16,14 +16,14 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution import transformed_filters
-from minideeplab.backends.numba_cpu.convolution.finish import Finish
+from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
+from minideeplab.backends.numba_cpu.convolution.filter_cache import remembered
 from minideeplab.backends.numba_cpu.convolution.grid import Grid, grid_of
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
-from minideeplab.backends.numba_cpu.convolution.memory import remembered
-from minideeplab.backends.numba_cpu.convolution.panels import Panels
+from minideeplab.backends.numba_cpu.convolution.microkernel import PANELS
+from minideeplab.backends.numba_cpu.convolution.packing import Panels
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import PANELS
-from minideeplab.backends.numba_cpu.convolution.rounds import (
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
+from minideeplab.backends.numba_cpu.convolution.winograd_steps import (
     blocks_through,
     enter,
     enter_both,
@@ -32,7 +32,7 @@ from minideeplab.backends.numba_cpu.convolution.rounds import (
     join_segments,
     sum_segments,
 )
-from minideeplab.backends.numba_cpu.threads import aligned, in_pieces, scratch
+from minideeplab.backends.numba_cpu.runtime.parallel import aligned, in_pieces, scratch
 
 CACHED_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.runtime.jit import jit
 
 TOO_FAR = 1e6  # no coordinate beyond is made an integer; the caller refuses such features
 

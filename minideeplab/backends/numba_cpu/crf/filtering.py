@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from minideeplab.backends.numba_cpu.crf import hashing, passes
-from minideeplab.backends.numba_cpu.crf.lanes import WIDTH
-from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import parallel_for, spans
-from minideeplab.crf.lattice import Lattice
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans
+from minideeplab.backends.numba_cpu.simd import WIDTH
+from minideeplab.ops.crf.lattice import Lattice
 
 
 @dataclass(frozen=True)

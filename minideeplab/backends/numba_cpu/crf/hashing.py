@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.crf.embedding import embed
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.runtime.jit import jit
 
 TILE = 256
 EMPTY = np.int32(-1)

@@ -6,10 +6,10 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.crf import hashing
 from minideeplab.backends.numba_cpu.crf.filtering import ChainedLattice, chain
-from minideeplab.backends.numba_cpu.threads import parallel_for
-from minideeplab.crf import lattice as definition
-from minideeplab.crf.keys import place_values
-from minideeplab.crf.lattice import Lattice
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for
+from minideeplab.ops.crf import lattice as definition
+from minideeplab.ops.crf.keys import place_values
+from minideeplab.ops.crf.lattice import Lattice
 
 
 def build_lattice(features: np.ndarray, lanes: int = 4) -> Lattice:

@@ -23,12 +23,12 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.crf import passes
 from minideeplab.backends.numba_cpu.crf.filtering import chained
-from minideeplab.backends.numba_cpu.crf.lanes import padded
-from minideeplab.backends.numba_cpu.jit import jit
-from minideeplab.backends.numba_cpu.threads import parallel_for, spans, thread_count
-from minideeplab.crf import meanfield as definition
-from minideeplab.crf.lattice import Lattice
-from minideeplab.crf.meanfield import Term
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans, thread_count
+from minideeplab.backends.numba_cpu.simd import padded
+from minideeplab.ops.crf import meanfield as definition
+from minideeplab.ops.crf.lattice import Lattice
+from minideeplab.ops.crf.meanfield import Term
 
 NEVER = -1e30  # the score of the lanes that only fill up a row
 

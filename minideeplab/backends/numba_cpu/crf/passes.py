@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.crf.lanes import (
+from minideeplab.backends.numba_cpu.runtime.jit import jit
+from minideeplab.backends.numba_cpu.simd import (
     WIDTH,
     exponential,
     highest,
@@ -17,7 +18,6 @@ from minideeplab.backends.numba_cpu.crf.lanes import (
     store,
     total,
 )
-from minideeplab.backends.numba_cpu.jit import jit
 
 TILE = 64
 

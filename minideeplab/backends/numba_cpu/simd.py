@@ -22,7 +22,7 @@ from numba.core import cgutils, types
 from numba.core.datamodel import models
 from numba.core.extending import overload, register_model
 
-from minideeplab.backends.numba_cpu.jit import compiled
+from minideeplab.backends.numba_cpu.runtime.jit import compiled
 
 WIDTH = 8
 

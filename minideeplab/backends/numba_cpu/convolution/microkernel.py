@@ -14,8 +14,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, VECTOR
-from minideeplab.backends.numba_cpu.jit import compiled, inlined, inner
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, VECTOR
+from minideeplab.backends.numba_cpu.runtime.jit import compiled, inlined, inner
 
 ZERO = ir.Constant(ir.IntType(64), 0)
 

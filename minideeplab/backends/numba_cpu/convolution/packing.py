@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS, prefetch
-from minideeplab.backends.numba_cpu.convolution.registers import (
+from minideeplab.backends.numba_cpu.convolution.microkernel import (
     PANELS,
     ROWS,
     begin,
@@ -21,8 +20,9 @@ from minideeplab.backends.numba_cpu.convolution.registers import (
     cut,
     product,
 )
-from minideeplab.backends.numba_cpu.jit import inlined, inner
-from minideeplab.backends.numba_cpu.threads import aligned, rooms, scratch
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, prefetch
+from minideeplab.backends.numba_cpu.runtime.jit import inlined, inner
+from minideeplab.backends.numba_cpu.runtime.parallel import aligned, rooms, scratch
 
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
 FULL = CHANNELS // ROWS * ROWS  # the channels of a panel that are whole blocks of rows

@@ -13,10 +13,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from minideeplab.backends.numba_cpu.convolution.microkernel import ROWS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import ROWS
-from minideeplab.backends.numba_cpu.jit import inner
-from minideeplab.backends.numba_cpu.threads import spans
+from minideeplab.backends.numba_cpu.runtime.jit import inner
+from minideeplab.backends.numba_cpu.runtime.parallel import spans
 
 BAND_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
 LEAST_PIXELS = 128  # of a band of a 1x1 convolution: for fewer the filters are read too often

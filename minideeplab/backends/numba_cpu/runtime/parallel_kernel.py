@@ -26,9 +26,9 @@ from numba import config
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from minideeplab.backends.numba_cpu.atomic import call, claim, read
-from minideeplab.backends.numba_cpu.jit import inner, jit
-from minideeplab.backends.numba_cpu.team import FAILED, SEATS, announce, close
+from minideeplab.backends.numba_cpu.runtime.atomics import call, claim, read
+from minideeplab.backends.numba_cpu.runtime.jit import inner, jit
+from minideeplab.backends.numba_cpu.runtime.thread_pool import FAILED, SEATS, announce, close
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
 from minideeplab.backends.numba_cpu.convolution.filters import by_filter
-from minideeplab.backends.numba_cpu.convolution.finish import Finish
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.threads import one_blas_thread, parallel_for, spans
+from minideeplab.backends.numba_cpu.runtime.parallel import one_blas_thread, parallel_for, spans
 
 ROWS = 512  # outputs that one task computes, about
 

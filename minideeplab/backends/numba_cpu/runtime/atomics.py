@@ -10,7 +10,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
-from minideeplab.backends.numba_cpu.jit import compiled, jit
+from minideeplab.backends.numba_cpu.runtime.jit import compiled, jit
 
 LINE = 64  # bytes of a cache line, and of the widest vector
 APART = LINE // 8

@@ -15,10 +15,10 @@ import numpy as np
 
 from minideeplab import backends
 from minideeplab.arrays import to, to_host
-from minideeplab.crf.exact import ExactKernel
-from minideeplab.crf.kernel_gradients import khat_gradient
-from minideeplab.crf.meanfield import Term, apply_compat, apply_kernel, mean_field, softmax
 from minideeplab.crf.pairwise import Pairwise, run_kernel
+from minideeplab.ops.crf.exact import ExactKernel
+from minideeplab.ops.crf.kernel_gradients import khat_gradient
+from minideeplab.ops.crf.meanfield import Term, apply_compat, apply_kernel, mean_field, softmax
 
 Visit = Callable[[int, np.ndarray, np.ndarray], None]
 

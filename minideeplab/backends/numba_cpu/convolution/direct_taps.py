@@ -15,20 +15,20 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.direct import end_rows
 from minideeplab.backends.numba_cpu.convolution.direct_gradient import add_band, to_panels
+from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
 from minideeplab.backends.numba_cpu.convolution.filters import by_filter
-from minideeplab.backends.numba_cpu.convolution.finish import Finish
-from minideeplab.backends.numba_cpu.convolution.lanes import CHANNELS
-from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.registers import (
+from minideeplab.backends.numba_cpu.convolution.microkernel import (
     OTHER,
     PANELS,
     ROWS,
     cut,
     product,
 )
-from minideeplab.backends.numba_cpu.convolution.taps import taps
-from minideeplab.backends.numba_cpu.jit import inner
-from minideeplab.backends.numba_cpu.threads import (
+from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.convolution.shifted_gemm import taps
+from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
+from minideeplab.backends.numba_cpu.runtime.jit import inner
+from minideeplab.backends.numba_cpu.runtime.parallel import (
     aligned,
     in_pieces,
     parallel_for,
@@ -36,7 +36,7 @@ from minideeplab.backends.numba_cpu.threads import (
     scratch,
     spans,
 )
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 OUTPUTS = 256  # that one task computes, about
 SHARE = 8  # panels of filters that one task computes, in whole blocks

@@ -21,7 +21,7 @@ from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops.window import Padding, Pair
 
 
-@kernel("finish.cu")
+@kernel("epilogue.cu")
 def finish(y, scale, shift, size, channels, pixels, rectify):
     """y = y scale + shift, channel by channel, in place; at least 0 if ``rectify``; NaN stays."""
     zero = y.dtype.type(0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.crf.lattice import elevation_scale
+from minideeplab.ops.crf.lattice import elevation_scale
 
 KEY_BITS = 62
 

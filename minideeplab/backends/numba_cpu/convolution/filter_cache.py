@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.threads import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 PART = GRAIN  # words that a task sums
 MOST_BYTES = 64 << 20  # of all kept together

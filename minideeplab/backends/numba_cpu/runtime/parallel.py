@@ -17,9 +17,9 @@ import numba
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from minideeplab.backends.numba_cpu.atomic import LINE, claim
-from minideeplab.backends.numba_cpu.team import Team, fresh_counters
-from minideeplab.backends.numba_cpu.together import Round
+from minideeplab.backends.numba_cpu.runtime.atomics import LINE, claim
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import Round
+from minideeplab.backends.numba_cpu.runtime.thread_pool import Team, fresh_counters
 
 PIECES = 4  # for each thread, so that they end at about the same time
 GRAIN = 1 << 16  # elements below which starting another thread costs more than it saves

@@ -12,11 +12,11 @@ import numpy as np
 
 from minideeplab import backends
 from minideeplab.arrays import like
-from minideeplab.crf.exact import ExactKernel
-from minideeplab.crf.lattice import Lattice, blur, elevate, elevation_scale, find_simplex, splat
-from minideeplab.crf.meanfield import Kernel, Term
 from minideeplab.crf.pairwise import normalizers_backward, raw_diagonal, run_kernel
-from minideeplab.crf.selfterm import self_weights_backward
+from minideeplab.ops.crf.exact import ExactKernel
+from minideeplab.ops.crf.lattice import Lattice, blur, elevate, elevation_scale, find_simplex, splat
+from minideeplab.ops.crf.meanfield import Kernel, Term
+from minideeplab.ops.crf.self_term import self_weights_backward
 
 
 def exact_gradient(features: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -27,8 +27,16 @@ from contextlib import suppress
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.atomic import APART, BUSY, CLAIMED, add, call, read, swap
-from minideeplab.backends.numba_cpu.jit import jit
+from minideeplab.backends.numba_cpu.runtime.atomics import (
+    APART,
+    BUSY,
+    CLAIMED,
+    add,
+    call,
+    read,
+    swap,
+)
+from minideeplab.backends.numba_cpu.runtime.jit import jit
 
 Work = Callable[[np.ndarray], None]
 

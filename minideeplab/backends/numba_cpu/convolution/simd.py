@@ -7,8 +7,8 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.typing.templates import signature
 
-from minideeplab.backends.numba_cpu.crf.lanes import Lanes, pointer
-from minideeplab.backends.numba_cpu.jit import compiled
+from minideeplab.backends.numba_cpu.runtime.jit import compiled
+from minideeplab.backends.numba_cpu.simd import Lanes, pointer
 
 CHANNELS = 16
 VECTOR = ir.VectorType(ir.FloatType(), CHANNELS)

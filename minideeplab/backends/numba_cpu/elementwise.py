@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.layout import common_order
-from minideeplab.backends.numba_cpu.threads import in_pieces
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:

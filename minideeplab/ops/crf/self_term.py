@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.crf.lattice import Lattice
+from minideeplab.ops.crf.lattice import Lattice
 
 
 def self_weights(lattice: Lattice) -> np.ndarray:

@@ -9,7 +9,7 @@ of the filters, panels of the channels).
 
 from __future__ import annotations
 
-from minideeplab.backends.numba_cpu.convolution.panels import (
+from minideeplab.backends.numba_cpu.convolution.packing import (
     add_gradient,
     multiply,
     multiply_part,
@@ -21,7 +21,7 @@ from minideeplab.backends.numba_cpu.convolution.tiles import (
     output_tiles,
 )
 from minideeplab.backends.numba_cpu.convolution.transformed_filters import to_points, to_taps
-from minideeplab.backends.numba_cpu.together import together
+from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 
 @together

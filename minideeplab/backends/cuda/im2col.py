@@ -23,7 +23,7 @@ from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops.window import Padding, Pair, output_shape
 
 
-@kernel("columns.cu")
+@kernel("im2col.cu")
 def unfold_windows(x, columns, size, height, width, kh, kw, rows, cols, sh, sw, dh, dw, top, left):
     """columns[nc, i, j, p, q] = x[nc, p sh + i dh - top, q sw + j dw - left], 0 outside."""
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
@@ -39,7 +39,7 @@ def unfold_windows(x, columns, size, height, width, kh, kw, rows, cols, sh, sw, 
             columns[e] = x.dtype.type(0)
 
 
-@kernel("columns.cu")
+@kernel("im2col.cu")
 def fold_windows(columns, x, size, height, width, kh, kw, rows, cols, sh, sw, dh, dw, top, left):
     """x[nc, h, w] = the sum of all entries that `unfold_windows` reads from there."""
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):

@@ -28,10 +28,10 @@ from minideeplab.testing.cases import TABLE, Case, cases
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.diagnose import diagnose
 from minideeplab.testing.frameworks import default_options
+from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.library import Outcome
 from minideeplab.testing.report import Finding, Report, RowResult
 from minideeplab.testing.runner import DTYPES, judge, quiet, reference
-from minideeplab.testing.subject import Subject
 
 PAIRS = (
     "kernel_size",

@@ -10,7 +10,7 @@ from PIL import Image
 
 from minideeplab import io
 from minideeplab.crf.potentials import unary_from_labels
-from minideeplab.data.palettes import voc_palette
+from minideeplab.visualize.palettes import voc_palette
 
 MOST_COLOURS = 64
 UNKNOWN = 255

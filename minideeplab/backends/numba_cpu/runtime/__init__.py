@@ -1,0 +1,1 @@
+"""The runtime of the compiled kernels: threads, atomic counters, compilation, memory."""

@@ -20,8 +20,8 @@ from minideeplab.testing.evidence import Evidence, collect, is_gradient
 from minideeplab.testing.function_under_test import Subject
 from minideeplab.testing.guesses import guesses
 from minideeplab.testing.library import Outcome
+from minideeplab.testing.mutant import right
 from minideeplab.testing.mutants import Mutant, mutants
-from minideeplab.testing.mutants.base import right
 from minideeplab.testing.properties import check_property, properties
 from minideeplab.testing.remarks import remark
 from minideeplab.testing.report import RowResult

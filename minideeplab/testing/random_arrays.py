@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing.case import LAYOUTS, Fill, normal
 from minideeplab.testing.cases import Array
-from minideeplab.testing.cases.recipe import LAYOUTS, Fill, normal
 
 Rng = np.random.Generator
 

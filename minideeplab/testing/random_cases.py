@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import Array, Case
-from minideeplab.testing.cases.recipe import (
+from minideeplab.testing.case import (
     distribution,
     labels,
     normal,
@@ -20,6 +19,7 @@ from minideeplab.testing.cases.recipe import (
     spread,
     ties,
 )
+from minideeplab.testing.cases import Array, Case
 from minideeplab.testing.random_arrays import (
     Rng,
     any_shape,

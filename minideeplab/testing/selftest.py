@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from minideeplab.testing.cases import TABLE
 from minideeplab.testing.conformance import check_op
+from minideeplab.testing.mutant import right, right_backward
 from minideeplab.testing.mutants import Mutant, mutants
-from minideeplab.testing.mutants.base import right, right_backward
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import pytest
 
 from minideeplab.testing import check_op
 from minideeplab.testing.cases import TABLE
+from minideeplab.testing.mutant import right, right_backward
 from minideeplab.testing.mutants import mutants
-from minideeplab.testing.mutants.base import right, right_backward
 from minideeplab.testing.selftest import trials
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from minideeplab.testing import check_op
 from minideeplab.testing.guesses.fitting import nice, solve
-from minideeplab.testing.mutants.base import gradients, right
+from minideeplab.testing.mutant import gradients, right
 
 softmax, conv2d, crf = right("softmax"), right("conv2d"), right("dense_crf")
 

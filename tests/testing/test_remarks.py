@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minideeplab.testing import check_op
-from minideeplab.testing.mutants.base import right, right_backward
+from minideeplab.testing.mutant import right, right_backward
 
 
 def few_channels(x, **options):

@@ -6,6 +6,7 @@ and the benchmarks all read this one table, so a new row tests all of them.
 
 from __future__ import annotations
 
+from minideeplab.testing.case import Array, Case
 from minideeplab.testing.cases.activation import DROPOUT, LOG_SOFTMAX, RELU, SOFTMAX
 from minideeplab.testing.cases.average_pool import ADAPTIVE_AVG_POOL2D, AVG_POOL2D
 from minideeplab.testing.cases.columns import FOLD, UNFOLD
@@ -16,7 +17,6 @@ from minideeplab.testing.cases.linear import LINEAR
 from minideeplab.testing.cases.loss import CROSS_ENTROPY
 from minideeplab.testing.cases.max_pool import MAX_POOL2D
 from minideeplab.testing.cases.norm import BATCH_NORM
-from minideeplab.testing.cases.recipe import Array, Case
 from minideeplab.testing.cases.resize import INTERPOLATE, PAD
 
 TABLE: dict[str, list[Case]] = {

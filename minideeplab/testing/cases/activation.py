@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from minideeplab.testing.cases.recipe import (
+from minideeplab.testing.case import (
     Case,
     constant,
     placed,

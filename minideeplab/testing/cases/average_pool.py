@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, constant, planted, single
+from minideeplab.testing.case import Case, constant, planted, single
 
 NAN = float("nan")
 X = (2, 3, 7, 9)

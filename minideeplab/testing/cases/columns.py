@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, single
+from minideeplab.testing.case import Case, single
 
 
 def _unfold(name: str, x: tuple[int, ...], **options: Any) -> Case:

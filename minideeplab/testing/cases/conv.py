@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, nan_in_parameters, spread, weighted
+from minideeplab.testing.case import Case, nan_in_parameters, spread, weighted
 
 Shape = tuple[int, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Array, Case, Fill, constant, normal, spread
+from minideeplab.testing.case import Array, Case, Fill, constant, normal, spread
 
 
 def _filter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, constant, nan_in_parameters, weighted
+from minideeplab.testing.case import Case, constant, nan_in_parameters, weighted
 
 Shape = tuple[int, ...]
 

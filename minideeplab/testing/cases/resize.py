@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.testing.cases.recipe import Case, planted, single
+from minideeplab.testing.case import Case, planted, single
 
 INF, NAN = float("inf"), float("nan")
 

@@ -12,7 +12,7 @@ from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.arrays import other_arrays
 from minideeplab.testing.guesses.options import other_options
 from minideeplab.testing.guesses.results import changed_results
-from minideeplab.testing.mutants.base import Mutant
+from minideeplab.testing.mutant import Mutant
 
 __all__ = ["guesses"]
 

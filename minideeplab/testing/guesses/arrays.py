@@ -13,7 +13,7 @@ from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.calls import Call, Calls, Change, Options, examples
 from minideeplab.testing.guesses.fitting import times
 from minideeplab.testing.guesses.sizes import Size, factors
-from minideeplab.testing.mutants.base import Mutant, right
+from minideeplab.testing.mutant import Mutant, right
 
 
 def _without(place: int, axis: int) -> Callable[[np.ndarray], np.ndarray]:

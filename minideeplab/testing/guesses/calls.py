@@ -13,7 +13,7 @@ from minideeplab.testing.cases import TABLE
 from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.frameworks import default_options
 from minideeplab.testing.guesses.fitting import solve
-from minideeplab.testing.mutants.base import Mutant, right, right_backward
+from minideeplab.testing.mutant import Mutant, right, right_backward
 
 Options = dict[str, Any]
 Call = tuple[list[Any], Options]

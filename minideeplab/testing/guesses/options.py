@@ -12,7 +12,7 @@ from minideeplab.testing.cases import TABLE
 from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.calls import Call, Calls, Change, Options, examples
 from minideeplab.testing.guesses.fitting import times
-from minideeplab.testing.mutants.base import Mutant, pair
+from minideeplab.testing.mutant import Mutant, pair
 from minideeplab.testing.traits import NEUTRAL
 
 

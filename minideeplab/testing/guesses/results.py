@@ -11,7 +11,7 @@ from minideeplab.testing.cases import TABLE
 from minideeplab.testing.evidence import Evidence
 from minideeplab.testing.guesses.fitting import nice
 from minideeplab.testing.guesses.sizes import Size, factors
-from minideeplab.testing.mutants.base import Mutant, right, right_backward
+from minideeplab.testing.mutant import Mutant, right, right_backward
 from minideeplab.testing.runner import reference
 
 Finish = Callable[[np.ndarray, list[Any], dict[str, Any]], Any]

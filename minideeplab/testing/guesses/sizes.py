@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.cases import CRF
-from minideeplab.testing.mutants.base import pair
+from minideeplab.testing.mutant import pair
 
 Arrays = list[Any]
 Options = dict[str, Any]

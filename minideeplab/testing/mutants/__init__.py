@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import functools
 
+from minideeplab.testing.mutant import Mutant
 from minideeplab.testing.mutants.activation import DROPOUT, RELU
 from minideeplab.testing.mutants.average_pool import ADAPTIVE_AVG_POOL2D, AVG_POOL2D
-from minideeplab.testing.mutants.base import Mutant
 from minideeplab.testing.mutants.columns import FOLD, UNFOLD
 from minideeplab.testing.mutants.conv import CONV2D
 from minideeplab.testing.mutants.conv_gradients import (

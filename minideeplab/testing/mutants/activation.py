@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import erf
 
-from minideeplab.testing.mutants.base import Function, backwards, forwards, right
+from minideeplab.testing.mutant import Function, backwards, forwards, right
 
 QUIET = {"over": "ignore", "invalid": "ignore", "divide": "ignore", "under": "ignore"}
 

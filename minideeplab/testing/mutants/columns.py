@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import altered, backwards, forwards, pair, right, swapped
+from minideeplab.testing.mutant import altered, backwards, forwards, pair, right, swapped
 
 unfold, fold = right("unfold"), right("fold")
 DEFAULTS = {"dilation": 1, "padding": 0, "stride": 1}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import (
+from minideeplab.testing.mutant import (
     Function,
     altered,
     backwards,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import Function, altered, backwards, forwards, right
+from minideeplab.testing.mutant import Function, altered, backwards, forwards, right
 from minideeplab.testing.mutants.gaussian import (
     Kernel,
     gaussian,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import Function, altered, backwards, forwards, right
+from minideeplab.testing.mutant import Function, altered, backwards, forwards, right
 
 gaussian_filter = right("gaussian_filter")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import Function, Mutant, right, right_backward
+from minideeplab.testing.mutant import Function, Mutant, right, right_backward
 
 Change = Callable[[np.ndarray, np.ndarray], np.ndarray]
 

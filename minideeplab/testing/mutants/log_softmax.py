@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing.mutant import Function, backwards, forwards, right
 from minideeplab.testing.mutants.activation import QUIET
-from minideeplab.testing.mutants.base import Function, backwards, forwards, right
 from minideeplab.testing.mutants.softmax import SMALL, inner
 
 softmax, log_softmax = right("softmax"), right("log_softmax")

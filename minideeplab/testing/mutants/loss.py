@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import (
+from minideeplab.testing.mutant import (
     altered,
     backwards,
     forwards,

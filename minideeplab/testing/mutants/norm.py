@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutants.base import Mutant, backwards, forwards, right
+from minideeplab.testing.mutant import Mutant, backwards, forwards, right
 
 batch_norm = right("batch_norm")
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing.mutant import Function, backwards, forwards, right
 from minideeplab.testing.mutants.activation import QUIET, of_wide
-from minideeplab.testing.mutants.base import Function, backwards, forwards, right
 
 SMALL = (1e-12, 1e-10, 1e-9, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1.0)
 """Numbers that are seen added to a sum so that it is not zero."""

@@ -64,7 +64,7 @@ def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
     """Return the same for the product of our convolutions, on matrices that lie in caches."""
     from minideeplab.backends.numba_cpu.convolution.packing import Panels
     from minideeplab.backends.numba_cpu.convolution.winograd_steps import multiply_points
-    from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
+    from minideeplab.backends.numba_cpu.runtime.parallel import parallel_range
 
     panels = [Panels.empty(points**2, size, size) for _ in range(3)]
     for matrix in panels:
@@ -72,7 +72,7 @@ def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
     a, b, c = (matrix.layout for matrix in panels)
 
     def run() -> None:
-        in_pieces(multiply_points, points**2, a, b, c, size, step=1)
+        parallel_range(multiply_points, points**2, a, b, c, size, step=1)
 
     return 2 * points**2 * size**3 / _best(run, rounds) / 1e9
 

@@ -9,7 +9,7 @@ from minideeplab.backends.numba_cpu import ALGORITHMS, conv2d, conv2d_backward, 
 from minideeplab.backends.numba_cpu.convolution import cost, direct, im2col, winograd
 from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.backends.numba_cpu.runtime import parallel
 from minideeplab.backends.numba_cpu.runtime.parallel import thread_count
 from minideeplab.testing.cases import cases
 from minideeplab.testing.frameworks import Minideeplab
@@ -116,7 +116,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, dilation):
         return conv2d(x, w, None, *options), *conv2d_backward(dy, x, w, *options)
 
     expected = run()
-    monkeypatch.setattr(threads, "thread_count", lambda: 1)
+    monkeypatch.setattr(parallel, "thread_count", lambda: 1)
     for one, several in zip(run(), expected, strict=True):
         np.testing.assert_array_equal(one, several)
 
@@ -196,22 +196,22 @@ def test_the_direct_form_is_exact(name):
 @pytest.mark.parametrize("width", range(1, 24))
 def test_gradients_of_strides_stay_inside_their_maps(width, monkeypatch):
     """Each remainder of the columns is a row of its own, which a block of outputs may not fill."""
-    rooms = []
+    arrays = []
 
     def guarded(name, shape, dtype):
-        rooms.append(np.full((3, thread_count(), *shape), 7, dtype))
-        return rooms[-1][1]
+        arrays.append(np.full((3, thread_count(), *shape), 7, dtype))
+        return arrays[-1][1]
 
     rng = np.random.default_rng(width)
     x = rng.standard_normal((2, 1, 6, width + 1), np.float32)
     w = rng.standard_normal((3, 1, 1, 2), np.float32)
     options = ((1, 2), ((0, 0), (0, 0)), (1, 1), 1)
     dy = np.ones(ops.conv2d(x, w, None, *options).shape, np.float32)
-    monkeypatch.setattr(direct, "rooms", guarded)
+    monkeypatch.setattr(direct, "per_thread_scratch", guarded)
     dx, _, _ = conv2d_backward(dy, x, w, *options, needs=(True, False, False))
     expected, _, _ = ops.conv2d_backward(dy, x, w, *options)
     np.testing.assert_allclose(dx, expected, atol=1e-5)
-    assert all((room[[0, 2]] == 7).all() for room in rooms)
+    assert all((array[[0, 2]] == 7).all() for array in arrays)
 
 
 TAPS = {  # channels, filters, size, stride, padding, dilation: blocks, their ends, single outputs
@@ -246,7 +246,7 @@ def test_the_direct_form_leaves_a_nan_where_it_is():
     x, w = np.ones((1, 16, 12, 20), np.float32), np.ones((16, 16, 3, 3), np.float32)
     x[0, 2, 5, 9] = np.nan
     options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)
-    y = convolution.conv2d_finished(x, w, None, *options, rectify=True)
+    y = convolution.conv2d_epilogue(x, w, None, *options, rectify=True)
     assert direct.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
     np.testing.assert_array_equal(np.isnan(y), np.isnan(ops.conv2d(x, w, None, *options)))
 

@@ -7,7 +7,7 @@ import pytest
 from minideeplab.backends.numba_cpu import crf as fast
 from minideeplab.backends.numba_cpu import simd as lanes
 from minideeplab.backends.numba_cpu.crf import lattice
-from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.backends.numba_cpu.runtime import parallel
 from minideeplab.ops.crf import lattice as definition
 from minideeplab.ops.crf import meanfield
 from minideeplab.ops.crf.meanfield import Term
@@ -163,7 +163,7 @@ def test_a_definition_s_lattice_and_a_diagonal_serve_too(rng):
 def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch, dtype):
     unary = rng.uniform(0, 4, size=(9, 19 * 23)).astype(dtype)
     results = []
-    monkeypatch.setattr(threads, "_cores", lambda: 8)
+    monkeypatch.setattr(parallel, "_cores", lambda: 8)
     for count in (1, 2, 3, 7):
         monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", count)
         terms = make_terms(rng, 9, dtype, [-2.0, -1.0])

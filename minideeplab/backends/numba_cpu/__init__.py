@@ -21,13 +21,13 @@ from minideeplab.backends.numba_cpu.conv_transpose import (
     conv_transpose2d_backward,
 )
 from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
-from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_finished
+from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_epilogue
 from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
-from minideeplab.backends.numba_cpu.elementwise import add, descend
+from minideeplab.backends.numba_cpu.elementwise import add, sgd_update
 from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
 from minideeplab.backends.numba_cpu.max_pool import (
-    max_pool2d_values,
-    max_pool2d_values_backward,
+    max_pool2d_without_indices,
+    max_pool2d_without_indices_backward,
 )
 from minideeplab.backends.numba_cpu.norm import (
     batch_norm,
@@ -69,12 +69,11 @@ __all__ = [
     "build_lattice",
     "conv2d",
     "conv2d_backward",
-    "conv2d_finished",
+    "conv2d_epilogue",
     "conv_transpose2d",
     "conv_transpose2d_backward",
     "cross_entropy",
     "cross_entropy_backward",
-    "descend",
     "dropout",
     "dropout_backward",
     "filter_lattice",
@@ -88,13 +87,14 @@ __all__ = [
     "log_softmax_backward",
     "max_pool2d",
     "max_pool2d_backward",
-    "max_pool2d_values",
-    "max_pool2d_values_backward",
+    "max_pool2d_without_indices",
+    "max_pool2d_without_indices_backward",
     "mean_field",
     "pad",
     "pad_backward",
     "relu",
     "relu_backward",
+    "sgd_update",
     "softmax",
     "softmax_backward",
     "unfold",
@@ -102,3 +102,9 @@ __all__ = [
 ]
 
 keep_freed_memory(INFERENCE)
+
+# The names that the callers still use.
+conv2d_finished = conv2d_epilogue
+descend = sgd_update
+max_pool2d_values = max_pool2d_without_indices
+max_pool2d_values_backward = max_pool2d_without_indices_backward

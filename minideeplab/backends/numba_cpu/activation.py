@@ -11,24 +11,24 @@ from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
 from minideeplab.backends.numba_cpu.runtime.parallel import (
     GRAIN,
-    in_pieces,
     parallel_for,
+    parallel_kernel,
+    parallel_range,
     spans,
     thread_count,
 )
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 
 def relu(x: np.ndarray) -> np.ndarray:
     """Return max(x, 0), any shape; NaN stays NaN."""
     (x,), back = common_order(x)
     y = np.empty_like(x)
-    in_pieces(_relu, x.size, x.reshape(-1), y.reshape(-1), x.dtype.type(0))
+    parallel_range(_relu, x.size, x.reshape(-1), y.reshape(-1), x.dtype.type(0))
     return back(y)
 
 
-@together
-def _relu(first, last, me, x, y, zero):
+@parallel_kernel
+def _relu(first, last, thread_id, x, y, zero):
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
         y[i] = zero if x[i] <= zero else x[i]
@@ -39,12 +39,12 @@ def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     (y, dy), back = common_order(y, dy)
     dx = np.empty_like(dy)
     flat = (a.reshape(-1) for a in (dy, y, dx))
-    in_pieces(_relu_backward, y.size, *flat, dy.dtype.type(0))
+    parallel_range(_relu_backward, y.size, *flat, dy.dtype.type(0))
     return back(dx)
 
 
-@together
-def _relu_backward(first, last, me, dy, y, dx, zero):
+@parallel_kernel
+def _relu_backward(first, last, thread_id, dy, y, dx, zero):
     dy, y, dx = dy[first:last], y[first:last], dx[first:last]
     for i in range(y.size):
         dx[i] = zero if y[i] <= zero else dy[i]
@@ -92,12 +92,12 @@ def dropout_backward(dy: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
 
 def _kept(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
     y, scale = np.empty_like(x), x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    in_pieces(_scaled, x.size, *(a.reshape(-1) for a in (x, keep, y)), scale)
+    parallel_range(_scaled, x.size, *(a.reshape(-1) for a in (x, keep, y)), scale)
     return y
 
 
-@together
-def _scaled(first, last, me, x, keep, y, scale):
+@parallel_kernel
+def _scaled(first, last, thread_id, x, keep, y, scale):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     x, keep, y = x[first:last], keep[first:last], y[first:last]
     for i in range(x.size):

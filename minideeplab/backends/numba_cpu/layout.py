@@ -12,10 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
 
-BLOCK = 16  # rows that are written together: a cache line of each row that is read
+BLOCK = 16  # rows that are written parallel_kernel: a cache line of each row that is read
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -40,11 +39,11 @@ def transpose_matrices(source: np.ndarray, target: np.ndarray) -> None:
     """Copy matrices (N, R, L) to (N, L, R), on all threads."""
     count, rows, length = source.shape
     strip = max(16, GRAIN // max(1, rows))
-    in_pieces(_transpose, count * -(-length // strip), source, target, strip, step=1)
+    parallel_range(_transpose, count * -(-length // strip), source, target, strip, step=1)
 
 
-@together
-def _transpose(first, last, me, source, target, strip):
+@parallel_kernel
+def _transpose(first, last, thread_id, source, target, strip):
     """Copy strips of rows of ``target``, in blocks that fit the first cache."""
     count, rows, length = source.shape
     for task in range(first, last):

@@ -15,13 +15,17 @@ import numpy as np
 from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import pixels
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces, parallel_for, spans
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import (
+    parallel_for,
+    parallel_kernel,
+    parallel_range,
+    spans,
+)
 from minideeplab.backends.numba_cpu.simd import WIDTH, exponential, load, store
 from minideeplab.ops.loss import class_weights, total_weight
 
 STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache
-BLOCK = 256  # pixels whose exponentials are taken together
+BLOCK = 256  # pixels whose exponentials are taken parallel_kernel
 
 
 def cross_entropy(
@@ -38,7 +42,7 @@ def cross_entropy(
     if _plain(scores, target, label_smoothing):
         rows, labels, flat = _rows(scores), target.reshape(-1), losses.reshape(-1)
         operands = rows, labels, weights, ignore_index, flat
-        in_pieces(_losses, len(rows), *operands, work=rows.shape[1])
+        parallel_range(_losses, len(rows), *operands, work=rows.shape[1])
     else:
         options = (weight, ignore_index, "none", label_smoothing)
 
@@ -70,7 +74,7 @@ def cross_entropy_backward(
         rows, labels, shares = _rows(scores), target.reshape(-1), dloss.reshape(-1)
         drows = np.empty_like(rows)
         operands = shares, rows, labels, weights, ignore_index, drows
-        in_pieces(_gradients, len(rows), *operands, work=rows.shape[1])
+        parallel_range(_gradients, len(rows), *operands, work=rows.shape[1])
         return drows.reshape(*dloss.shape, scores.shape[1]).transpose(0, 2, 1)
     dscores = np.empty_like(scores)
     options = (weight, ignore_index, "none", label_smoothing)
@@ -127,8 +131,8 @@ def _powers(scores, tops, totals, powers):
             totals[line] += powers[0, at + c]
 
 
-@together
-def _losses(first, last, me, scores, target, weight, ignore_index, losses):
+@parallel_kernel
+def _losses(first, last, thread_id, scores, target, weight, ignore_index, losses):
     """``losses`` = weight * (log sum exp(scores) - the label's score); 0 where it is ignored."""
     scores, target, losses = scores[first:last], target[first:last], losses[first:last]
     channels = scores.shape[1]
@@ -145,8 +149,8 @@ def _losses(first, last, me, scores, target, weight, ignore_index, losses):
                 losses[line] = -weight[label] * chosen
 
 
-@together
-def _gradients(first, last, me, shares, scores, target, weight, ignore_index, dscores):
+@parallel_kernel
+def _gradients(first, last, thread_id, shares, scores, target, weight, ignore_index, dscores):
     """``dscores`` = share * weight * (softmax - 1 at the label); 0 where it is ignored."""
     shares, scores = shares[first:last], scores[first:last]
     target, dscores = target[first:last], dscores[first:last]

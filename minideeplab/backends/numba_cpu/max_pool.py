@@ -14,13 +14,13 @@ from numba.core import types
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.runtime.jit import compiled, jit
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, aligned, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
+from minideeplab.backends.numba_cpu.runtime.scratch import aligned
 from minideeplab.ops.pool import pooled_size
 from minideeplab.ops.window import Pair
 
 
-def max_pool2d_values(
+def max_pool2d_without_indices(
     x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> np.ndarray:
     """Return the maxima (N, C, P, Q) of x (N, C, H, W); NaN beats everything, padding is -inf."""
@@ -31,12 +31,12 @@ def max_pool2d_values(
     y = np.empty((x.shape[0], rows, columns, x.shape[1]), x.dtype)
     window, x = (*kernel_size, *stride, *padding, *dilation), pixels(x)
     work = columns * x.shape[3] * kernel_size[0] * kernel_size[1]
-    in_pieces(_maxima, len(y) * rows, x, y, window, work=work)
+    parallel_range(_maxima, len(y) * rows, x, y, window, work=work)
     return maps(y)
 
 
-@together
-def _maxima(first, last, me, x, y, window):
+@parallel_kernel
+def _maxima(first, last, thread_id, x, y, window):
     """Fill rows [first, last) of the N * P rows of windows: the maxima of columns, then of rows."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     columns = np.empty(x.shape[2:], x.dtype)
@@ -63,7 +63,7 @@ def _keep_larger(values, best):
         best[c] = larger if value == value else value
 
 
-def max_pool2d_values_backward(
+def max_pool2d_without_indices_backward(
     dy: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
@@ -80,12 +80,12 @@ def max_pool2d_values_backward(
     dx, window = aligned(x.shape, x.dtype), (*kernel_size, *stride, *padding, *dilation)
     band = max(4 * stride[0], GRAIN // max(1, x.shape[2] * x.shape[3]))
     count = len(x) * -(-x.shape[1] // band)
-    in_pieces(_scatter, count, dy, x, y, dx, band, window, step=1)
+    parallel_range(_scatter, count, dy, x, y, dx, band, window, step=1)
     return maps(dx)
 
 
-@together
-def _scatter(first, last, me, dy, x, y, dx, band, window):
+@parallel_kernel
+def _scatter(first, last, thread_id, dy, x, y, dx, band, window):
     """A task is a band of rows of one picture."""
     for task in range(first, last):
         n, top = task % len(x), task // len(x) * band

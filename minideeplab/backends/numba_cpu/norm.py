@@ -11,8 +11,12 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import Round, together
+from minideeplab.backends.numba_cpu.runtime.parallel import (
+    GRAIN,
+    ParallelKernel,
+    parallel_kernel,
+    parallel_range,
+)
 
 SAMPLE = 256  # rows, about, whose mean is near enough to that of all
 
@@ -45,7 +49,7 @@ def batch_norm(
     gain = invstd if weight is None else invstd * weight
     shift = np.zeros_like(mean) if bias is None else bias
     y, least = np.empty_like(rows), x.dtype.type(0 if rectify else -np.inf)
-    in_pieces(_normalise, len(y), rows, y, mean, gain, shift, least, work=y.shape[1])
+    parallel_range(_normalise, len(y), rows, y, mean, gain, shift, least, work=y.shape[1])
     return maps(y.reshape(x.shape)), mean, invstd
 
 
@@ -118,9 +122,9 @@ def batch_norm_backward(
         dx, gain = np.empty_like(cotangents), invstd if weight is None else invstd * weight
         if training:  # the statistics depend on x too
             more = mean, gain, level, slope
-            in_pieces(_spread, len(dx), *given, rectified, dx, *more, work=dx.shape[1])
+            parallel_range(_spread, len(dx), *given, rectified, dx, *more, work=dx.shape[1])
         else:
-            in_pieces(_scale, len(dx), cotangents, kept, rectified, dx, gain, work=dx.shape[1])
+            parallel_range(_scale, len(dx), cotangents, kept, rectified, dx, gain, work=dx.shape[1])
         dx = maps(dx.reshape(x.shape))
     return dx, dweight if needs[1] else None, dbias if needs[2] else None
 
@@ -155,16 +159,16 @@ def row_sums(rows: np.ndarray) -> np.ndarray:
     return _strip_sums(_add, rows, width=rows.shape[1]).sum(0)
 
 
-def _strip_sums(add: Round, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
+def _strip_sums(add: ParallelKernel, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
     """Return what ``add`` adds up in strips of the rows: (strips, width), in float64."""
     step = max(1, GRAIN // max(1, rows.shape[1]))
     totals = np.zeros((-(-len(rows) // step), width))
-    in_pieces(add, len(rows), rows, *args, totals, step, step=step)
+    parallel_range(add, len(rows), rows, *args, totals, step, step=step)
     return totals
 
 
-@together
-def _add(first, last, me, rows, totals, step):
+@parallel_kernel
+def _add(first, last, thread_id, rows, totals, step):
     """Add four rows at a time, in their order: the totals are read and written less often."""
     total, whole = totals[first // step], first + (last - first) // 4 * 4
     for line in range(first, whole, 4):
@@ -177,8 +181,8 @@ def _add(first, last, me, rows, totals, step):
             total[c] += row[c]
 
 
-@together
-def _add_moments(first, last, me, rows, centre, totals, step):
+@parallel_kernel
+def _add_moments(first, last, thread_id, rows, centre, totals, step):
     """Add the differences from the centre to the first half of totals, their squares after it."""
     sums, squares = totals[first // step, : centre.size], totals[first // step, centre.size :]
     whole = first + (last - first) // 4 * 4
@@ -198,8 +202,8 @@ def _add_moments(first, last, me, rows, centre, totals, step):
             squares[c] += difference * difference
 
 
-@together
-def _add_products(first, last, me, dy, rows, y, rectified, mean, totals, step):
+@parallel_kernel
+def _add_products(first, last, thread_id, dy, rows, y, rectified, mean, totals, step):
     """Add dy to the first half of totals, dy * (x - mean) to the second, two rows at a time."""
     sums, products = totals[first // step, : mean.size], totals[first // step, mean.size :]
     whole = first + (last - first) // 2 * 2
@@ -225,8 +229,8 @@ def _passed(cotangent, y, rectified):
     return cotangent * 0 if rectified and y <= 0 else cotangent
 
 
-@together
-def _normalise(first, last, me, rows, y, mean, gain, shift, least):
+@parallel_kernel
+def _normalise(first, last, thread_id, rows, y, mean, gain, shift, least):
     for line in range(first, last):
         row, target = rows[line], y[line]
         for c in range(row.size):
@@ -234,16 +238,16 @@ def _normalise(first, last, me, rows, y, mean, gain, shift, least):
             target[c] = least if value <= least else value
 
 
-@together
-def _scale(first, last, me, dy, y, rectified, dx, gain):
+@parallel_kernel
+def _scale(first, last, thread_id, dy, y, rectified, dx, gain):
     for line in range(first, last):
         cotangent, kept, target = dy[line], y[line], dx[line]
         for c in range(cotangent.size):
             target[c] = _passed(cotangent[c], kept[c], rectified) * gain[c]
 
 
-@together
-def _spread(first, last, me, dy, rows, y, rectified, dx, mean, gain, level, slope):
+@parallel_kernel
+def _spread(first, last, thread_id, dy, rows, y, rectified, dx, mean, gain, level, slope):
     """``dx = gain * (dy - mean(dy) - xhat * mean(dy * xhat))``, the means as level and slope."""
     for line in range(first, last):
         cotangent, row, kept, target = dy[line], rows[line], y[line], dx[line]

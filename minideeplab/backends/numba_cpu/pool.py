@@ -6,8 +6,7 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
 from minideeplab.ops.pool import divisor, pooled_size
 from minideeplab.ops.window import Pair
 
@@ -34,12 +33,12 @@ def max_pool2d(
     x, y, indices = pixels(x), np.empty(shape, x.dtype), np.empty(shape, np.int64)
     window = (*kernel_size, *stride, *padding, *dilation)
     work = shape[2] * shape[3] * kernel_size[0] * kernel_size[1]
-    in_pieces(_max_pool, shape[0] * shape[1], x, y, indices, window, work=work)
+    parallel_range(_max_pool, shape[0] * shape[1], x, y, indices, window, work=work)
     return maps(y), maps(indices)
 
 
-@together
-def _max_pool(first, last, me, x, y, indices, window):
+@parallel_kernel
+def _max_pool(first, last, thread_id, x, y, indices, window):
     """Fill rows [first, last) of the N * P rows of windows."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     height, width = x.shape[1], x.shape[2]
@@ -74,12 +73,12 @@ def max_pool2d_backward(
     dx = np.zeros((count, height * width, channels), dy.dtype)
     windows = dy.shape[2] * dy.shape[3]
     dy, indices = (pixels(a).reshape(count, windows, channels) for a in (dy, indices))
-    in_pieces(_scatter, count * -(-channels // BLOCK), dy, indices, dx, step=1)
+    parallel_range(_scatter, count * -(-channels // BLOCK), dy, indices, dx, step=1)
     return maps(dx.reshape(count, height, width, channels))
 
 
-@together
-def _scatter(first, last, me, dy, indices, dx):
+@parallel_kernel
+def _scatter(first, last, thread_id, dy, indices, dx):
     """A task is a block of channels of one picture."""
     count, channels = len(dy), dy.shape[2]
     for task in range(first, last):
@@ -113,12 +112,12 @@ def avg_pool2d(
     x, y = pixels(x), np.empty(shape, x.dtype)
     window = (*kernel_size, *stride, *padding)
     work = shape[2] * shape[3] * kernel_size[0] * kernel_size[1]
-    in_pieces(_average, shape[0] * shape[1], x, y, divisors, window, work=work)
+    parallel_range(_average, shape[0] * shape[1], x, y, divisors, window, work=work)
     return maps(y)
 
 
-@together
-def _average(first, last, me, x, y, divisors, window):
+@parallel_kernel
+def _average(first, last, thread_id, x, y, divisors, window):
     kh, kw, sh, sw, ph, pw = window
     for line in range(first, last):
         n, p = divmod(line, y.shape[1])
@@ -152,12 +151,12 @@ def avg_pool2d_backward(
     dy, dx = pixels(dy), np.zeros((count, height, width, channels), dy.dtype)
     window = (*kernel_size, *stride, *padding)
     work = width * channels * kernel_size[0] * kernel_size[1]
-    in_pieces(_collect, count * height, dy, dx, divisors, window, work=work)
+    parallel_range(_collect, count * height, dy, dx, divisors, window, work=work)
     return maps(dx)
 
 
-@together
-def _collect(first, last, me, dy, dx, divisors, window):
+@parallel_kernel
+def _collect(first, last, thread_id, dy, dx, divisors, window):
     kh, kw, sh, sw, ph, pw = window
     for line in range(first, last):
         n, h = divmod(line, dx.shape[1])

@@ -20,8 +20,8 @@ from minideeplab.backends.numba_cpu.convolution.microkernel import PANELS, ROWS,
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store
 from minideeplab.backends.numba_cpu.runtime.jit import inner
-from minideeplab.backends.numba_cpu.runtime.parallel import aligned, in_pieces, rooms
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
+from minideeplab.backends.numba_cpu.runtime.scratch import aligned, per_thread_scratch
 from minideeplab.backends.numba_cpu.simd import maximum
 from minideeplab.ops.window import Pair
 
@@ -37,12 +37,12 @@ def pack(w: np.ndarray) -> np.ndarray:
     """Return filters w (K, C, kh, kw), of any strides, as [panel][kh, kw, C][16], zeros behind."""
     filters, channels, kh, kw = w.shape
     packed = aligned((-(-filters // CHANNELS), kh * kw * channels, CHANNELS), w.dtype)
-    in_pieces(_pack, len(packed), w, packed, step=1)
+    parallel_range(_pack, len(packed), w, packed, step=1)
     return packed
 
 
-@together
-def _pack(first, last, me, w, packed):
+@parallel_kernel
+def _pack(first, last, thread_id, w, packed):
     filters, channels, kh, kw = w.shape
     for index in range(first, last):
         panel, begin = packed[index], index * CHANNELS
@@ -68,19 +68,19 @@ def convolve(x: np.ndarray, packed: np.ndarray, finish: Finish, problem: Problem
 def _into(y, start: Pair, every: Pair, x, packed, finish: Finish, problem: Problem) -> None:
     """Write the outputs to every so many-th pixel of y (N, rows, columns, K) from ``start`` on."""
     cut, filters, whole = bands(problem), problem.filters, len(packed) * CHANNELS
-    held = rooms("band", (cut.numbers,), x.dtype)
-    sums = rooms("outputs", (cut.outputs if whole > filters else 0, whole), x.dtype)
+    held = per_thread_scratch("band", (cut.numbers,), x.dtype)
+    sums = per_thread_scratch("outputs", (cut.outputs if whole > filters else 0, whole), x.dtype)
     end = finish.vectors(filters, x.dtype, whole)
     rectangles, operands = cut.rectangles, (x, packed.reshape(-1), y)
     how = start, every, problem.kernel[0], cut.geometry, cut.order, end
-    in_pieces(_through_bands, len(rectangles), rectangles, *operands, *how, held, sums, step=1)
+    parallel_range(_through_bands, len(rectangles), rectangles, *operands, *how, held, sums, step=1)
 
 
-@together
+@parallel_kernel
 def _through_bands(
     first,
     last,
-    me,
+    thread_id,
     rectangles,
     x,
     weights,
@@ -100,14 +100,14 @@ def _through_bands(
     for index in range(first, last):
         rectangle = rectangles[index]
         image, top, left, rows, columns = rectangle
-        pixels = seen(x, rectangle, geometry, 0, held[me])
+        pixels = seen(x, rectangle, geometry, 0, held[thread_id])
         place = (image * height + start[0] + top * every[0]) * width + start[1] + left * every[1]
         targets, direct = (place, every[0] * width, every[1]), whole == filters
-        rows_of = flat if direct else sums[me]
+        rows_of = flat if direct else sums[thread_id]
         there = targets if direct else (0, columns, 1)
         _outputs(pixels, weights, rows_of, there, (rows, columns, kernel), order, end)
         if not direct:
-            _copy(sums[me], flat, targets, rows, columns)
+            _copy(sums[thread_id], flat, targets, rows, columns)
 
 
 @inner

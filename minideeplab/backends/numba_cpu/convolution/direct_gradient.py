@@ -23,8 +23,8 @@ from minideeplab.backends.numba_cpu.convolution.packing import Panels, add_gradi
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces, rooms
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
+from minideeplab.backends.numba_cpu.runtime.scratch import per_thread_scratch
 
 MOST_BYTES = 1 << 20  # of a gradient of which each task has its own
 PART = 4  # panels of filters, and of channels, of which a task computes a larger one
@@ -49,10 +49,10 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
     parts = 1 if large else min(TASKS, len(pieces.rectangles))
     sums = np.zeros((parts, kernel[0], whole, panels * CHANNELS), dy.dtype)
     share = max(PANELS, -(-panels // TASKS // PANELS) * PANELS) if large else panels
-    held = rooms("band", (pieces.numbers,), x.dtype)
-    columns = rooms("panels", (share * pieces.outputs, CHANNELS), dy.dtype)
+    held = per_thread_scratch("band", (pieces.numbers,), x.dtype)
+    columns = per_thread_scratch("panels", (share * pieces.outputs, CHANNELS), dy.dtype)
     tasks, how = parts * -(-panels // share), (pieces.geometry, pieces.order, share)
-    in_pieces(_add_bands, tasks, pieces.rectangles, x, dy, sums, *how, held, columns, step=1)
+    parallel_range(_add_bands, tasks, pieces.rectangles, x, dy, sums, *how, held, columns, step=1)
     dw = sums.sum(0)[:, :length, :filters].reshape(*kernel, channels, filters)
     return np.ascontiguousarray(dw.transpose(3, 2, 0, 1))
 
@@ -62,17 +62,17 @@ def _of_many_channels(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     (pixels, filters), channels = dy.shape, x.shape[1]
     v = Panels.empty(1, channels, pixels, "all_inputs")
     e = Panels.empty(1, filters, pixels, "all_cotangents")
-    in_pieces(_lay_out, pixels, x, v.layout, work=channels)
-    in_pieces(_lay_out, pixels, dy, e.layout, work=filters)
+    parallel_range(_lay_out, pixels, x, v.layout, work=channels)
+    parallel_range(_lay_out, pixels, dy, e.layout, work=filters)
     dw, side = np.empty((filters, channels), x.dtype), PART * CHANNELS
     du, columns = layouts(1, side, side, "gradient"), -(-v.panels // PART)
     tasks = -(-e.panels // PART) * columns
-    in_pieces(_add_pixels, tasks, pixels, v.layout, e.layout, du, columns, dw, step=1)
+    parallel_range(_add_pixels, tasks, pixels, v.layout, e.layout, du, columns, dw, step=1)
     return dw.reshape(filters, channels, 1, 1)
 
 
-@together
-def _lay_out(first, last, me, pixels, panels):
+@parallel_kernel
+def _lay_out(first, last, thread_id, pixels, panels):
     """Copy pixels (M, C) to panels."""
     flat, count, stride, _ = panels
     vectors = flat.reshape(-1, CHANNELS)
@@ -81,10 +81,10 @@ def _lay_out(first, last, me, pixels, panels):
             store(vectors, panel * stride + m, 0, load(pixels, m, panel * CHANNELS))
 
 
-@together
-def _add_pixels(first, last, me, pixels, v, e, dus, columns, dw):
+@parallel_kernel
+def _add_pixels(first, last, thread_id, pixels, v, e, dus, columns, dw):
     """Sum over all pixels for PART panels of filters and of channels."""
-    du, flat, channels = own(dus, me), dw.reshape(-1), dw.shape[1]
+    du, flat, channels = own(dus, thread_id), dw.reshape(-1), dw.shape[1]
     for task in range(first, last):
         row, column = task // columns * PART, task % columns * PART
         filters, inputs = (row, min(row + PART, e[1])), (column, min(column + PART, v[1]))
@@ -96,8 +96,10 @@ def _add_pixels(first, last, me, pixels, v, e, dus, columns, dw):
                 turn(CHANNELS, du[0], source, CHANNELS, flat, target, channels)
 
 
-@together
-def _add_bands(first, last, me, rectangles, x, dy, sums, geometry, order, share, held, columns):
+@parallel_kernel
+def _add_bands(
+    first, last, thread_id, rectangles, x, dy, sums, geometry, order, share, held, columns
+):
     """Sum every so many-th band for some panels of filters: task (panels, part)."""
     beyond = ROWS if sums.shape[2] > order[3] else 0
     for task in range(first, last):
@@ -106,9 +108,9 @@ def _add_bands(first, last, me, rectangles, x, dy, sums, geometry, order, share,
         for index in range(part, len(rectangles), len(sums)):
             image, top, left, rows, width = rectangles[index]
             cotangents = dy[image, top : top + rows, left : left + width]
-            panels = columns[me, : count * rows * width]
+            panels = columns[thread_id, : count * rows * width]
             to_panels(cotangents, begin, panels)
-            inputs = seen(x, rectangles[index], geometry, beyond, held[me])
+            inputs = seen(x, rectangles[index], geometry, beyond, held[thread_id])
             add_band(inputs, panels.reshape(-1), sums[part], begin, (rows, width), order)
 
 

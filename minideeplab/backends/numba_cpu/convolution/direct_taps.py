@@ -29,14 +29,12 @@ from minideeplab.backends.numba_cpu.convolution.shifted_gemm import taps
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
 from minideeplab.backends.numba_cpu.runtime.jit import inner
 from minideeplab.backends.numba_cpu.runtime.parallel import (
-    aligned,
-    in_pieces,
     parallel_for,
-    rooms,
-    scratch,
+    parallel_kernel,
+    parallel_range,
     spans,
 )
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.scratch import aligned, per_thread_scratch, scratch
 
 OUTPUTS = 256  # that one task computes, about
 SHARE = 8  # panels of filters that one task computes, in whole blocks
@@ -57,9 +55,9 @@ def convolve(x: np.ndarray, packed: np.ndarray, finish: Finish, problem: Problem
     size = problem.size[1] * channels, channels
     steps = tuple(s * n for s, n in zip(problem.stride, size, strict=True))
     operands = (a.reshape(len(a), math.prod(a.shape[1:])) for a in (x, packed, y))
-    room = rooms("block", (ROWS * PANELS * CHANNELS,), x.dtype)
+    room = per_thread_scratch("block", (ROWS * PANELS * CHANNELS,), x.dtype)
     shares = -(-filters // (SHARE * CHANNELS))
-    in_pieces(_through_taps, len(x) * len(rows) * shares, rows, reaches, shares, *operands,
+    parallel_range(_through_taps, len(x) * len(rows) * shares, rows, reaches, shares, *operands,
               problem.out[1], steps, channels, finish.vectors(filters, x.dtype), room,
               step=1)  # fmt: skip
     return y
@@ -85,9 +83,9 @@ def _reaches(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.array(a, np.int64).reshape(len(a), -1) for a in (rows, reaches))
 
 
-@together
+@parallel_kernel
 def _through_taps(
-    first, last, me, rows, reaches, shares, x, weights, y, width, steps, channels, end, room
+    first, last, thread_id, rows, reaches, shares, x, weights, y, width, steps, channels, end, room
 ):
     """Compute some rows of outputs for a share of the filters."""
     filters, flat = len(weights) * CHANNELS, weights.reshape(-1)
@@ -103,7 +101,7 @@ def _through_taps(
             source, shape = (reach[5], steps[0], steps[1]), (reach[3], reach[4])
             tap = reach[0] * channels * CHANNELS, weights.shape[1]
             _add_tap(x[image], source, flat, tap, y[image], target, shape, channels, panels,
-                     room[me])  # fmt: skip
+                     room[thread_id])  # fmt: skip
         for m in range(len(pixels)):
             for panel in range(*panels):
                 end_rows(pixels, m, 1, 1, panel * CHANNELS, end)

@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
 
 PART = GRAIN  # words that a task sums
-MOST_BYTES = 64 << 20  # of all kept together
+MOST_BYTES = 64 << 20  # of all kept parallel_kernel
 
 
 @dataclass
@@ -58,13 +57,13 @@ def fingerprint(w: np.ndarray) -> int:
     """Return 64 bits that depend on every bit of the float32 array w and on its place."""
     words = np.ascontiguousarray(w).reshape(-1).view(np.uint32)
     sums = np.zeros(-(-len(words) // PART), np.uint64)
-    in_pieces(_mix, len(words), words, sums, step=PART)
+    parallel_range(_mix, len(words), words, sums, step=PART)
     return hash((w.shape, *sums.tolist()))
 
 
-@together
-def _mix(first, last, me, words, sums):
-    """Sum of the words, each scrambled together with its place (the finaliser of splitmix64)."""
+@parallel_kernel
+def _mix(first, last, thread_id, words, sums):
+    """Sum the words, each scrambled with its place (the finaliser of splitmix64)."""
     part, total = words[first:last], np.uint64(0)
     for i in range(part.size):
         mixed = np.uint64(part[i]) + (np.uint64(first + i) + np.uint64(1)) * np.uint64(

@@ -11,7 +11,8 @@ from minideeplab.backends.numba_cpu.convolution.packing import Panels, layouts
 from minideeplab.backends.numba_cpu.convolution.polyphase import starts
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
-from minideeplab.backends.numba_cpu.runtime.parallel import rooms, spans
+from minideeplab.backends.numba_cpu.runtime.parallel import spans
+from minideeplab.backends.numba_cpu.runtime.scratch import per_thread_scratch
 
 BLOCKS = 16  # fewest blocks, so that threads end at about the same time
 
@@ -79,4 +80,4 @@ class Grid:
 
     def rooms(self) -> np.ndarray:
         """Return room for two tiles of sixteen channels for each thread."""
-        return rooms("tile", (2 * self.n**2, CHANNELS), np.dtype(np.float32))
+        return per_thread_scratch("tile", (2 * self.n**2, CHANNELS), np.dtype(np.float32))

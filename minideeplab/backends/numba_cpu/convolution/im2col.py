@@ -13,12 +13,8 @@ from minideeplab.backends.numba_cpu.convolution.columns import col2im, im2col, i
 from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
 from minideeplab.backends.numba_cpu.convolution.filters import by_channel, by_filter, matrices
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.runtime.parallel import (
-    one_blas_thread,
-    parallel_for,
-    scratch,
-    spans,
-)
+from minideeplab.backends.numba_cpu.runtime.parallel import one_blas_thread, parallel_for, spans
+from minideeplab.backends.numba_cpu.runtime.scratch import scratch
 from minideeplab.ops.window import Pair
 
 STRIP_ELEMENTS = 1 << 20  # unrolled at a time: 4 MiB of float32, near the size of an L2 cache

@@ -22,7 +22,7 @@ from minideeplab.backends.numba_cpu.convolution.microkernel import (
 )
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, prefetch
 from minideeplab.backends.numba_cpu.runtime.jit import inlined, inner
-from minideeplab.backends.numba_cpu.runtime.parallel import aligned, rooms, scratch
+from minideeplab.backends.numba_cpu.runtime.scratch import aligned, per_thread_scratch, scratch
 
 SPAN = 256  # tiles that a gradient's product takes at once: two panels of them fit an L1 cache
 FULL = CHANNELS // ROWS * ROWS  # the channels of a panel that are whole blocks of rows
@@ -63,7 +63,7 @@ def layouts(points: int, channels: int, indices: int, name: str) -> tuple:
     its ``own``.
     """
     panels, stride, hop, (vectors, lanes) = _places(points, channels, indices)
-    return rooms(name, (vectors * lanes,), FLOAT), panels, stride, hop
+    return per_thread_scratch(name, (vectors * lanes,), FLOAT), panels, stride, hop
 
 
 def _places(points: int, channels: int, indices: int) -> tuple[int, int, int, tuple[int, int]]:
@@ -75,9 +75,9 @@ def _places(points: int, channels: int, indices: int) -> tuple[int, int, int, tu
 
 
 @inlined
-def own(layouts, me):
-    """Return the layout of thread ``me``."""
-    return layouts[0][me], layouts[1], layouts[2], layouts[3]
+def own(layouts, thread_id):
+    """Return the layout of thread ``thread_id``."""
+    return layouts[0][thread_id], layouts[1], layouts[2], layouts[3]
 
 
 @inner

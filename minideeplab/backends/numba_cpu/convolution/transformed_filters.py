@@ -19,8 +19,7 @@ from minideeplab.backends.numba_cpu.convolution.packing import Panels
 from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store, turn
 from minideeplab.backends.numba_cpu.convolution.transforms import filter_1d, filter_gradient_1d
 from minideeplab.backends.numba_cpu.runtime.jit import inner
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
 
 SQUARE = CHANNELS**2
 
@@ -38,14 +37,14 @@ def transform(w: np.ndarray, n: int, turned: bool = False) -> Panels:
     """
     filters, channels = w.shape[1::-1] if turned else w.shape[:2]
     u, source = Panels.empty(n * n, filters, channels), stored(w, turned)
-    in_pieces(all_to_points, channels // CHANNELS, source, u.layout, n, step=1)
+    parallel_range(all_to_points, channels // CHANNELS, source, u.layout, n, step=1)
     return u
 
 
 def gradient(du: Panels, dw: np.ndarray, n: int) -> bool:
     """Write dw (K, C, 3, 3) = G^T du G; return whether all of it is finite."""
     checks = np.zeros(dw.shape[1] // CHANNELS, dw.dtype)
-    in_pieces(all_to_taps, len(checks), du.layout, stored(dw), n, checks, step=1)
+    parallel_range(all_to_taps, len(checks), du.layout, stored(dw), n, checks, step=1)
     return bool(np.isfinite(checks.sum()))
 
 
@@ -114,13 +113,13 @@ def to_taps(du, dw, n, part, origin, add):
     return check.sum()
 
 
-@together
-def all_to_points(first, last, me, w, u, n):
+@parallel_kernel
+def all_to_points(first, last, thread_id, w, u, n):
     """Transform all filters, sixteen channels a piece."""
     to_points(w, u, n, ((0, u[1]), (first, last)), (0, 0))
 
 
-@together
-def all_to_taps(first, last, me, du, dw, n, checks):
+@parallel_kernel
+def all_to_taps(first, last, thread_id, du, dw, n, checks):
     """Undo ``all_to_points``."""
     checks[first] = to_taps(du, dw, n, ((0, du[1]), (first, last)), (0, 0), False)

@@ -32,7 +32,8 @@ from minideeplab.backends.numba_cpu.convolution.winograd_steps import (
     join_segments,
     sum_segments,
 )
-from minideeplab.backends.numba_cpu.runtime.parallel import aligned, in_pieces, scratch
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_range
+from minideeplab.backends.numba_cpu.runtime.scratch import aligned, scratch
 
 CACHED_BYTES = 9 << 20  # transformed filters up to this size are left to the caches
 BLOCK_BYTES = 3 << 19  # transformed inputs and outputs of a block of tiles
@@ -85,7 +86,7 @@ def _block_by_block(grid: Grid, x: np.ndarray, y: np.ndarray, u: Panels, end: tu
     tiles, checks = _longest(blocks), np.zeros(len(blocks), y.dtype)
     v = grid.each_points("inputs", problem.channels, tiles)
     p = grid.each_points("products", problem.filters, tiles)
-    in_pieces(blocks_through, len(blocks), blocks, grid.n, x, grid.inside, v, u.layout, p, y,
+    parallel_range(blocks_through, len(blocks), blocks, grid.n, x, grid.inside, v, u.layout, p, y,
               grid.outside, end, grid.rooms(), checks, step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))
 
@@ -101,13 +102,13 @@ def _filter_by_filter(
     tiles, n, problem, rooms = last - first, grid.n, grid.problem, grid.rooms()
     v = grid.points("all_inputs", problem.channels, tiles).layout
     blocks = grid.blocks(BLOCK_BYTES, first, last)
-    in_pieces(enter, len(blocks), blocks, n, x, grid.inside, v, rooms, step=1)
+    parallel_range(enter, len(blocks), blocks, n, x, grid.inside, v, rooms, step=1)
     panels = problem.filters // CHANNELS, problem.channels // CHANNELS
     size = _part(panels)
     checks, span = np.zeros(-(-panels[0] // size[0]), y.dtype), (first, last, first)
     u = grid.each_points("filters", size[0] * CHANNELS, size[1] * CHANNELS)
     p = grid.each_points("products", size[0] * CHANNELS, tiles)
-    in_pieces(filters_through, len(checks), span, n, v, w, u, size, p, panels, y, grid.outside,
+    parallel_range(filters_through, len(checks), span, n, v, w, u, size, p, panels, y, grid.outside,
               end, rooms, checks, step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))
 
@@ -142,9 +143,9 @@ def _by_segments(grid: Grid, dy: np.ndarray, x: np.ndarray, dw: np.ndarray) -> b
     parts = scratch("parts", (min(SEGMENTS, len(blocks)), *du.vectors.shape), dy.dtype)
     v = grid.each_points("inputs", problem.channels, tiles)
     e = grid.each_points("products", problem.filters, tiles)
-    in_pieces(sum_segments, len(parts), blocks, grid.n, x, grid.inside, v, dy, grid.outside, e,
+    parallel_range(sum_segments, len(parts), blocks, grid.n, x, grid.inside, v, dy, grid.outside, e,
               parts, du.layout, grid.rooms(), step=1)  # fmt: skip
-    in_pieces(join_segments, len(du.vectors), parts, du.vectors, work=CHANNELS * len(parts))
+    parallel_range(join_segments, len(du.vectors), parts, du.vectors, work=CHANNELS * len(parts))
     return transformed_filters.gradient(du, dw, grid.n)
 
 
@@ -154,12 +155,12 @@ def _by_parts(grid: Grid, dy: np.ndarray, x: np.ndarray, dw: tuple, first: int, 
     v = grid.points("all_inputs", problem.channels, tiles).layout
     e = grid.points("all_cotangents", problem.filters, tiles).layout
     blocks = grid.blocks(BLOCK_BYTES, first, last)
-    in_pieces(enter_both, len(blocks), blocks, n, x, grid.inside, v, dy, grid.outside, e,
+    parallel_range(enter_both, len(blocks), blocks, n, x, grid.inside, v, dy, grid.outside, e,
               grid.rooms(), step=1)  # fmt: skip
     panels = problem.filters // CHANNELS, problem.channels // CHANNELS
     size = _part(panels)
     checks = np.zeros([-(-p // s) for p, s in zip(panels, size, strict=True)], dy.dtype)
     du = grid.each_points("gradient", size[0] * CHANNELS, size[1] * CHANNELS)
-    in_pieces(gradients_through, checks.size, tiles, n, v, e, du, size, dw, first > 0, checks,
+    parallel_range(gradients_through, checks.size, tiles, n, v, e, du, size, dw, first > 0, checks,
               step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))

@@ -46,7 +46,7 @@ def test_the_compiled_step_of_sgd_has_the_bits_of_its_definition(dtype, decay):
 def test_a_step_on_views_or_another_backend_is_the_definitions():
     w, g, velocity = np.ones((3, 40, 40, 5), np.float32).transpose(0, 3, 1, 2), 1.0, 0.0
     arrays = w, np.full_like(w, g), np.full_like(w, velocity)
-    assert not numba_cpu.descend(*arrays, 0.9, 0.5, 0.0)
+    assert not numba_cpu.sgd_update(*arrays, 0.9, 0.5, 0.0)
     for name in ("numba", "numpy"):
         with use_backend(name):
             SGD({}, momentum=0.9).change(*arrays[:2], 0.5, 0.0, arrays[2])

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from minideeplab import ops
+from minideeplab.backends.numba_cpu.exponential import exponential
 from minideeplab.backends.numba_cpu.layout import pixels
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.runtime.parallel import (
@@ -21,7 +22,7 @@ from minideeplab.backends.numba_cpu.runtime.parallel import (
     parallel_range,
     spans,
 )
-from minideeplab.backends.numba_cpu.simd import WIDTH, exponential, load, store
+from minideeplab.backends.numba_cpu.simd import WIDTH, load, store
 from minideeplab.ops.loss import class_weights, total_weight
 
 STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache

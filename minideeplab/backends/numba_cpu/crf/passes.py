@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from minideeplab.backends.numba_cpu.exponential import exponential
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.simd import (
     WIDTH,
-    exponential,
     highest,
     load,
     maximum,

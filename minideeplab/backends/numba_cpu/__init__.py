@@ -1,8 +1,10 @@
 """The fast CPU backend: the names of ``minideeplab.ops``, compiled with Numba, on all cores.
 
-Where a compiled kernel gives nothing over NumPy (matrix products, gathers, reshapes), the
-definition itself is the backend's function, imported below by name.
+Where a compiled kernel is no faster than NumPy (matmuls, gathers, reshapes), the definition itself
+is the backend's function, imported below by name.
 """
+
+# ruff: noqa: F401
 
 from __future__ import annotations
 
@@ -20,8 +22,12 @@ from minideeplab.backends.numba_cpu.conv_transpose import (
     conv_transpose2d,
     conv_transpose2d_backward,
 )
-from minideeplab.backends.numba_cpu.convolution import ALGORITHMS as ALGORITHMS
-from minideeplab.backends.numba_cpu.convolution import conv2d, conv2d_backward, conv2d_epilogue
+from minideeplab.backends.numba_cpu.convolution import (
+    ALGORITHMS,
+    conv2d,
+    conv2d_backward,
+    conv2d_epilogue,
+)
 from minideeplab.backends.numba_cpu.crf import build_lattice, filter_lattice, mean_field
 from minideeplab.backends.numba_cpu.elementwise import add, sgd_update
 from minideeplab.backends.numba_cpu.loss import cross_entropy, cross_entropy_backward
@@ -55,51 +61,6 @@ from minideeplab.ops import (
     unfold,
     unfold_backward,
 )
-
-__all__ = [
-    "adaptive_avg_pool2d",
-    "adaptive_avg_pool2d_backward",
-    "add",
-    "avg_pool2d",
-    "avg_pool2d_backward",
-    "batch_norm",
-    "batch_norm_backward",
-    "batch_norm_relu",
-    "batch_norm_relu_backward",
-    "build_lattice",
-    "conv2d",
-    "conv2d_backward",
-    "conv2d_epilogue",
-    "conv_transpose2d",
-    "conv_transpose2d_backward",
-    "cross_entropy",
-    "cross_entropy_backward",
-    "dropout",
-    "dropout_backward",
-    "filter_lattice",
-    "fold",
-    "fold_backward",
-    "interpolate",
-    "interpolate_backward",
-    "linear",
-    "linear_backward",
-    "log_softmax",
-    "log_softmax_backward",
-    "max_pool2d",
-    "max_pool2d_backward",
-    "max_pool2d_without_indices",
-    "max_pool2d_without_indices_backward",
-    "mean_field",
-    "pad",
-    "pad_backward",
-    "relu",
-    "relu_backward",
-    "sgd_update",
-    "softmax",
-    "softmax_backward",
-    "unfold",
-    "unfold_backward",
-]
 
 keep_freed_memory(INFERENCE)
 

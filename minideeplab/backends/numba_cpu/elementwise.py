@@ -1,4 +1,4 @@
-"""Sums of whole arrays, and the optimiser's: elementwise, each number read and written once."""
+"""Elementwise addition and the SGD update, in one pass over memory."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, par
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return a + b, for arrays of one shape and type."""
-    (a, b), back = common_order(a, b)
+    (a, b), restore = common_order(a, b)
     y = np.empty_like(a)
     parallel_range(_add, a.size, *(x.reshape(-1) for x in (a, b, y)))
-    return back(y)
+    return restore(y)
 
 
 @parallel_kernel
@@ -26,7 +26,7 @@ def _add(first, last, thread_id, a, b, y):
 def sgd_update(
     w: np.ndarray, g: np.ndarray, velocity: np.ndarray, momentum: float, lr: float, decay: float
 ) -> bool:
-    """Do what ``SGD.update`` does; return whether the arrays are such that this is possible."""
+    """Compute ``SGD.update`` in place; return False, unchanged, if an array is not C-contiguous."""
     arrays = w, g, velocity
     if not all(isinstance(a, np.ndarray) and a.flags.c_contiguous for a in arrays):
         return False

@@ -1,9 +1,9 @@
-"""Cross-entropy of labels in one pass over the scores; other targets as their definition.
+"""Cross-entropy of labels in one pass over the scores; other targets by the definition.
 
-A pixel's scores lie side by side, and a block of pixels goes through three short loops while it is
-in the first cache: subtract each pixel's largest score, take all exponentials as vectors, add up.
-Class probabilities and label smoothing, which segmentation does not use, run the definition on
-strips that fit the cache.
+A pixel's scores are side by side. Three short loops run over a block of pixels while it is in the
+first cache: subtract each pixel's largest score, compute all exponentials as vectors, sum. Class
+probabilities and label smoothing, which segmentation does not use, run the definition on strips
+that fit the cache.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from minideeplab.backends.numba_cpu.runtime.parallel import (
 from minideeplab.backends.numba_cpu.simd import WIDTH, load, store
 from minideeplab.ops.loss import class_weights, total_weight
 
-STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache
-BLOCK = 256  # pixels whose exponentials are taken parallel_kernel
+STRIP = 1 << 13  # scores in a strip: the dozen arrays of the definition stay in cache
+BLOCK = 256  # pixels whose exponentials are computed at once
 
 
 def cross_entropy(
@@ -108,9 +108,9 @@ def _for_each_strip(task: Callable[[int, slice], None], shape: tuple[int, int, i
 
 @jit
 def _powers(scores, tops, totals, powers):
-    """``powers[0]`` = exp(scores - top), row after row; each row's largest score and sum of powers.
+    """Fill ``powers[0]`` = exp(scores - top) and each row's largest score and sum of powers.
 
-    A row with NaN or +inf, or only -inf, has the top NaN: its softmax is NaN.
+    The top of a row with NaN or +inf, or only -inf, is NaN: its softmax is NaN.
     """
     at, nothing = 0, scores.dtype.type(np.nan)
     for line in range(scores.shape[0]):

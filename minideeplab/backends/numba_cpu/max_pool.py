@@ -73,7 +73,7 @@ def max_pool2d_without_indices_backward(
     padding: Pair,
     dilation: Pair,
 ) -> np.ndarray:
-    """Return dx (N, C, H, W): each cotangent goes where its maximum was.
+    """Return dx (N, C, H, W): each cotangent is added at the position of its maximum.
 
     That is the first of equal values, and the last NaN. Each task owns some rows of one image. If
     channels do not fill whole vectors, the indices are computed after all.
@@ -143,7 +143,7 @@ def _inside(start, step, count, size):
 
 @jit
 def _scatter_nans(cotangent, x, best, dx, first, last, window, p, q):
-    """Where the maximum of window (p, q) is NaN, give the cotangent to the window's last NaN."""
+    """Add the cotangent of window (p, q) at its last NaN, in channels whose maximum is NaN."""
     kh, kw, sh, sw, ph, pw, dh, dw = window
     for c in range(best.size):
         row, column = -1, -1

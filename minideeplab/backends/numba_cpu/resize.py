@@ -26,7 +26,7 @@ def interpolate(
 def interpolate_backward(
     dy: np.ndarray, x_shape: tuple[int, ...], mode: str, align_corners: bool, scale: Scale
 ) -> np.ndarray:
-    """Return dx (N, C, H, W): each output's cotangent goes to its two or four neighbours."""
+    """Return dx (N, C, H, W): each cotangent is distributed to its two or four neighbours."""
     if mode != "bilinear":
         return ops.interpolate_backward(dy, x_shape, mode, align_corners, scale)
     count, channels, height, width = x_shape

@@ -17,7 +17,7 @@ import numpy as np
 from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
 
 PART = GRAIN  # words that a piece sums
-MOST_BYTES = 64 << 20  # of all kept parallel_kernel
+MOST_BYTES = 64 << 20  # of all cached values
 
 
 @dataclass

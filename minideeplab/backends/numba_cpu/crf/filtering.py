@@ -1,4 +1,4 @@
-"""``filter_lattice`` as ``crf/lattice.py`` defines it, and the chains along which it blurs."""
+"""``filter_lattice`` of ``ops/crf/lattice.py``, compiled, and the chains along which it blurs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from minideeplab.ops.crf.lattice import Lattice
 class ChainedLattice(Lattice):
     """A lattice with the chains of its vertices, axis by axis: see ``hashing.follow``.
 
-    ``chains`` are the entries of all axes and the D+2 places where an axis begins or the last ends.
-    ``corners`` and ``weights`` lie in memory point by point.
+    ``chains`` are the entries of all axes and the D+2 bounds of the axes in them. ``corners`` and
+    ``weights`` are stored point by point.
     """
 
     chains: tuple[np.ndarray, np.ndarray]
@@ -29,7 +29,7 @@ class ChainedLattice(Lattice):
 
 
 def chained(lattice: Lattice) -> ChainedLattice:
-    """Return ``lattice`` as it is, or completed if the definition built it."""
+    """Return ``lattice`` with chains; they are added if the definition built it."""
     if isinstance(lattice, ChainedLattice):
         return lattice
     return ChainedLattice(
@@ -59,7 +59,7 @@ def chain(neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def filter_lattice(lattice: Lattice, values: np.ndarray, reverse: bool = False) -> np.ndarray:
     """Filter ``values`` (C, N) with the lattice's Gaussian K, or with its adjoint if ``reverse``.
 
-    Channels don't meet: a thread takes some of them, a vector's width, through all the passes.
+    Channels are independent: a thread computes all passes for as many as fill a vector.
     """
     lattice = chained(lattice)
     values = np.ascontiguousarray(values)

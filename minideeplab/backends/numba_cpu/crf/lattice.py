@@ -1,4 +1,4 @@
-"""``build_lattice`` as ``crf/lattice.py`` defines it, compiled."""
+"""``build_lattice`` of ``ops/crf/lattice.py``, compiled."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from minideeplab.ops.crf.lattice import Lattice
 def build_lattice(features: np.ndarray, lanes: int = 4) -> Lattice:
     """Place points with ``features`` (D, N), already divided by the kernel's widths, in a lattice.
 
-    The vertices are numbered in the order in which the points touch them. ``lanes`` and the errors
-    are the definition's; so is the lattice if the coordinates are too wide for a 64-bit key.
+    Vertices are numbered in the order in which the points touch them. ``lanes`` and the errors are
+    the definition's; it also builds the lattice if coordinates do not fit a 64-bit key.
     """
     definition.check_features(features)
     d, n = features.shape

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.arrays import is_array, like, to
+from minideeplab.arrays import is_array, like
+from minideeplab.backends.registry import to
 from minideeplab.tensor import Tensor
 
 

@@ -14,15 +14,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 
-from minideeplab.arrays import add, as_array, like
+from minideeplab.arrays import as_array, like
+from minideeplab.backends.registry import current
 
-if TYPE_CHECKING:
-    from minideeplab.tensor import Tensor
-
+LARGE = 1 << 16  # elements from which a sum is worth more than one thread
 Needs = tuple[bool, ...]
 Backward = Callable[[np.ndarray, Needs], Sequence[np.ndarray | None]]
 
@@ -59,6 +58,26 @@ class Node:
         self.inputs, self.backward = (), None
         shares = backward(dy, tuple(x is not None for x in inputs))
         return ((x, share) for x, share in zip(inputs, shares, strict=True) if x is not None)
+
+
+class Tensor(Protocol):
+    """What the tape uses of `minideeplab.Tensor`."""
+
+    data: np.ndarray
+    grad: np.ndarray | None
+    node: Node | None
+    requires_grad: bool
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    size: int
+
+
+def add(a: Any, b: Any) -> Any:
+    """a + b; large NumPy arrays of one shape and float type by the backend in use."""
+    alike = a.shape == b.shape and a.dtype == b.dtype and a.dtype.kind == "f"
+    if alike and a.size >= LARGE and type(a) is type(b) is np.ndarray:
+        return current().add(a, b)
+    return a + b
 
 
 def play_back(last: Tensor, dy: np.ndarray) -> None:

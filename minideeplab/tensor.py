@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minideeplab.arrays import add, add_at, as_array, is_array, like, to, to_host
-from minideeplab.tape import Backward, Node, is_recording, no_grad, play_back, seed, sum_to
+from minideeplab.arrays import add_at, as_array, is_array, like, to_host
+from minideeplab.backends.registry import to
+from minideeplab.tape import Backward, Node, add, is_recording, no_grad, play_back, seed, sum_to
 
 __all__ = ["Tensor", "no_grad", "record"]
 

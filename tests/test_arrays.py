@@ -5,7 +5,7 @@ import pytest
 
 import minideeplab as mdl
 from minideeplab import arrays
-from minideeplab.backends import available_backends
+from minideeplab.backends import available_backends, to
 
 no_gpu = pytest.mark.skipif("cuda" in available_backends(), reason="there is a GPU")
 
@@ -30,7 +30,7 @@ def test_arrays_of_either_side_are_told_apart():
 
 def test_what_is_there_already_is_not_copied():
     x = np.ones(3)
-    assert arrays.to(x, "cpu") is x and arrays.like(np.zeros(1), x) is x
+    assert to(x, "cpu") is x and arrays.like(np.zeros(1), x) is x
 
 
 def test_unknown_devices_are_refused():

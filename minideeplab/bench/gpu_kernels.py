@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.arrays import to
-from minideeplab.backends import load, use_backend
+from minideeplab.backends import load, to, use_backend
 from minideeplab.tensor import Tensor
 
 CLASSES = 21
@@ -153,7 +152,7 @@ def _pictures(picture: int, channels: int) -> None:
     F.pad(x, (1, 1, 1, 1), mode="reflect").sum().backward()
     mean, var = (to(np.full(channels, v, np.float32), "cuda") for v in (0, 1))
     F.batch_norm(x, mean, var, bias, bias, training=True).sum().backward()
-    load("cuda").conv2d_finished(x.data, w.data, bias.data, (1, 1), ((1, 1),) * 2, (1, 1), 1)
+    load("cuda").conv2d_epilogue(x.data, w.data, bias.data, (1, 1), ((1, 1),) * 2, (1, 1), 1)
 
 
 def _scores(picture: int) -> None:

@@ -9,8 +9,7 @@ import numpy as np
 
 from minideeplab import functional as F
 from minideeplab import models
-from minideeplab.arrays import to
-from minideeplab.backends import use_backend
+from minideeplab.backends import to, use_backend
 from minideeplab.backends.cuda import matmul_precision
 from minideeplab.backends.cuda.launch import written_in
 from minideeplab.bench import crf as crf_bench

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.arrays import to, to_host
+from minideeplab.arrays import to_host
+from minideeplab.backends import to
 from minideeplab.backends.cuda.matmul import PRECISIONS, ROUNDING, matmul_precision, multiply
 from minideeplab.bench.layers import LARGEFOV, Layer
 

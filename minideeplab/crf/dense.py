@@ -19,6 +19,7 @@ import numpy as np
 
 from minideeplab import backends
 from minideeplab.crf.energies import Energies
+from minideeplab.crf.gradients import Gradients, crf_gradients
 from minideeplab.crf.pairwise import (
     Pairwise,
     build_term,
@@ -34,7 +35,6 @@ from minideeplab.crf.potentials import (
     check_image,
     gaussian_features,
 )
-from minideeplab.ops.crf.gradients import Gradients, crf_gradients
 from minideeplab.ops.crf.meanfield import mean_field, softmax
 
 METHODS = ("lattice", "exact")

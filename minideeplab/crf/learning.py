@@ -13,8 +13,8 @@ import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from minideeplab.crf.dense import DenseCRF
+from minideeplab.crf.gradients import Gradients
 from minideeplab.crf.objectives import Objective
-from minideeplab.ops.crf.gradients import Gradients
 
 PARTS = ("compat", "kernel")
 

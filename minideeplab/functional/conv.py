@@ -52,7 +52,7 @@ def conv2d(
     (x, w, b), options = checked(input, weight, bias, stride, padding, dilation, groups)
     backend = current()
     how = _how(backend, algorithm, flag("exact", exact))
-    told = {"explain": True} if flag("explain", explain) and hasattr(backend, "ALGORITHMS") else {}
+    told = {"explain": True} if flag("explain", explain) and backend.ALGORITHMS else {}
     return result(
         backend.conv2d(x, w, b, *options, **how, **told),
         (input, weight, bias),
@@ -88,7 +88,7 @@ def checked(
 
 def _how(backend: ModuleType, algorithm: str, exact: bool) -> dict[str, str | bool]:
     """What to tell the backend: nothing if it has one algorithm only, or none was asked for."""
-    known = getattr(backend, "ALGORITHMS", ())
+    known = backend.ALGORITHMS
     choice("algorithm", algorithm, ("auto", *known))
     if not known or (algorithm == "auto" and not exact):
         return {}

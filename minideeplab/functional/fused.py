@@ -11,9 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends import current
-from minideeplab.functional.activation import relu
 from minideeplab.functional.arguments import Array, accepts_unbatched, per_channel, result
-from minideeplab.functional.conv import checked, conv2d
+from minideeplab.functional.conv import checked
 from minideeplab.functional.norm import normalized
 from minideeplab.ops.window import Pair
 from minideeplab.tensor import Tensor
@@ -31,10 +30,8 @@ def conv2d_relu(
 ) -> Array:
     """relu(conv2d(...)) of the same arguments, gradients included."""
     backend, arguments = current(), (input, weight, bias, stride, padding, dilation, groups)
-    if not hasattr(backend, "conv2d_finished"):
-        return relu(conv2d(*arguments))
     (x, w, b), options = checked(*arguments)
-    y = backend.conv2d_finished(x, w, b, *options, rectify=True)
+    y = backend.conv2d_epilogue(x, w, b, *options, rectify=True)
 
     def backward(dy, needs):
         return backend.conv2d_backward(backend.relu_backward(dy, y), x, w, *options, needs)
@@ -61,12 +58,7 @@ def conv2d_scaled(
     (x, w, _), options = checked(input, weight, None, stride, padding, dilation, groups)
     per_channel("scale", scale, len(w))
     per_channel("shift", shift, len(w))
-    backend = current()
-    if hasattr(backend, "conv2d_finished"):
-        y = backend.conv2d_finished(x, w, shift, *options, scale=scale, rectify=rectify)
-    else:
-        y = backend.conv2d(x, w, None, *options) * scale[:, None, None] + shift[:, None, None]
-        y = backend.relu(y) if rectify else y
+    y = current().conv2d_epilogue(x, w, shift, *options, scale=scale, rectify=rectify)
     return Tensor(y) if isinstance(input, Tensor) or isinstance(weight, Tensor) else y
 
 
@@ -81,7 +73,6 @@ def batch_norm_relu(
     eps: float = 1e-5,
 ) -> Array:
     """relu(batch_norm(...)) of the same arguments, gradients and running statistics included."""
-    arguments = (input, running_mean, running_var, weight, bias, training, momentum, eps)
-    joined = hasattr(current(), "batch_norm_relu")
-    y = normalized(*arguments, rectify=joined)
-    return y if joined else relu(y)
+    return normalized(
+        input, running_mean, running_var, weight, bias, training, momentum, eps, rectify=True
+    )

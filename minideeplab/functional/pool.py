@@ -65,14 +65,12 @@ def max_pool2d(
     return_indices = flag("return_indices", return_indices)
     options = _window(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     backend = current()
-    if not return_indices and hasattr(backend, "max_pool2d_values"):
-        y, window = backend.max_pool2d_values(x, *options), options[:-1]
-        backward = backend.max_pool2d_values_backward
-        return result(y, (input,), lambda dy, _: (backward(dy, x, y, *window),))
+    if not return_indices:
+        y = backend.max_pool2d_without_indices(x, *options)
+        backward = backend.max_pool2d_without_indices_backward
+        return result(y, (input,), lambda dy, _: (backward(dy, x, y, *options),))
     y, indices = backend.max_pool2d(x, *options)
     y = result(y, (input,), lambda dy, _: (backend.max_pool2d_backward(dy, indices, x.shape),))
-    if not return_indices:
-        return y
     return y, Tensor(indices) if isinstance(y, Tensor) else indices
 
 

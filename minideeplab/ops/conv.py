@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minideeplab.ops.activation import relu
 from minideeplab.ops.window import (
     Padding,
     Pair,
@@ -27,6 +28,7 @@ from minideeplab.ops.window import (
     transposed_size,
 )
 
+ALGORITHMS = ()  # what `algorithm` of `functional.conv2d` may name besides "auto"
 Needs = tuple[bool, bool, bool]
 
 
@@ -60,6 +62,27 @@ def conv2d(
         picture = tap(x, i, j, out, stride, dilation)  # (N, C, P, Q)
         y += (matrices[i, j] @ _columns(picture, groups)).reshape(y.shape)
     return y if b is None else y + b[:, None, None]
+
+
+def conv2d_epilogue(
+    x: np.ndarray,
+    w: np.ndarray,
+    shift: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    scale: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
+    """`conv2d` of x and w, times scale, plus shift, both (F,) or None; then `relu` if `rectify`."""
+    if scale is None:
+        y = conv2d(x, w, shift, stride, padding, dilation, groups)
+    else:
+        y = conv2d(x, w, None, stride, padding, dilation, groups) * scale[:, None, None]
+        y = y if shift is None else y + shift[:, None, None]
+    return relu(y) if rectify else y
 
 
 def conv2d_backward(

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from minideeplab.ops.activation import relu, relu_backward
+
 
 def batch_norm(
     x: np.ndarray,
@@ -58,6 +60,34 @@ def batch_norm_backward(
         dx = dy - _planes(dbias / count) - xhat * _planes(dweight / count) if training else dy
         dx = dx * _planes(invstd if weight is None else weight * invstd)
     return dx, dweight if needs[1] else None, dbias if needs[2] else None
+
+
+def batch_norm_relu(
+    x: np.ndarray,
+    mean: np.ndarray | None,
+    var: np.ndarray | None,
+    weight: np.ndarray | None,
+    bias: np.ndarray | None,
+    training: bool,
+    eps: float,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(max(y, 0), mean, invstd) for the (y, mean, invstd) of `batch_norm`."""
+    y, mean, invstd = batch_norm(x, mean, var, weight, bias, training, eps)
+    return relu(y), mean, invstd
+
+
+def batch_norm_relu_backward(
+    dy: np.ndarray,
+    y: np.ndarray,
+    x: np.ndarray,
+    mean: np.ndarray,
+    invstd: np.ndarray,
+    weight: np.ndarray | None,
+    training: bool,
+    needs: tuple[bool, bool, bool] = (True, True, True),
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Gradients (dx, dweight, dbias) of `batch_norm_relu`, y its output; None where not needed."""
+    return batch_norm_backward(relu_backward(dy, y), x, mean, invstd, weight, training, needs)
 
 
 def _sum(x: np.ndarray) -> np.ndarray:

@@ -83,6 +83,36 @@ def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[i
     return dx.reshape(n, c, height, width)
 
 
+def max_pool2d_without_indices(
+    x: np.ndarray,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> np.ndarray:
+    """The maxima of `max_pool2d` alone: networks do not use the indices."""
+    return max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)[0]
+
+
+def max_pool2d_without_indices_backward(
+    dy: np.ndarray,
+    x: np.ndarray,
+    y: np.ndarray,
+    kernel_size: Pair,
+    stride: Pair,
+    padding: Pair,
+    dilation: Pair,
+    ceil_mode: bool,
+) -> np.ndarray:
+    """dx (N, C, H, W): `max_pool2d_backward` with indices that are found again from x.
+
+    y, the output, is for backends that look for the maxima by comparing.
+    """
+    _, indices = max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
+    return max_pool2d_backward(dy, indices, x.shape)
+
+
 def _window_sizes(
     size: int, count: int, kernel: int, stride: int, padding: int, include_pad: bool
 ) -> np.ndarray:

@@ -33,7 +33,7 @@ def finish(y, scale, shift, size, channels, pixels, rectify):
         y[i] = value
 
 
-def conv2d_finished(
+def conv2d_epilogue(
     x: Any,
     w: Any,
     shift: Any,

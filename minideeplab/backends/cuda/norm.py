@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, float64
 
+from minideeplab.backends.cuda.activation import relu, relu_backward
 from minideeplab.backends.cuda.device import flat, xp
 from minideeplab.backends.cuda.launch import THREADS, Kernel, device_function, kernel
 
@@ -160,3 +161,14 @@ def _input_gradient(
     arrays = map(flat, (dy, x, mean, invstd, weight, dbias / count, dweight / count))
     normalize_gradient(x.size, *arrays, dx.reshape(-1), x.size, channels, pixels)
     return dx
+
+
+def batch_norm_relu(*arguments: Any) -> tuple[Any, Any, Any]:
+    """``(max(y, 0), mean, invstd)`` for the ``(y, mean, invstd)`` of `batch_norm`."""
+    y, mean, invstd = batch_norm(*arguments)
+    return relu(y), mean, invstd
+
+
+def batch_norm_relu_backward(dy: Any, y: Any, *arguments: Any) -> tuple[Any, Any, Any]:
+    """Gradients (dx, dweight, dbias) of `batch_norm_relu`, y its output; None where not needed."""
+    return batch_norm_backward(relu_backward(dy, y), *arguments)

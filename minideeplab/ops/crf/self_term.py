@@ -16,13 +16,13 @@ import numpy as np
 from minideeplab.ops.crf.lattice import Lattice
 
 
-def self_weights(lattice: Lattice) -> np.ndarray:
+def lattice_diagonal(lattice: Lattice) -> np.ndarray:
     """Return the diagonal of K, (N,), in the dtype of the lattice's weights."""
     w, blur = lattice.weights, corner_blur(lattice)
     return (lattice.alpha * np.einsum("rn,rsn,sn->n", w, blur, w)).astype(w.dtype, copy=False)
 
 
-def self_weights_backward(lattice: Lattice, ddiagonal: np.ndarray) -> np.ndarray:
+def lattice_diagonal_backward(lattice: Lattice, ddiagonal: np.ndarray) -> np.ndarray:
     """Return the gradient with respect to the lattice's weights, (D+1, N), from ddiagonal (N,)."""
     w, blur = lattice.weights, corner_blur(lattice)
     both = np.einsum("rsn,sn->rn", blur, w) + np.einsum("srn,sn->rn", blur, w)

@@ -51,11 +51,11 @@ def lattice_gradient(lattice: Lattice, features: Any, a: Any, b: Any) -> Any:
     arrays = map(flat, (*rows, forward, backward, tables.corners, dweights))
     sizes = (points, sides, len(a))
     corner_products(dweights.size, *arrays, dtype.type(lattice.alpha), *sizes)
-    result = weights_backward(features, dweights)
+    result = barycentric_backward(features, dweights)
     return result if is_on_device(a) else to_host(result)
 
 
-def weights_backward(features: Any, dweights: Any) -> Any:
+def barycentric_backward(features: Any, dweights: Any) -> Any:
     """Gradient (D, N) of the features from that of the weights (D+1, N), on the latter's side."""
     d, n = features.shape
     there, dtype = to_device(features), dweights.dtype

@@ -98,14 +98,14 @@ def _over_points(run: Kernel, lattice: Lattice, tables: Tables, result: Any, *fi
     return result
 
 
-def self_weights(lattice: Lattice) -> Any:
+def lattice_diagonal(lattice: Lattice) -> Any:
     """The diagonal of K, (N,), on the host, in the dtype of the lattice's weights."""
     tables = on_device(lattice)
     result = xp.empty(tables.weights.shape[1], tables.weights.dtype)
     return to_host(_over_points(own_weight, lattice, tables, result))
 
 
-def self_weights_backward(lattice: Lattice, ddiagonal: Any) -> Any:
+def lattice_diagonal_backward(lattice: Lattice, ddiagonal: Any) -> Any:
     """The gradient of the lattice's weights, (D+1, N), from ddiagonal (N,), on its side."""
     tables = on_device(lattice)
     dweights = xp.empty(tables.weights.shape, tables.weights.dtype)

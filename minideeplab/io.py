@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import glob
 import os
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from minideeplab.files import atomic_write, remove_unfinished, require_writable
+from minideeplab.visualize.palettes import VOID_COLOUR, full_palette, voc_palette
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "VOID_COLOUR",
+    "WIDE_MODES",
+    "atomic_write",
+    "expand",
+    "full_palette",
+    "read_image",
+    "read_labels",
+    "remove_unfinished",
+    "require_writable",
+    "write_image",
+    "write_labels",
+]
+
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel, more than 8 bits
-_TEMPORARY = ".{0.stem}-{1}{0.suffix}"  # beside its target: a path and 8 hexadecimal digits
-VOID_COLOUR = (224, 224, 192)  # PASCAL VOC's colour of label 255
 
 
 # ---------------------------------------------------------------- pictures in
@@ -156,8 +171,6 @@ def write_labels(
     Raises:
         ValueError: labels of another shape, or without a colour in the palette.
     """
-    from minideeplab.visualize.palettes import voc_palette
-
     colours = voc_palette() if palette is None else np.asarray(palette, dtype=np.uint8)
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
@@ -172,70 +185,12 @@ def write_labels(
     _save(picture, path)
 
 
-def full_palette(palette: np.ndarray) -> np.ndarray:
-    """Return ``palette`` (K, 3) filled up to (256, 3) uint8, the void colour at 255."""
-    full = np.zeros((256, 3), dtype=np.uint8)
-    full[255] = VOID_COLOUR
-    full[: len(palette)] = palette
-    return full
-
-
 def _save(picture: Image.Image, path: str | os.PathLike[str]) -> None:
     with atomic_write(path) as temporary:
         picture.save(temporary)
 
 
 # ---------------------------------------------------------------- files
-
-
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it takes the place of ``path`` at once.
-
-    A reader sees the old file or the new one, never half of one, even after ``kill -9``. The
-    temporary name keeps the suffix, because many writers choose their format by it.
-
-    Raises:
-        ValueError: ``path`` is a folder or a device.
-        OSError: the folder does not exist or cannot be written to.
-    """
-    target = Path(os.path.realpath(path))  # through a link, not over it
-    if target.exists() and not target.is_file():
-        raise ValueError(f"{path}: expected the name of a file, got a folder or device")
-    temporary = target.with_name(_TEMPORARY.format(target, secrets.token_hex(4)))
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def remove_unfinished(path: str | os.PathLike[str]) -> None:
-    """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
-    target = Path(os.path.realpath(path))
-    pattern = _TEMPORARY.format(Path(glob.escape(target.name)), "?" * 8)
-    for leftover in target.parent.glob(pattern):
-        leftover.unlink()
-
-
-def require_writable(directory: str | os.PathLike[str]) -> Path:
-    """Make ``directory`` if need be and prove that a file can be written in it.
-
-    Raises:
-        OSError: it cannot; the message names the directory and the reason.
-    """
-    directory = Path(directory)
-    probe = directory / f".probe-{secrets.token_hex(4)}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OSError(f"cannot write to the folder {directory}: {error.strerror}") from error
-    return directory
 
 
 def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:

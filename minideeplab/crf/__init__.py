@@ -10,6 +10,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "CRFasRNN": "layer",
     "DenseCRF": "dense",
     "DenseCRFBatch": "batch",
     "refine": "refinement",

@@ -12,7 +12,7 @@ Over labellings x of the pixels,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -165,6 +165,14 @@ class DenseCRF(Energies):
         """
         self._q = self._run(1, self._q if q is None else self._flat(q))
         return self.q
+
+    def label_steps(self, iterations: int) -> Iterator[np.ndarray]:
+        """Yield the most probable labels (H, W) at the start and after each of the iterations."""
+        self.start()
+        yield self.map()
+        for _ in range(iterations):
+            self.step()
+            yield self.map()
 
     @property
     def q(self) -> np.ndarray:

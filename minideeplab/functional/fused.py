@@ -1,9 +1,9 @@
-"""A convolution and what follows it, in one pass over memory where the backend can do that.
+"""A convolution or batch norm in one pass with the ReLU that follows.
 
-A convolution's result that goes to main memory only to be read, rectified and written again costs
-more than the arithmetic. So `fusion.run` hands a convolution over together with its ReLU, and, when
+A convolution's result that is written to memory only to be read, rectified and written again costs
+more time than the arithmetic. So `nn.run_layers` fuses a convolution with its ReLU, and, when
 nothing is recorded, with the batch norm between them, whose statistics are constants then. When
-they are not, batch norm and ReLU go together.
+gradients are recorded, batch norm is fused with its ReLU only.
 """
 
 from __future__ import annotations

@@ -12,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.fusion import run
 from minideeplab.models.preprocessing import IMAGENET
-from minideeplab.nn import BatchNorm2d, Conv2d, Dropout, Module, ReLU, Sequential
+from minideeplab.nn import BatchNorm2d, Conv2d, Dropout, Module, ReLU, Sequential, run_layers
 from minideeplab.tensor import Tensor
 
 
@@ -66,7 +65,7 @@ class Residual(Module):
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """(N, C, H, W) -> the same shape."""
-        return F.relu(run([self.conv, self.bn], self.first(x)) + x)
+        return F.relu(run_layers([self.conv, self.bn], self.first(x)) + x)
 
 
 class ASPP(Module):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minideeplab.io import full_palette
+from minideeplab.visualize.palettes import full_palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

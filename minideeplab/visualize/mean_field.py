@@ -3,27 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from minideeplab.crf.dense import DenseCRF
-from minideeplab.io import atomic_write
+from minideeplab.files import atomic_write
 
 STRIP_HEIGHT = 240  # pixels of one picture in a strip
 FRAME_TIME = 400  # milliseconds of one picture in an animation
 SUFFIXES = (".gif", ".png")
-
-
-def label_steps(crf: DenseCRF, iterations: int) -> Iterator[np.ndarray]:
-    """Yield the most probable labels (H, W) at the start and after each iteration."""
-    crf.start()
-    yield crf.map()
-    for _ in range(iterations):
-        crf.step()
-        yield crf.map()
 
 
 def save_steps(frames: Sequence[np.ndarray], path: str | os.PathLike[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+VOID_COLOUR = (224, 224, 192)  # PASCAL VOC's colour of label 255
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
@@ -42,3 +43,11 @@ def voc_palette(size: int = 256) -> np.ndarray:
         for channel in range(3)
     ]
     return np.stack(channels, axis=1).astype(np.uint8)
+
+
+def full_palette(palette: np.ndarray) -> np.ndarray:
+    """Return ``palette`` (K, 3) filled up to (256, 3) uint8, the void colour at 255."""
+    full = np.zeros((256, 3), dtype=np.uint8)
+    full[255] = VOID_COLOUR
+    full[: len(palette)] = palette
+    return full

@@ -7,7 +7,7 @@ import pytest
 
 from minideeplab import backends
 from minideeplab.crf import DenseCRF
-from minideeplab.crf.objectives import hamming, intersection_over_union, log_likelihood
+from minideeplab.crf.learning import hamming, intersection_over_union, log_likelihood
 
 SIZE, C, ITERATIONS = (6, 7), 3, 3
 RNG = np.random.default_rng(1)

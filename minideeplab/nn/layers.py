@@ -1,130 +1,16 @@
-"""Thin layers: each holds its parameters and calls one operation of ``minideeplab.functional``.
-
-What a module owns is read off its attributes, in the order in which they were set: a ``Tensor``
-is a parameter, a plain array is a buffer (state that is not trained), a ``Module`` is a child.
-"""
+"""Layers: each holds its parameters and calls one operation of ``minideeplab.functional``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.arrays import is_array, like
-from minideeplab.backends.registry import to
+from minideeplab.functional.fused import batch_norm_relu, conv2d_relu, conv2d_scaled
+from minideeplab.nn.module import Module
+from minideeplab.tape import is_recording
 from minideeplab.tensor import Tensor
-
-
-class Module:
-    """Base of every layer and network; ``module(x)`` runs ``forward``."""
-
-    def __init__(self) -> None:
-        self.training = True
-
-    def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
-        """Compute the module's output; every subclass defines it."""
-        raise NotImplementedError(f"{type(self).__name__} does not define forward")
-
-    def __call__(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
-        """Run ``forward``."""
-        return self.forward(x)
-
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """Yield (attribute name, module) for each module held directly by this one."""
-        for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-
-    def modules(self) -> Iterator[Module]:
-        """Yield this module and every module below it."""
-        yield self
-        for _, child in self.named_children():
-            yield from child.modules()
-
-    def _named(self, kind: Callable[[Any], bool], prefix: str = "") -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
-            if kind(value):
-                yield prefix + name, value
-            elif isinstance(value, Module):
-                yield from value._named(kind, f"{prefix}{name}.")
-
-    def named_parameters(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield (dotted name, tensor) for every trained tensor."""
-        return self._named(lambda value: isinstance(value, Tensor))
-
-    def parameters(self) -> Iterator[Tensor]:
-        """Yield every trained tensor."""
-        return (parameter for _, parameter in self.named_parameters())
-
-    def named_buffers(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield (dotted name, array) for the state that is kept but not trained."""
-        return self._named(is_array)
-
-    def state_dict(self) -> dict[str, np.ndarray]:
-        """Return parameters and buffers by name: the arrays themselves, not copies."""
-        state = {name: parameter.data for name, parameter in self.named_parameters()}
-        return state | dict(self.named_buffers())
-
-    def load_state_dict(self, state: Mapping[str, np.ndarray], strict: bool = True) -> None:
-        """Copy arrays of the same names and shapes into this module, in place.
-
-        Values are cast to this module's dtype. With ``strict=False`` missing and unexpected
-        names are passed over; a shape that differs is always an error. Nothing is copied
-        unless everything fits. Raises ValueError listing every mismatch, one layer a line.
-        """
-        own = self.state_dict()
-        problems = [
-            f"{name}: shape {np.shape(state[name])} in the weights, {array.shape} in the network"
-            for name, array in own.items()
-            if name in state and np.shape(state[name]) != array.shape
-        ]
-        if strict:
-            problems += [f"{name}: missing from the weights" for name in own if name not in state]
-            problems += [f"{name}: not in the network" for name in state if name not in own]
-        if problems:
-            lines = "\n  ".join(problems)
-            raise ValueError(f"weights do not fit {type(self).__name__}:\n  {lines}")
-        for name, array in own.items():
-            if name in state:
-                array[...] = like(array, state[name])
-
-    def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
-        for parameter in self.parameters():
-            parameter.grad = None
-
-    def train(self, mode: bool = True) -> Module:
-        """Use batch statistics and dropout (``mode=True``) or not; returns the module."""
-        for module in self.modules():
-            module.training = mode
-        return self
-
-    def eval(self) -> Module:
-        """Use running statistics and no dropout; returns the module."""
-        return self.train(False)
-
-    def astype(self, dtype: np.typing.DTypeLike) -> Module:
-        """Convert all parameters and buffers to float32 or float64; returns the module."""
-        return self._replace(lambda array: array.astype(dtype))
-
-    def to(self, device: str) -> Module:
-        """Move all parameters and buffers to "cpu" or "cuda"; returns the module.
-
-        They are new tensors: move a network before an optimiser is made for it.
-        """
-        return self._replace(lambda array: to(array, device))
-
-    def _replace(self, change: Callable[[np.ndarray], np.ndarray]) -> Module:
-        """Put ``change(array)`` in the place of every parameter and buffer."""
-        for module in self.modules():
-            for name, value in list(vars(module).items()):
-                if isinstance(value, Tensor):
-                    setattr(module, name, Tensor(change(value.data), value.requires_grad))
-                elif is_array(value):
-                    setattr(module, name, change(value))
-        return self
 
 
 class Sequential(Module):
@@ -140,9 +26,7 @@ class Sequential(Module):
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """Apply the layers in order."""
-        from minideeplab.fusion import run  # which knows the layers of this file
-
-        return run([layer for _, layer in self.named_children()], x)
+        return run_layers([layer for _, layer in self.named_children()], x)
 
 
 def he_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
@@ -287,9 +171,37 @@ class Dropout(Module):
         return F.dropout(x, self.p, self.training)
 
 
-def __getattr__(name: str) -> Any:
-    if name == "CRFasRNN":  # in its own file, which builds on this one
-        from minideeplab.crf.layer import CRFasRNN
+def run_layers(layers: Sequence[Module], x: Tensor | np.ndarray) -> Tensor | np.ndarray:
+    """Apply layers to x (N, C, H, W) in order, a convolution or batch norm together with its ReLU.
 
-        return CRFasRNN
-    raise AttributeError(f"module 'minideeplab.nn' has no attribute {name!r}")
+    When nothing is recorded, a batch norm in ``eval`` mode joins the convolution before it.
+    """
+    at = 0
+    while at < len(layers):
+        x, count = _run_first(layers[at : at + 3], x)
+        at += count
+    return x
+
+
+def _run_first(layers: Sequence[Module], x: Tensor | np.ndarray) -> tuple[Tensor | np.ndarray, int]:
+    """Apply the first layer and those that join it; return the result and their number."""
+    conv, norm, last = (*layers, None, None)[:3]
+    if type(conv) is BatchNorm2d and type(norm) is ReLU:
+        return _batch_norm_relu(conv, x), 2
+    if type(conv) is not Conv2d:
+        return conv(x), 1
+    options = (conv.stride, conv.padding, conv.dilation, conv.groups)
+    if type(norm) is ReLU:
+        return conv2d_relu(x, conv.weight, conv.bias, *options), 2
+    constant = type(norm) is BatchNorm2d and not (norm.training or is_recording())
+    if not constant or conv.bias is not None:
+        return conv(x), 1
+    scale, shift = norm.scale_and_shift()
+    rectify = type(last) is ReLU
+    return conv2d_scaled(x, conv.weight, scale, shift, *options, rectify), 2 + rectify
+
+
+def _batch_norm_relu(norm: BatchNorm2d, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
+    statistics = (norm.running_mean, norm.running_var)
+    options = (norm.training, norm.momentum, norm.eps)
+    return batch_norm_relu(x, *statistics, norm.weight, norm.bias, *options)

@@ -58,7 +58,7 @@ def spread(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in order; without an executor, one by one.
 
-    Items are drawn as workers become free, so they may be a generator of large pictures. The
+    Items are drawn as workers become free, so they may be a generator of large images. The
     first exception of the function is raised, as is RuntimeError when a worker process died.
     """
     if executor is None:

@@ -1,4 +1,4 @@
-"""Reading and writing pictures, and files that are either whole or absent."""
+"""Reading and writing images, and files that are either whole or absent."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ IMAGE_SUFFIXES = (
 WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel, more than 8 bits
 
 
-# ---------------------------------------------------------------- pictures in
+# ---------------------------------------------------------------- images in
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read any picture that Pillow knows as an upright RGB image.
+    """Read any image that Pillow knows as an upright RGB image.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey keeps its upper 8 bits,
     palettes, CMYK and 1-bit are converted, and of an animation the first frame is taken.
@@ -50,61 +50,61 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a picture, or a damaged one.
+        ValueError: the file is not an image, or a damaged one.
     """
-    with _opened(path) as picture:
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode in WIDE_MODES:
-            grey = _wide_to_uint8(np.asarray(picture))
+    with _opened(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in WIDE_MODES:
+            grey = _wide_to_uint8(np.asarray(image))
             return np.repeat(grey[:, :, None], 3, axis=2)
-        return np.array(_over_white(picture))
+        return np.array(_over_white(image))
 
 
 def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None) -> np.ndarray:
-    """Read a label picture: palette indices or grey values as they are.
+    """Read a label image: palette indices or grey values as they are.
 
     Args:
-        path: the picture.
-        palette: (K, 3) uint8; with it an RGB label picture is decoded colour by colour.
+        path: the image.
+        palette: (K, 3) uint8; with it an RGB label image is decoded colour by colour.
 
     Returns:
         (H, W) uint8, 255 for "ignored".
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a picture, has colours that no palette explains, or labels
+        ValueError: the file is not an image, has colours that no palette explains, or labels
             above 255.
     """
-    with _opened(path) as picture:
-        if picture.mode in ("P", "L", "1"):
-            return np.array(picture, dtype=np.uint8)
-        if picture.mode in WIDE_MODES:
-            return _narrow_labels(np.asarray(picture), path)
+    with _opened(path) as image:
+        if image.mode in ("P", "L", "1"):
+            return np.array(image, dtype=np.uint8)
+        if image.mode in WIDE_MODES:
+            return _narrow_labels(np.asarray(image), path)
         if palette is None:
             raise ValueError(
-                f"{path}: labels are colours ({picture.mode}); expected class numbers in a palette "
-                "or grey picture, or the palette that explains the colours"
+                f"{path}: labels are colours ({image.mode}); expected class numbers in a palette "
+                "or grey image, or the palette that explains the colours"
             )
-        return _decode_colours(np.asarray(picture.convert("RGB")), np.asarray(palette), path)
+        return _decode_colours(np.asarray(image.convert("RGB")), np.asarray(palette), path)
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open and decode a picture; whatever a decoder throws at us becomes one clear ValueError."""
+    """Open and decode an image; whatever a decoder throws at us becomes one clear ValueError."""
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{path}: expected a picture, got a folder")
+        raise ValueError(f"{path}: expected an image, got a folder")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     with open(path, "rb") as file:
         try:
-            picture = Image.open(file)
-            picture.load()
+            image = Image.open(file)
+            image.load()
         except Image.UnidentifiedImageError:
-            raise ValueError(f"{path}: not a picture in any format known here") from None
+            raise ValueError(f"{path}: not an image in any format known here") from None
         except Exception as error:  # decoders of damaged files raise nearly anything
-            raise ValueError(f"{path}: cannot be decoded as a picture ({error})") from error
-        yield picture
+            raise ValueError(f"{path}: cannot be decoded as an image ({error})") from error
+        yield image
 
 
 def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
@@ -114,16 +114,16 @@ def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
         return np.clip(wide // 257 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
     values = np.nan_to_num(values.astype(np.float64))
     if values.max(initial=0) <= 1:
-        values = values * 255  # a float picture in 0..1
+        values = values * 255  # a float image in 0..1
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def _over_white(picture: Image.Image) -> Image.Image:
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
+def _over_white(image: Image.Image) -> Image.Image:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _narrow_labels(values: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
@@ -148,11 +148,11 @@ def _decode_colours(
     return table[inverse].reshape(image.shape[:2])
 
 
-# ---------------------------------------------------------------- pictures out
+# ---------------------------------------------------------------- images out
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write an (H, W, 3) uint8 picture, whole or not at all."""
+    """Write an (H, W, 3) uint8 image, whole or not at all."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
     _save(Image.fromarray(image), path)
@@ -180,27 +180,27 @@ def write_labels(
         raise ValueError(
             f"labels: found {bad[0]}; the palette has colours for 0..{len(colours) - 1}"
         )
-    picture = Image.fromarray(labels.astype(np.uint8))
-    picture.putpalette(full_palette(colours).tobytes())
-    _save(picture, path)
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(full_palette(colours).tobytes())
+    _save(image, path)
 
 
-def _save(picture: Image.Image, path: str | os.PathLike[str]) -> None:
+def _save(image: Image.Image, path: str | os.PathLike[str]) -> None:
     with atomic_write(path) as temporary:
-        picture.save(temporary)
+        image.save(temporary)
 
 
 # ---------------------------------------------------------------- files
 
 
 def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:
-    """Turn files, folders and globs into a list of picture paths, each once, in order.
+    """Turn files, folders and globs into a list of image paths, each once, in order.
 
-    A folder stands for the pictures right in it, sorted by name. A name that matches nothing is
+    A folder stands for the images right in it, sorted by name. A name that matches nothing is
     kept, so that whoever reads it can report it and go on with the others.
 
     Raises:
-        ValueError: a folder without pictures.
+        ValueError: a folder without images.
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
@@ -214,7 +214,7 @@ def _expand_one(path: Path) -> list[Path]:
     if path.is_dir():
         inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not inside:
-            raise ValueError(f"{path}: a folder without pictures ({', '.join(IMAGE_SUFFIXES)})")
+            raise ValueError(f"{path}: a folder without images ({', '.join(IMAGE_SUFFIXES)})")
         return inside
     if not path.exists() and glob.has_magic(str(path)):
         matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))

@@ -72,6 +72,6 @@ def test_train_and_segment_say_why_there_is_no_gpu(tmp_path, capsys):
     assert run([*train, "--jobs", "2"]) == 2
     assert "--jobs 1" in capsys.readouterr().err
     mdl.io.write_image(tmp_path / "a.png", np.zeros((9, 9, 3), np.uint8))
-    picture, out = str(tmp_path / "a.png"), str(tmp_path / "out")
-    assert run(["segment", picture, "--out", out, "--backend", "cuda"]) == 1
+    image, out = str(tmp_path / "a.png"), str(tmp_path / "out")
+    assert run(["segment", image, "--out", out, "--backend", "cuda"]) == 1
     assert "backend 'cuda' cannot be used here" in capsys.readouterr().err

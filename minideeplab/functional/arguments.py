@@ -63,7 +63,7 @@ def per_channel(name: str, array: np.ndarray | None, channels: int) -> None:
         raise wrong_shape(name, array, f"({channels},), one value a channel")
 
 
-def pictures(x: np.ndarray) -> None:
+def images(x: np.ndarray) -> None:
     """Check that x is (N, C, H, W), where only N may be 0."""
     if x.ndim != 4 or 0 in x.shape[1:]:
         raise wrong_shape("input", x, "(N, C, H, W) or (C, H, W), with C, H and W at least 1")

@@ -17,7 +17,7 @@ from minideeplab.functional.arguments import (
     integer,
     pair,
     per_channel,
-    pictures,
+    images,
     result,
     wrong_shape,
 )
@@ -110,7 +110,7 @@ def _padding(padding: int | Pair | str, kernel: Pair, stride: Pair, dilation: Pa
 
 
 def _check_weight(x: np.ndarray, w: np.ndarray) -> None:
-    pictures(x)
+    images(x)
     if w.ndim != 4 or 0 in w.shape:
         raise wrong_shape("weight", w, "four axes, each at least 1")
 

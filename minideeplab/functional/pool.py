@@ -10,7 +10,7 @@ from minideeplab.functional.arguments import (
     floats,
     integer,
     pair,
-    pictures,
+    images,
     result,
 )
 from minideeplab.ops.pool import pooled_size
@@ -61,7 +61,7 @@ def max_pool2d(
     Raises ValueError or TypeError for wrong shapes or options.
     """
     (x,) = floats(input)
-    pictures(x)
+    images(x)
     return_indices = flag("return_indices", return_indices)
     options = _window(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     backend = current()
@@ -90,7 +90,7 @@ def avg_pool2d(
     divisor_override. Raises ValueError or TypeError for wrong shapes or options.
     """
     (x,) = floats(input)
-    pictures(x)
+    images(x)
     kernel, stride, padding, _, ceil_mode = _window(
         x.shape[2:], kernel_size, stride, padding, 1, ceil_mode
     )
@@ -117,7 +117,7 @@ def adaptive_avg_pool2d(
     None keeps that axis. Raises ValueError or TypeError for wrong shapes or sizes.
     """
     (x,) = floats(input)
-    pictures(x)
+    images(x)
     sizes = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
     if len(sizes) != 2:
         raise ValueError(f"output_size: got {output_size!r}, expected an integer or two of them")

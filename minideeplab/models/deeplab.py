@@ -127,7 +127,7 @@ class DeepLab(Module):
         return run_layers([getattr(self, name) for name in names], x)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         features = self._run(self.trunk, x)
         scores = self._run(self.branches[0], features)
         for names in self.branches[1:]:

@@ -1,7 +1,7 @@
 """Weight files of our own: the arrays of a state dict and one JSON entry, ``__meta__``, in a .npz.
 
 The JSON says what is needed to use the weights: the model's name, its classes and their palette,
-how pictures are prepared, and how the weights were trained.
+how images are prepared, and how the weights were trained.
 """
 
 from __future__ import annotations

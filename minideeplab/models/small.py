@@ -128,7 +128,7 @@ class DeepLabSmall(Module):
         self.score = Conv2d(64, num_classes, 1, rng=rng)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         fine = self.fine(x)  # (N, 64, H/4, W/4)
         context = self.aspp(self.coarse(fine))  # (N, 64, H/8, W/8)
         context = F.interpolate(context, size=fine.shape[2:], mode="bilinear", align_corners=True)

@@ -18,7 +18,7 @@ LAYERS = {  # channels, filters, kernel, stride, padding, dilation, groups
 BACKENDS = ["numpy", "numba"]
 
 
-def picture(channels, dtype=np.float32):
+def image(channels, dtype=np.float32):
     return np.random.default_rng(1).standard_normal((2, channels, 36, 45)).astype(dtype)
 
 
@@ -34,7 +34,7 @@ def layer(name):
 def test_relu_joins_with_its_gradients(name, backend):
     results = []
     for apply in (lambda c, x: F.relu(c(x)), lambda c, x: run_layers([c, nn.ReLU()], x)):
-        conv, x = layer(name), mdl.Tensor(picture(LAYERS[name][0]), requires_grad=True)
+        conv, x = layer(name), mdl.Tensor(image(LAYERS[name][0]), requires_grad=True)
         with mdl.use_backend(backend):
             y = apply(conv, x)
             y.backward(np.random.default_rng(2).standard_normal(y.shape, np.float32))
@@ -54,7 +54,7 @@ def test_batch_norm_joins_in_inference(name, rectify, backend):
     for array in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
         array[:] = rng.uniform(0.2, 1, len(array))
     norm.eval()
-    x = picture(LAYERS[name][0])
+    x = image(LAYERS[name][0])
     with mdl.use_backend(backend), mdl.no_grad():
         expected = norm(conv(x))
         expected = F.relu(expected).data if rectify else expected.data
@@ -64,7 +64,7 @@ def test_batch_norm_joins_in_inference(name, rectify, backend):
 
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm_stays_apart_while_recording(training):
-    conv, norm, x = layer("winograd"), nn.BatchNorm2d(48), picture(32)
+    conv, norm, x = layer("winograd"), nn.BatchNorm2d(48), image(32)
     conv.bias = None
     norm.train(training)
     net = nn.Sequential(conv, norm)
@@ -79,7 +79,7 @@ def test_batch_norm_stays_apart_while_recording(training):
 def test_batch_norm_joins_its_relu(training, backend):
     results = []
     for apply in (lambda n, x: F.relu(n(x)), lambda n, x: run_layers([n, nn.ReLU()], x)):
-        norm, x = nn.BatchNorm2d(32), mdl.Tensor(picture(32), requires_grad=True)
+        norm, x = nn.BatchNorm2d(32), mdl.Tensor(image(32), requires_grad=True)
         x.data[0, 3, 2, 2] = np.nan if not training else 50
         norm.weight.data[:], norm.bias.data[:] = np.linspace(-1, 1, 32), np.linspace(1, -1, 32)
         norm.train(training)
@@ -95,7 +95,7 @@ def test_batch_norm_joins_its_relu(training, backend):
 
 
 def test_a_nan_passes_the_relu():
-    conv, x = layer("winograd"), picture(32)
+    conv, x = layer("winograd"), image(32)
     x[0, 3, 20, 20] = np.nan
     expected = F.relu(conv(x)).data
     np.testing.assert_array_equal(
@@ -104,6 +104,6 @@ def test_a_nan_passes_the_relu():
     assert np.isnan(expected).any() and np.isfinite(expected).any()
 
 
-def test_a_single_picture_may_come_without_a_batch():
+def test_a_single_image_may_come_without_a_batch():
     conv = layer("winograd")
-    assert run_layers([conv, nn.ReLU()], picture(32)[0]).shape == (48, 36, 45)
+    assert run_layers([conv, nn.ReLU()], image(32)[0]).shape == (48, 36, 45)

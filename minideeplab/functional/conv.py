@@ -14,10 +14,10 @@ from minideeplab.functional.arguments import (
     choice,
     flag,
     floats,
+    images,
     integer,
     pair,
     per_channel,
-    images,
     result,
     wrong_shape,
 )

@@ -7,8 +7,8 @@ from minideeplab.functional.arguments import (
     Array,
     accepts_unbatched,
     floats,
-    pair,
     images,
+    pair,
     result,
     wrong_shape,
 )

@@ -8,9 +8,9 @@ from minideeplab.functional.arguments import (
     accepts_unbatched,
     flag,
     floats,
+    images,
     integer,
     pair,
-    images,
     result,
 )
 from minideeplab.ops.pool import pooled_size

@@ -1,4 +1,4 @@
-"""Label images and scribbles as a source for the dense CRF."""
+"""Read label images and scribbles, from which the dense CRF starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLACK = ("auto", "unknown", "label")
 
 @dataclass(frozen=True)
 class Annotation:
-    """A label image: ``numbers`` (K,) are the labels that occur, ``index`` (H, W) points there.
+    """A label image: ``numbers`` (K,) are the labels that occur, ``index`` (H, W) indexes them.
 
     ``index`` is -1 where nothing is known. ``palette`` (P, 3) uint8 has the colours of the numbers.
     """

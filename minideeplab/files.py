@@ -38,7 +38,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_unfinished(path: str | os.PathLike[str]) -> None:
-    """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
+    """Delete temporary files that killed processes left for ``path``; none may be writing it now."""
     target = Path(os.path.realpath(path))
     pattern = _TEMPORARY.format(Path(glob.escape(target.name)), "?" * 8)
     for leftover in target.parent.glob(pattern):
@@ -46,7 +46,7 @@ def remove_unfinished(path: str | os.PathLike[str]) -> None:
 
 
 def require_writable(directory: str | os.PathLike[str]) -> Path:
-    """Make ``directory`` if need be and prove that a file can be written in it.
+    """Create ``directory`` if it does not exist and check that a file can be written in it.
 
     Raises:
         OSError: it cannot; the message names the directory and the reason.

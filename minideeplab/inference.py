@@ -1,4 +1,4 @@
-"""From an image to its labels: scores, bilinear upsampling, softmax, dense CRF.
+"""Segment an image: scores, bilinear upsampling, softmax, dense CRF.
 
 At test time the paper upsamples the scores of stride 8 bilinearly (section 3.1), fuses several
 scales (section 4.1.2) and refines the result with a fully connected CRF (section 3.3).
@@ -41,13 +41,13 @@ def segment(
         crf: whether to refine with the dense CRF; a mapping holds arguments of
             ``minideeplab.crf.refine`` by name, such as ``{"iterations": 5}``. With True the
             network's own (``net.meta["crf"]``) are used if it has some, else DeepLab's.
-        scales: sizes at which the network looks at the image, as parts of its own; or, if the
-            image is larger than those the network was trained on (``net.meta["image_size"]``),
-            as parts of that size, because a network knows things at the size it learned them.
-        flip: look at the mirrored image as well.
+        scales: factors by which the image is resized before it enters the network. If the image
+            is larger than those the network was trained on (``net.meta["image_size"]``), the
+            factors are relative to that size, because objects must have the size seen in training.
+        flip: use the mirrored image as well.
         fusion: ``"mean"`` of the probabilities or, as the authors, ``"max"`` of the scores.
-        max_side: an image with a longer side is fused and refined at that size, and its
-            probabilities are interpolated back; bounds time and memory.
+        max_side: an image with a longer side is processed at that size, and its probabilities
+            are interpolated to its own size; this bounds time and memory.
 
     Returns:
         labels (H, W), uint8 up to 256 classes, and probabilities (C, H, W) float32.
@@ -84,8 +84,8 @@ def segment_all(
         images: (H, W, 3) uint8 each; drawn as they are needed.
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
-        return_errors: yield the ValueError or MemoryError of an image in the place of its labels,
-            and go on; by default it is raised.
+        return_errors: yield the ValueError or MemoryError of an image in place of its labels and
+            continue; by default it is raised.
         options: further arguments of ``segment``: crf, scales, ...
 
     Raises:
@@ -138,9 +138,9 @@ def crf_options(crf: bool | Mapping[str, Any], net: Network) -> dict[str, Any]:
 def views(
     net: Network, scales: Sequence[float] | None = None, flip: bool | None = None
 ) -> dict[str, Any]:
-    """Return ``scales`` and ``flip`` for ``segment``; None: as the weights ask for, else one view.
+    """Return ``scales`` and ``flip`` for ``segment``; None means the network's own, else one view.
 
-    Weights ask in ``net.meta["views"]``, a mapping with these two.
+    The network's own are in ``net.meta["views"]``, a mapping with these two keys.
     """
     own = getattr(net, "meta", {}).get("views", {})
     return {
@@ -205,7 +205,7 @@ def upsample(
     """Bring scores (C, h, w) of an image of ``size`` to one per pixel, (C, H, W).
 
     Scores of the grid lie on the corners of the padded image (``align_corners=True``); what
-    belongs to the padding is cut off. With ``target`` the result is resampled to that size.
+    belongs to the padding is cropped. With ``target`` the result is resampled to that size.
     """
     full = F.interpolate(scores[None], size=padded_size(size), mode="bilinear", align_corners=True)
     full = full[:, :, : size[0], : size[1]]

@@ -1,4 +1,4 @@
-"""Reading and writing images, and files that are either whole or absent."""
+"""Read and write images and label images."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None)
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open and decode an image; whatever a decoder throws at us becomes one clear ValueError."""
+    """Open and decode an image; any error of a decoder becomes a ValueError."""
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path}: expected an image, got a folder")
@@ -196,8 +196,8 @@ def _save(image: Image.Image, path: str | os.PathLike[str]) -> None:
 def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:
     """Turn files, folders and globs into a list of image paths, each once, in order.
 
-    A folder stands for the images right in it, sorted by name. A name that matches nothing is
-    kept, so that whoever reads it can report it and go on with the others.
+    A folder is replaced by the images directly in it, sorted by name. A name that matches nothing
+    is kept, so that the reader can report it and continue.
 
     Raises:
         ValueError: a folder without images.

@@ -52,9 +52,9 @@ def conv2d(
     (x, w, b), options = checked(input, weight, bias, stride, padding, dilation, groups)
     backend = current()
     how = _how(backend, algorithm, flag("exact", exact))
-    told = {"explain": True} if flag("explain", explain) and backend.ALGORITHMS else {}
+    report = {"explain": True} if flag("explain", explain) and backend.ALGORITHMS else {}
     return result(
-        backend.conv2d(x, w, b, *options, **how, **told),
+        backend.conv2d(x, w, b, *options, **how, **report),
         (input, weight, bias),
         lambda dy, needs: backend.conv2d_backward(dy, x, w, *options, needs, **how),
     )
@@ -87,7 +87,7 @@ def checked(
 
 
 def _how(backend: ModuleType, algorithm: str, exact: bool) -> dict[str, str | bool]:
-    """What to tell the backend: nothing if it has one algorithm only, or none was asked for."""
+    """Keyword options for the backend: none if it has one algorithm only, or for the defaults."""
     known = backend.ALGORITHMS
     choice("algorithm", algorithm, ("auto", *known))
     if not known or (algorithm == "auto" and not exact):

@@ -13,7 +13,6 @@ import numpy as np
 from minideeplab.backends import current
 from minideeplab.functional.arguments import Array, accepts_unbatched, per_channel, result
 from minideeplab.functional.conv import checked
-from minideeplab.functional.norm import normalized
 from minideeplab.ops.window import Pair
 from minideeplab.tensor import Tensor
 
@@ -60,19 +59,3 @@ def conv2d_scaled(
     per_channel("shift", shift, len(w))
     y = current().conv2d_epilogue(x, w, shift, *options, scale=scale, rectify=rectify)
     return Tensor(y) if isinstance(input, Tensor) or isinstance(weight, Tensor) else y
-
-
-def batch_norm_relu(
-    input: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Array:
-    """relu(batch_norm(...)) of the same arguments, gradients and running statistics included."""
-    return normalized(
-        input, running_mean, running_var, weight, bias, training, momentum, eps, rectify=True
-    )

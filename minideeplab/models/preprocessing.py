@@ -1,4 +1,4 @@
-"""How a network wants its images: channel order, mean and scale."""
+"""Preprocessing of images: channel order, mean and scale."""
 
 from __future__ import annotations
 

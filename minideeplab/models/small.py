@@ -1,8 +1,8 @@
 """A small DeepLab for training from scratch on a laptop: 1.8 M parameters, 2.9 GMAC at 241x321.
 
 The ideas are the paper's: output stride 8 with atrous convolution instead of further
-subsampling, and atrous spatial pyramid pooling. Three things differ from the VGG nets. Full
-resolution, where VGG spends most of its time, is left at once by a strided convolution. Batch
+subsampling, and atrous spatial pyramid pooling. Three things differ from the VGG nets. The
+first convolution is strided, since VGG spends most of its time at full resolution. Batch
 normalisation and identity shortcuts make it train without ImageNet weights. And since the poles
 and signs of street scenes are thinner than 8 pixels, features of stride 4 join before the scores.
 """
@@ -71,7 +71,7 @@ class Residual(Module):
 class ASPP(Module):
     """Atrous spatial pyramid pooling (section 3.2): one 3x3 branch a rate, joined by a 1x1.
 
-    The joined features are normalised but not rectified: they are about to be added to others.
+    The joined features are normalised but not rectified, because others are added to them next.
     """
 
     def __init__(

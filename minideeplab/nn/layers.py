@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.functional.fused import batch_norm_relu, conv2d_relu, conv2d_scaled
+from minideeplab.functional.fused import conv2d_relu, conv2d_scaled
+from minideeplab.functional.norm import batch_norm_relu
 from minideeplab.nn.module import Module
 from minideeplab.tape import is_recording
 from minideeplab.tensor import Tensor
@@ -101,7 +102,7 @@ class BatchNorm2d(Module):
         self.running_var = np.ones(channels, np.float32)
 
     def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return what inference amounts to, x * scale + shift: two arrays (C,)."""
+        """Return (scale, shift), both (C,), of the inference formula x * scale + shift."""
         scale = self.weight.data / np.sqrt(self.running_var + np.float32(self.eps))
         return scale, self.bias.data - self.running_mean * scale
 
@@ -159,7 +160,7 @@ class AvgPool2d(Module):
 class Dropout(Module):
     """Zero each value with probability ``p`` while training and scale the rest by 1 / (1 - p).
 
-    Inside ``with F.dropout_rng(generator):`` the zeros can be repeated.
+    Inside ``with F.dropout_rng(generator):`` the zeros are reproducible.
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -172,9 +173,9 @@ class Dropout(Module):
 
 
 def run_layers(layers: Sequence[Module], x: Tensor | np.ndarray) -> Tensor | np.ndarray:
-    """Apply layers to x (N, C, H, W) in order, a convolution or batch norm together with its ReLU.
+    """Apply layers to x (N, C, H, W) in order, a convolution or batch norm fused with its ReLU.
 
-    When nothing is recorded, a batch norm in ``eval`` mode joins the convolution before it.
+    When nothing is recorded, a batch norm in ``eval`` mode is fused with the convolution before it.
     """
     at = 0
     while at < len(layers):
@@ -184,7 +185,7 @@ def run_layers(layers: Sequence[Module], x: Tensor | np.ndarray) -> Tensor | np.
 
 
 def _run_first(layers: Sequence[Module], x: Tensor | np.ndarray) -> tuple[Tensor | np.ndarray, int]:
-    """Apply the first layer and those that join it; return the result and their number."""
+    """Apply the first layer and those fused with it; return the result and their number."""
     conv, norm, last = (*layers, None, None)[:3]
     if type(conv) is BatchNorm2d and type(norm) is ReLU:
         return _batch_norm_relu(conv, x), 2

@@ -1,7 +1,8 @@
 """The base class of layers and networks.
 
-The contents of a module are its attributes, in the order in which they were set: a ``Tensor`` is a
-parameter, a plain array is a buffer (state that is not trained), a ``Module`` is a child.
+A module's parameters, buffers and children are its attributes, in the order in which they were
+set: a ``Tensor`` is a parameter, a plain array a buffer (state that is not trained), a ``Module`` a
+child.
 """
 
 from __future__ import annotations
@@ -70,8 +71,8 @@ class Module:
         """Copy arrays of the same names and shapes into this module, in place.
 
         Values are cast to this module's dtype. With ``strict=False`` missing and unexpected
-        names are passed over; a shape that differs is always an error. Nothing is copied
-        unless everything fits. Raises ValueError listing every mismatch, one layer a line.
+        names are ignored; a shape that differs is always an error. Nothing is copied unless
+        everything fits. Raises ValueError listing every mismatch, one layer a line.
         """
         own = self.state_dict()
         problems = [
@@ -90,7 +91,7 @@ class Module:
                 array[...] = like(array, state[name])
 
     def zero_grad(self) -> None:
-        """Forget the gradients of all parameters."""
+        """Set the gradients of all parameters to None."""
         for parameter in self.parameters():
             parameter.grad = None
 

@@ -1,4 +1,4 @@
-"""Images of labels and probabilities, and labelled panels for a lecture.
+"""Draw labels and probabilities, and titled panels for a lecture.
 
 Everything here returns arrays or a Matplotlib figure; nothing opens a window.
 """
@@ -61,7 +61,7 @@ def outline(labels: np.ndarray) -> np.ndarray:
 def confidence(probabilities: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Blend the palette's colours by probability: (C, H, W) -> (H, W, 3) uint8.
 
-    Sure pixels show the colour of their class, undecided ones a mixture.
+    A pixel of probability 1 has the colour of its class, others a mixture.
     """
     colours = np.tensordot(probabilities, palette.astype(np.float32), axes=(0, 0))
     return np.clip(np.rint(colours), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Mean field to look at: the labels after every iteration, as an animation or a strip."""
+"""Save the iterations of mean field as an animation or a strip."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ CAMVID_PALETTE = np.array(
 )  # fmt: skip
 
 SCENE_CLASSES = ("background", "disk", "box", "triangle", "star", "bar")
-# Okabe and Ito's colours, told apart with every common colour blindness
+# Okabe and Ito's colours, distinguishable with every common colour blindness
 SCENE_PALETTE = np.array(
     [(60, 60, 66), (213, 94, 0), (0, 114, 178), (0, 158, 115), (240, 228, 66), (204, 121, 167)],
     dtype=np.uint8,
@@ -35,7 +35,7 @@ def voc_palette(size: int = 256) -> np.ndarray:
     """Return PASCAL VOC's colour map, (size, 3) uint8.
 
     The bits of a label, three at a time from the lowest, become the bits of red, green and blue
-    from the highest. Label 255 comes out as the pale yellow (224, 224, 192) of the void borders.
+    from the highest. Label 255 is the pale yellow (224, 224, 192) of the void borders.
     """
     labels = np.arange(size)
     channels = [

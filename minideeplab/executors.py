@@ -118,7 +118,7 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
 
 @contextmanager
 def _process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of spawned processes: a fork would copy locks but not the threads behind them."""
+    """Yield a pool of spawned processes: forked ones would lack threads that hold locks."""
     from multiprocessing import get_context
 
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))

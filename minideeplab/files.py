@@ -38,7 +38,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 def remove_unfinished(path: str | os.PathLike[str]) -> None:
-    """Delete temporary files that killed processes left for ``path``; none may be writing it now."""
+    """Delete temporary files that killed processes left for ``path``; none may still write."""
     target = Path(os.path.realpath(path))
     pattern = _TEMPORARY.format(Path(glob.escape(target.name)), "?" * 8)
     for leftover in target.parent.glob(pattern):

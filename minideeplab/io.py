@@ -12,23 +12,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from minideeplab.files import atomic_write, remove_unfinished, require_writable
+from minideeplab.files import atomic_write, remove_unfinished, require_writable  # noqa: F401
 from minideeplab.visualize.palettes import VOID_COLOUR, full_palette, voc_palette
-
-__all__ = [
-    "IMAGE_SUFFIXES",
-    "VOID_COLOUR",
-    "WIDE_MODES",
-    "atomic_write",
-    "expand",
-    "full_palette",
-    "read_image",
-    "read_labels",
-    "remove_unfinished",
-    "require_writable",
-    "write_image",
-    "write_labels",
-]
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",

@@ -114,7 +114,7 @@ class DenseCRF(Energies):
         """Add a term with any ``features`` (D, N) or (D, H, W), divided by the kernel's widths.
 
         ``compat`` is a number (Potts, positive attracts), a vector (C,) or a matrix (C, C) of
-        energies (positive repels); see ``crf/pairwise.py``. ``kernel`` is "const", "diag" or "full":
+        energies (positive repels); see ``pairwise.py``. ``kernel`` is "const", "diag" or "full":
         what learning may change. ``normalization``: "none", "before", "after" or "symmetric".
         """
         features = as_float(features, "features").astype(self.dtype, copy=False)

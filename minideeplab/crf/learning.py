@@ -8,7 +8,7 @@ are left out. At least one must be labelled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -95,18 +95,12 @@ def evaluate(
 
 def pack(crf: DenseCRF, parts: Sequence[str] = PARTS) -> np.ndarray:
     """Return the learnable parameters as one float64 vector: term by term, compat then kernel."""
-    arrays = [
-        array for pair in crf.pairwise for array in _chosen(pair.compat, pair.parameters, parts)
-    ]
-    return _join(arrays)
+    return _vector(((pair.compat, pair.parameters) for pair in crf.pairwise), parts)
 
 
 def pack_gradients(gradients: Gradients, parts: Sequence[str]) -> np.ndarray:
     """Return gradients in the order of :func:`pack`."""
-    arrays = [
-        array for term in gradients.terms for array in _chosen(term.compat, term.kernel, parts)
-    ]
-    return _join(arrays)
+    return _vector(((term.compat, term.kernel) for term in gradients.terms), parts)
 
 
 def unpack(crf: DenseCRF, vector: np.ndarray, parts: Sequence[str] = PARTS) -> None:
@@ -124,12 +118,10 @@ def unpack(crf: DenseCRF, vector: np.ndarray, parts: Sequence[str] = PARTS) -> N
                 crf.set_kernel(k, new)
 
 
-def _join(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return np.array([value for array in arrays for value in np.ravel(array)], np.float64)
-
-
-def _chosen(compat: np.ndarray, kernel: np.ndarray, parts: Sequence[str]) -> list[np.ndarray]:
-    return [array for part, array in (("compat", compat), ("kernel", kernel)) if part in parts]
+def _vector(terms: Iterable[tuple[np.ndarray, ...]], parts: Sequence[str]) -> np.ndarray:
+    """Return the chosen parts of (compat, kernel) pairs as one float64 vector."""
+    chosen = [a for term in terms for part, a in zip(PARTS, term, strict=True) if part in parts]
+    return np.array([value for array in chosen for value in np.ravel(array)], np.float64)
 
 
 def _check(crfs: Sequence[DenseCRF], objectives: Sequence[Objective], parts: Sequence[str]) -> None:

@@ -8,28 +8,21 @@ gradients are recorded, batch norm is fused with its ReLU only.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minideeplab.backends import current
 from minideeplab.functional.arguments import Array, accepts_unbatched, per_channel, result
 from minideeplab.functional.conv import checked
-from minideeplab.ops.window import Pair
 from minideeplab.tensor import Tensor
 
 
 @accepts_unbatched(ndim=3)
-def conv2d_relu(
-    input: Array,
-    weight: Array,
-    bias: Array | None = None,
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
-    groups: int = 1,
-) -> Array:
-    """relu(conv2d(...)) of the same arguments, gradients included."""
-    backend, arguments = current(), (input, weight, bias, stride, padding, dilation, groups)
-    (x, w, b), options = checked(*arguments)
+def conv2d_relu(input: Array, weight: Array, bias: Array | None, *options: Any) -> Array:
+    """relu(conv2d(...)) of input, weight, bias, stride, padding, dilation and groups, recorded."""
+    (x, w, b), options = checked(input, weight, bias, *options)
+    backend = current()
     y = backend.conv2d_epilogue(x, w, b, *options, rectify=True)
 
     def backward(dy, needs):
@@ -44,17 +37,14 @@ def conv2d_scaled(
     weight: Array,
     scale: np.ndarray,
     shift: np.ndarray,
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
-    groups: int = 1,
+    *options: Any,
     rectify: bool = False,
 ) -> Array:
-    """conv2d(input, weight) * scale + shift, rectified if asked for; scale and shift are (F,).
+    """conv2d(input, weight, None, *options) * scale + shift, with scale and shift (F,); then ReLU.
 
-    Not recorded: batch norm with constant statistics, for inference.
+    ReLU only if ``rectify``. Not recorded: batch norm with constant statistics, for inference.
     """
-    (x, w, _), options = checked(input, weight, None, stride, padding, dilation, groups)
+    (x, w, _), options = checked(input, weight, None, *options)
     per_channel("scale", scale, len(w))
     per_channel("shift", shift, len(w))
     y = current().conv2d_epilogue(x, w, shift, *options, scale=scale, rectify=rectify)

@@ -38,9 +38,9 @@ def cross_entropy(
 
     target: integer labels (N, d1, ...), where ignore_index does not count, or class probabilities
     of input's shape and dtype. weight (C,) weighs the classes. label_smoothing e spreads a share e
-    of the target evenly over all classes. reduction "none" keeps (N, d1, ...), "sum" adds up, "mean"
-    divides by the weight of the labels that count (NaN if there are none), or by the number of
-    pixels for class probabilities. size_average and reduce are torch's old names for reduction.
+    of the target evenly over all classes. reduction "none" keeps (N, d1, ...), "sum" adds up,
+    "mean" divides by the weight of the labels that count (NaN if there are none), or by the number
+    of pixels for class probabilities. size_average and reduce are torch's old names for reduction.
     Raises ValueError or TypeError for wrong shapes, dtypes, labels or options.
     """
     x, w = floats(input, weight=weight)

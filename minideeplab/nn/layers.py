@@ -199,7 +199,7 @@ def _run_first(layers: Sequence[Module], x: Tensor | np.ndarray) -> tuple[Tensor
         return conv(x), 1
     scale, shift = norm.scale_and_shift()
     rectify = type(last) is ReLU
-    return conv2d_scaled(x, conv.weight, scale, shift, *options, rectify), 2 + rectify
+    return conv2d_scaled(x, conv.weight, scale, shift, *options, rectify=rectify), 2 + rectify
 
 
 def _batch_norm_relu(norm: BatchNorm2d, x: Tensor | np.ndarray) -> Tensor | np.ndarray:

@@ -4,8 +4,8 @@
                     w[f, c, i, j] x[n, c, p s + i d - top, q s + j d - left]
 
 with stride s and dilation ("rate") d. The sum over the taps (i, j) is a loop; under one tap, the
-sum over channels is a matrix product. So a convolution is, for each tap, one matrix times one shifted
-image.
+sum over channels is a matrix product. So a convolution is, for each tap, one matrix times one
+shifted image.
 
 Shapes: x (N, C, H, W), w (F, C/G, kh, kw), b (F,) or None, y (N, F, P, Q), G groups;
 P = floor((H + top + bottom - kh - (kh-1)(d-1)) / s) + 1, and Q likewise.

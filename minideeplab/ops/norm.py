@@ -10,6 +10,8 @@ Shapes: x (N, C, H, W); mean, var, invstd, weight, bias (C,), the last two or No
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minideeplab.ops.activation import relu, relu_backward
@@ -62,32 +64,17 @@ def batch_norm_backward(
     return dx, dweight if needs[1] else None, dbias if needs[2] else None
 
 
-def batch_norm_relu(
-    x: np.ndarray,
-    mean: np.ndarray | None,
-    var: np.ndarray | None,
-    weight: np.ndarray | None,
-    bias: np.ndarray | None,
-    training: bool,
-    eps: float,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(max(y, 0), mean, invstd) for the (y, mean, invstd) of `batch_norm`."""
-    y, mean, invstd = batch_norm(x, mean, var, weight, bias, training, eps)
+def batch_norm_relu(*arguments: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(max(y, 0), mean, invstd) for the (y, mean, invstd) of `batch_norm` of the arguments."""
+    y, mean, invstd = batch_norm(*arguments)
     return relu(y), mean, invstd
 
 
 def batch_norm_relu_backward(
-    dy: np.ndarray,
-    y: np.ndarray,
-    x: np.ndarray,
-    mean: np.ndarray,
-    invstd: np.ndarray,
-    weight: np.ndarray | None,
-    training: bool,
-    needs: tuple[bool, bool, bool] = (True, True, True),
+    dy: np.ndarray, y: np.ndarray, *arguments: Any
 ) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
-    """Gradients (dx, dweight, dbias) of `batch_norm_relu`, y its output; None where not needed."""
-    return batch_norm_backward(relu_backward(dy, y), x, mean, invstd, weight, training, needs)
+    """Gradients of `batch_norm_relu`, y its output; the arguments of `batch_norm_backward`."""
+    return batch_norm_backward(relu_backward(dy, y), *arguments)
 
 
 def _sum(x: np.ndarray) -> np.ndarray:

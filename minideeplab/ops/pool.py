@@ -8,6 +8,7 @@ P = ceil((H + 2 pad - effective) / s) + 1, less one if (P-1) s >= H + pad.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -83,34 +84,19 @@ def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[i
     return dx.reshape(n, c, height, width)
 
 
-def max_pool2d_without_indices(
-    x: np.ndarray,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
-) -> np.ndarray:
+def max_pool2d_without_indices(x: np.ndarray, *window: Any) -> np.ndarray:
     """The maxima of `max_pool2d` alone: networks do not use the indices."""
-    return max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)[0]
+    return max_pool2d(x, *window)[0]
 
 
 def max_pool2d_without_indices_backward(
-    dy: np.ndarray,
-    x: np.ndarray,
-    y: np.ndarray,
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    dilation: Pair,
-    ceil_mode: bool,
+    dy: np.ndarray, x: np.ndarray, y: np.ndarray, *window: Any
 ) -> np.ndarray:
-    """dx (N, C, H, W): `max_pool2d_backward` with indices that are found again from x.
+    """dx (N, C, H, W): `max_pool2d_backward` with the indices computed again from x.
 
-    y, the output, is for backends that look for the maxima by comparing.
+    y, the output, is for backends that find the maxima by comparison with it.
     """
-    _, indices = max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
-    return max_pool2d_backward(dy, indices, x.shape)
+    return max_pool2d_backward(dy, max_pool2d(x, *window)[1], x.shape)
 
 
 def _window_sizes(

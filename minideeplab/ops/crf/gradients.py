@@ -12,14 +12,10 @@ from itertools import pairwise as successive
 
 import numpy as np
 
+from minideeplab.ops.activation import softmax_backward
 from minideeplab.ops.crf.meanfield import Term, apply_compat, apply_kernel, run_filter
 
 Visit = Callable[[int, np.ndarray, np.ndarray], None]
-
-
-def softmax_backward(dq: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """Gradient (C, N) with respect to the scores of q = softmax(scores)."""
-    return q * (dq - (q * dq).sum(axis=0))
 
 
 def mean_field_backward(
@@ -37,11 +33,11 @@ def mean_field_backward(
     dunary = np.zeros_like(dq)
     dmu = [np.zeros_like(term.compat) for term in terms]
     for q, updated in reversed(list(successive(history))):
-        denergy = -softmax_backward(dq, updated)
+        denergy = -softmax_backward(dq, updated, 0)
         dunary += denergy
         dq, more = energy_backward(terms, q, denergy, visit, run)
         dmu = [a + b for a, b in zip(dmu, more, strict=True)]
-    return dunary - softmax_backward(dq, history[0]), dmu
+    return dunary - softmax_backward(dq, history[0], 0), dmu
 
 
 def energy_backward(

@@ -1,4 +1,4 @@
-"""segment(): alignment, scales, limits and the dense CRF, with networks whose answer is known."""
+"""segment(): alignment, scales, limits and the dense CRF, with networks whose output is known."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_padding_is_the_mean():
     )
 
 
-def test_scales_and_flip_agree_on_a_symmetric_question():
+def test_scales_and_flip_agree_on_a_symmetric_image():
     """A position seen at any scale is the same position, up to half a pixel."""
     image = np.zeros((81, 121, 3), np.uint8)
     for scale in (0.5, 0.75, 1.5):

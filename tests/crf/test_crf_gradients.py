@@ -122,7 +122,7 @@ def test_gradients_of_objectives(objective):
     check(lambda x: objective(x)[0], q, objective(q)[1])
 
 
-def test_objectives_of_a_perfect_answer():
+def test_objectives_of_a_perfect_prediction():
     q = (np.arange(C)[:, None, None] == TRUTH).astype(float)
     assert log_likelihood(TRUTH)(q)[0] == 0
     assert abs(hamming(TRUTH)(q)[0] - 1) < 1e-12

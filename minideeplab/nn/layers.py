@@ -67,11 +67,13 @@ class Conv2d(Module):
         if bias:
             self.bias = Tensor(np.zeros(out_channels, np.float32), requires_grad=True)
 
+    def options(self) -> tuple:
+        """Return what ``F.conv2d`` takes after its arrays."""
+        return self.stride, self.padding, self.dilation, self.groups
+
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """(N, C, H, W) -> (N, F, H', W')."""
-        return F.conv2d(
-            x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
-        )
+        return F.conv2d(x, self.weight, self.bias, *self.options())
 
 
 class Linear(Module):
@@ -101,6 +103,11 @@ class BatchNorm2d(Module):
         self.running_mean = np.zeros(channels, np.float32)
         self.running_var = np.ones(channels, np.float32)
 
+    def arguments(self) -> tuple:
+        """Return what ``F.batch_norm`` takes after its input."""
+        statistics, affine = (self.running_mean, self.running_var), (self.weight, self.bias)
+        return *statistics, *affine, self.training, self.momentum, self.eps
+
     def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray]:
         """Return (scale, shift), both (C,), of the inference formula x * scale + shift."""
         scale = self.weight.data / np.sqrt(self.running_var + np.float32(self.eps))
@@ -108,16 +115,7 @@ class BatchNorm2d(Module):
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """(N, C, H, W) -> the same shape."""
-        return F.batch_norm(
-            x,
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training,
-            self.momentum,
-            self.eps,
-        )
+        return F.batch_norm(x, *self.arguments())
 
 
 class ReLU(Module):
@@ -188,21 +186,15 @@ def _run_first(layers: Sequence[Module], x: Tensor | np.ndarray) -> tuple[Tensor
     """Apply the first layer and those fused with it; return the result and their number."""
     conv, norm, last = (*layers, None, None)[:3]
     if type(conv) is BatchNorm2d and type(norm) is ReLU:
-        return _batch_norm_relu(conv, x), 2
+        return batch_norm_relu(x, *conv.arguments()), 2
     if type(conv) is not Conv2d:
         return conv(x), 1
-    options = (conv.stride, conv.padding, conv.dilation, conv.groups)
     if type(norm) is ReLU:
-        return conv2d_relu(x, conv.weight, conv.bias, *options), 2
+        return conv2d_relu(x, conv.weight, conv.bias, *conv.options()), 2
     constant = type(norm) is BatchNorm2d and not (norm.training or is_recording())
     if not constant or conv.bias is not None:
         return conv(x), 1
     scale, shift = norm.scale_and_shift()
     rectify = type(last) is ReLU
-    return conv2d_scaled(x, conv.weight, scale, shift, *options, rectify=rectify), 2 + rectify
-
-
-def _batch_norm_relu(norm: BatchNorm2d, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
-    statistics = (norm.running_mean, norm.running_var)
-    options = (norm.training, norm.momentum, norm.eps)
-    return batch_norm_relu(x, *statistics, norm.weight, norm.bias, *options)
+    options = (scale, shift, *conv.options())
+    return conv2d_scaled(x, conv.weight, *options, rectify=rectify), 2 + rectify

@@ -64,10 +64,10 @@ def checked(
     input: Array,
     weight: Array,
     bias: Array | None,
-    stride: int | Pair,
-    padding: int | Pair | str,
-    dilation: int | Pair,
-    groups: int,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
 ) -> tuple[list[np.ndarray | None], tuple[Pair, Padding, Pair, int]]:
     """The arrays and the options of a convolution, checked, as backends take them."""
     x, w, b = floats(input, {"weight": weight}, bias=bias)

@@ -27,8 +27,8 @@ class Term:
     """One pairwise term of the energy.
 
     ``compat`` is the label compatibility mu, an energy: positive entries are penalties. Its shape
-    is () for mu times the identity (Potts with weight w has mu = -w), (C,) for a
-    diagonal, (C, C) for a matrix. ``before`` and ``after``, (N,) or None, normalise the kernel.
+    is () for mu times the identity (Potts with weight w has mu = -w), (C,) for a diagonal, (C, C)
+    for a matrix. ``before`` and ``after``, (N,) or None, normalise the kernel.
     ``diagonal``, (N,) or None, is the diagonal of Khat, the message of a pixel to itself; it is
     subtracted from the messages if given.
     """

@@ -1,7 +1,8 @@
 """The diagonal of the lattice's kernel: what a point receives of its own value.
 
-The paper's messages leave a pixel's own label out (j != i); the lattice's filter does not. To
-subtract it takes K_ii = alpha sum_rs w_r B_rs w_s over the corners r, s of the point's simplex.
+The paper's messages leave a pixel's own label out (j != i); the lattice's filter does not.
+What must be subtracted is K_ii = alpha sum_rs w_r B_rs w_s, over the corners r, s of the point's
+simplex.
 
 The corners form a ring: corner r leads to corner r + 1 along one axis, corner D back to corner 0.
 The blur steps on each axis at most once, so it gets from corner r to corner s in two ways only:

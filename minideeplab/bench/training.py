@@ -18,7 +18,7 @@ from minideeplab.bench import memory
 from minideeplab.bench.networks import twins
 from minideeplab.bench.report import Results, machine, markdown
 from minideeplab.bench.timing import interleaved
-from minideeplab.data.specs import open_dataset
+from minideeplab.data import open_dataset
 from minideeplab.nn import Module
 from minideeplab.training import Batches, Config
 from minideeplab.training.loop import batch_loss

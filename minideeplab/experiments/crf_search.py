@@ -7,18 +7,18 @@ from typing import Any
 
 from minideeplab.crf.refinement import PARAMETERS, CRFParameters
 from minideeplab.crf.search import Grid, SearchResult, search
+from minideeplab.data.views import Subset
 from minideeplab.experiments.outcome import Outcome, Row, plot
-from minideeplab.experiments.pictures import Subset
 from minideeplab.experiments.setup import Setup
 from minideeplab.inference import predict
 
-PART, ROUNDS, SHOWN = 20, 3, 8  # pictures to search on; grids; settings in the table
+PART, ROUNDS, SHOWN = 20, 3, 8  # images to search on; grids; settings in the table
 SCENES = Grid(w1=(2, 4, 6), sigma_alpha=(20, 50, 80), sigma_beta=(5, 17.5, 30))
 FOUND, REST = "searched part, %", "rest of val, %"
 
 
 def run(setup: Setup) -> Outcome:
-    """Search on every k-th picture of val, then score what was found on the others."""
+    """Search on every k-th image of val, then score what was found on the others."""
     net, dataset = setup.network(), setup.validation_data
     part = list(range(0, len(dataset), max(1, len(dataset) // PART)))[:PART]
     rest = Subset(dataset, [i for i in range(len(dataset)) if i not in set(part)])

@@ -22,8 +22,8 @@ class Defaults:
     training: dict[str, Any]
 
 
-#: Scenes are a third as large as the paper's pictures. Features of stride 4 make maps of 31x41 of
-#: them, about the paper's 41x41, and so its rates reach as far across a picture as they did there.
+#: Scenes are a third as large as the paper's images. Features of stride 4 make maps of 31x41 of
+#: them, about the paper's 41x41, and so its rates reach as far across an image as they did there.
 SCENES = Defaults(
     pretrain=1500,
     stride=4,

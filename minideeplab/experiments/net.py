@@ -75,7 +75,7 @@ class ExperimentNet(Module):
             self.branches.append(tuple(part))
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         x = self._run(self.trunk, x)
         scores = [self._run(names, x) for names in self.branches]
         return sum(scores[1:], scores[0])

@@ -56,7 +56,7 @@ def run(setup: Setup) -> Outcome:
                 "schedule": schedule,
                 "batch": batch,
                 "iterations": count,
-                "pictures seen": batch * count,
+                "images seen": batch * count,
                 SCORE: setup.mean_iou(net),
                 "paper's batch": key[1],
                 "paper's iterations": 1000 * key[2],
@@ -69,7 +69,7 @@ def run(setup: Setup) -> Outcome:
         "No averaged weights; the step schedule divides the rate by 10 after each third, as the "
         "authors' did.",
     ]
-    figure, axes = plot("pictures seen", "loss, smoothed")
+    figure, axes = plot("images seen", "loss, smoothed")
     for label, (seen, losses) in curves.items():
         axes.plot(seen, losses, label=label)
     axes.legend(fontsize=8)

@@ -13,12 +13,11 @@ import numpy as np
 
 from minideeplab import pretrained
 from minideeplab.crf.refinement import PARAMETERS
-from minideeplab.data.cached import Cached
-from minideeplab.data.specs import open_dataset
+from minideeplab.data import open_dataset
+from minideeplab.data.views import Cached, Scaled, Subset
 from minideeplab.evaluation import scores
 from minideeplab.experiments.defaults import MOST_SCENES, PHOTOS, PLAIN, SCENES, Defaults
 from minideeplab.experiments.net import OUTPUT_STRIDE, ExperimentNet
-from minideeplab.experiments.pictures import Scaled, Subset
 from minideeplab.inference import crf_options
 from minideeplab.models import from_checkpoint
 from minideeplab.models.deeplab import Variant
@@ -40,8 +39,8 @@ class Setup:
         pretrain: iterations of the trunk under the plain head, of which all networks without
             ``init`` start, as the authors' start from ImageNet's; 0 for random weights.
         iterations, batch_size, crop: of the longest training run.
-        pictures: of val, to score; None for all.
-        scale: what pictures and labels are shrunk to, before anything else.
+        images: of val, to score; None for all.
+        scale: what images and labels are shrunk to, before anything else.
         weights: of the experiments that do not train; None for the bundled ones. With them,
             multi-scale does not train either.
         seed: of everything random.
@@ -59,7 +58,7 @@ class Setup:
     iterations: int | None = None
     batch_size: int | None = None
     crop: tuple[int, int] | None = None
-    pictures: int | None = None
+    images: int | None = None
     scale: float = 1.0
     weights: str | None = None
     seed: int = 0
@@ -76,7 +75,7 @@ class Setup:
 
     @cached_property
     def training_data(self) -> Any:
-        """The pictures to train on, kept in memory; of the scenes, so many as to be drawn fast."""
+        """The images to train on, kept in memory; of the scenes, so many as to be drawn fast."""
         dataset = Cached(Scaled(open_dataset(self.data, self.split), self.scale))
         if self.on_scenes:
             return Subset(dataset, range(min(MOST_SCENES, len(dataset))))
@@ -84,9 +83,9 @@ class Setup:
 
     @cached_property
     def validation_data(self) -> Any:
-        """The pictures to score, ``pictures`` of val at most, kept in memory."""
+        """The images to score, ``images`` of val at most, kept in memory."""
         dataset = Cached(Scaled(open_dataset(self.data, "val"), self.scale))
-        return Subset(dataset, range(min(self.pictures or len(dataset), len(dataset))))
+        return Subset(dataset, range(min(self.images or len(dataset), len(dataset))))
 
     def config(self, **changes: Any) -> Config:
         """Return the settings of a training run: the data's, the flags', then ``changes``."""
@@ -181,7 +180,7 @@ class Setup:
     def crf(self) -> dict[str, Any]:
         """Return the CRF's settings for this data: found for bundled weights, else the authors'.
 
-        Its reach in pixels shrinks with the pictures.
+        Its reach in pixels shrinks with the images.
         """
         options: dict[str, Any] = {"iterations": 10, "parameters": PARAMETERS["v1-largefov"]}
         for kind in ("shapes", "camvid"):
@@ -222,7 +221,7 @@ class Setup:
                 "convolutions, then from that trunk"
             )
         return [
-            f"{self.data_note()}; {len(self.training_data)} pictures to train on.",
+            f"{self.data_note()}; {len(self.training_data)} images to train on.",
             f"Networks: trunk {self.trunk!r} of stride {self._stride}, {self.width:g} of the "
             "authors' filters in trunk and head; kernels and rates are the authors', and fields of "
             "view those of their network. See minideeplab/experiments/net.py.",

@@ -23,7 +23,7 @@ def run(setup: Setup) -> Outcome:
             tally.add(*result)
     rows = []
     for k, width in enumerate((*WIDTHS, None)):
-        row = {"band, pixels": "whole picture" if width is None else width}
+        row = {"band, pixels": "whole image" if width is None else width}
         for column, tally in tallies.items():
             matrix = tally.confusion if width is None else tally.bands[k]
             row[column] = 100 * scores(matrix).mean_iou
@@ -33,7 +33,7 @@ def run(setup: Setup) -> Outcome:
         line = axes.plot(WIDTHS, [row[column] for row in rows[:-1]], "o-", markersize=4)
         axes.axhline(rows[-1][column], color=line[0].get_color(), linestyle=":", linewidth=1)
         line[0].set_label({BEFORE: "network", AFTER: "network and CRF"}[column])
-    axes.legend(title="dotted: whole picture", title_fontsize=8)
+    axes.legend(title="dotted: whole image", title_fontsize=8)
     notes = [
         f"{setup.data_note()}; bands start from the "
         + ("ignored pixels, as the authors'." if around == "ignored" else "labels' boundaries."),

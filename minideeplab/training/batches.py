@@ -34,13 +34,13 @@ class Batches:
         self.dataset, self.preprocessing, self.config = dataset, preprocessing, config
 
     def index(self, position: int) -> int:
-        """Return which picture is the ``position``-th of the run."""
+        """Return which image is the ``position``-th of the run."""
         epoch, place = divmod(position, len(self.dataset))
         order = stream(self.config.seed, SAMPLING, epoch).permutation(len(self.dataset))
         return int(order[place])
 
     def __call__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return batch ``i``: augmented, preprocessed pictures and their labels."""
+        """Return batch ``i``: augmented, preprocessed images and their labels."""
         config, rng = self.config, stream(self.config.seed, AUGMENTATION, i)
         fill = tuple(round(channel) for channel in self.preprocessing.fill)
         images, labels = [], []

@@ -21,7 +21,7 @@ class Config:
     """
 
     iterations: int = setting(6000, "Updates of the weights in all.", least=1)
-    batch_size: int = setting(8, "Pictures in one forward pass.", least=1)
+    batch_size: int = setting(8, "Images in one forward pass.", least=1)
     iter_size: int = setting(
         1, "Forward passes whose gradients are averaged into one update, to save memory.", least=1
     )

@@ -148,9 +148,9 @@ class Trainer:
         batches = prefetch(
             self.batches, self.iteration * config.iter_size, config.iterations * config.iter_size
         )
-        pictures = config.batch_size * config.iter_size
+        images = config.batch_size * config.iter_size
         progress = tqdm(
-            total=config.iterations * pictures, initial=self.iteration * pictures, unit="img"
+            total=config.iterations * images, initial=self.iteration * images, unit="img"
         )
         with progress:
             while self.iteration < config.iterations:
@@ -163,7 +163,7 @@ class Trainer:
                 log.add(*row, mean_iou)
                 if self._due(config.checkpoint_every):
                     self.save()
-                progress.update(pictures)
+                progress.update(images)
                 progress.set_postfix(
                     iteration=self.iteration, loss=f"{loss:.4f}", lr=f"{self.optimizer.lr:.2g}"
                 )

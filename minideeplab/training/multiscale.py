@@ -1,4 +1,4 @@
-"""Training with the picture at several sizes at once (section 4.1.2), as the authors' ResNet-101.
+"""Training with the image at several sizes at once (section 4.1.2), as the authors' ResNet-101.
 
 The same weights look at the crops at 1, 0.75 and 0.5 of their size. The scores are brought to the
 largest grid and fused by their maximum, and four losses are added: that of the fused scores, and

@@ -1,6 +1,6 @@
 """Data-parallel training over processes: one batch in parts, gradients added up.
 
-Each process has the network's weights in shared memory and some pictures of every batch. Losses
+Each process has the network's weights in shared memory and some images of every batch. Losses
 are shares of the batch's loss (``segmentation_loss(whole=...)``), dropout draws for the whole
 batch and keeps the part's rows, batch norm has the whole batch's statistics (``syncnorm``): the
 gradients are those of one process with the whole batch, to rounding. The parent makes batches,
@@ -64,14 +64,14 @@ class PartOfBatch(np.random.Generator):
 class ParallelTrainer(Trainer):
     """A ``Trainer`` whose gradients are computed by ``jobs`` processes; the files are the same.
 
-    Raises ValueError for more jobs than pictures in a batch, RuntimeError when a process dies.
+    Raises ValueError for more jobs than images in a batch, RuntimeError when a process dies.
     """
 
     def __init__(self, *arguments: Any, jobs: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if not 1 <= jobs <= self.config.batch_size:
             raise ValueError(
-                f"jobs: {jobs}, expected 1 to {self.config.batch_size}, the pictures of a batch"
+                f"jobs: {jobs}, expected 1 to {self.config.batch_size}, the images of a batch"
             )
         self.jobs = jobs
         self._team: Team | None = None
@@ -226,7 +226,7 @@ def _part(
     config: Config,
     iteration: int,
 ) -> float:
-    """Leave the gradients of the pictures in ``rows`` in the parameters; return their loss."""
+    """Leave the gradients of the images in ``rows`` in the parameters; return their loss."""
     net.zero_grad()
     total = 0.0
     for k in range(config.iter_size):

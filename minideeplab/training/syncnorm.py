@@ -1,6 +1,6 @@
 """Batch normalization over a batch that is spread over processes.
 
-Each process has some of the pictures. Sums over the batch, two in the forward pass and two in the
+Each process has some of the images. Sums over the batch, two in the forward pass and two in the
 backward pass, are added up over the processes, so that each normalises by the statistics of the
 whole batch: what comes out is that of one process with all of it, to rounding. Normalising each
 part by its own statistics would be another, noisier network.
@@ -50,7 +50,7 @@ class SyncBatchNorm2d(BatchNorm2d):
         self.group = group
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
-        """(N, C, H, W), some of the pictures -> the same shape."""
+        """(N, C, H, W), some of the images -> the same shape."""
         if not self.training:
             return super().forward(x)
         data = np.asarray(x.data if isinstance(x, Tensor) else x)

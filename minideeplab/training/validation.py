@@ -20,9 +20,9 @@ def predictions(
     executor: Executor | None = None,
     **options: Any,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (name, labels, truth), both (H, W), for the first ``count`` pictures (or all).
+    """Yield (name, labels, truth), both (H, W), for the first ``count`` images (or all).
 
-    ``executor`` spreads the pictures, each of which is counted once; ``options`` go to
+    ``executor`` spreads the images, each of which is counted once; ``options`` go to
     ``segment``: crf, scales, ...
     """
     from minideeplab.inference import segment_all  # brings the CRF, which training does without

@@ -101,9 +101,7 @@ def _seconds(run: Callable[[], object]) -> float:
 def _our_step(
     net: Module, config: Config, images: np.ndarray, labels: np.ndarray
 ) -> Callable[[], None]:
-    optimizer = make_optimizer(
-        config.optimizer, net.named_parameters(), config.lr, config.weight_decay, config.momentum
-    )
+    optimizer = make_optimizer(net.named_parameters(), config)
 
     def run() -> None:
         net.zero_grad()

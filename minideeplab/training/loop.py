@@ -1,4 +1,4 @@
-"""The training loop: batches in, checkpoints, a log, a curve and weights out."""
+"""The training loop: ``Trainer`` writes checkpoints, a log, a curve and weights."""
 
 from __future__ import annotations
 
@@ -28,25 +28,24 @@ from minideeplab.training.records import Log, draw_curve
 from minideeplab.training.schedule import make_schedule
 from minideeplab.training.validation import evaluate
 
-FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")
-"""What a run writes."""
+FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")  # of a run
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (N, 3, H, W) float32, labels (N, H, W) int64
 
 
 class Diverged(ValueError):
-    """The loss or the weights are no longer numbers."""
+    """The loss or the weights are not finite."""
 
 
 class Trainer:
-    """One run: ``Trainer(net, dataset, config, out).run()``.
+    """A training run: ``Trainer(net, dataset, config, out).run()``.
 
-    Into the folder ``out`` go checkpoint.npz (all state), log.csv, curve.png, weights.npz (for
-    use, float16, averaged) and, with a ``validation`` data set, best.npz. A run that was killed
-    goes on bit for bit after ``resume()``: batch, augmentation and dropout of an iteration
-    depend on (seed, iteration) only.
+    The folder ``out`` gets checkpoint.npz (all state), log.csv, curve.png, weights.npz (averaged,
+    float16) and, with a ``validation`` data set, best.npz. A run that was killed continues bit for
+    bit after ``resume()``: batch, augmentation and dropout of an iteration depend on (seed,
+    iteration) only.
 
-    ``origin`` is any JSON-able description of where the data came from; it is kept.
+    ``origin``, a JSON-able description of the data, is stored in the files.
     """
 
     def __init__(
@@ -62,21 +61,8 @@ class Trainer:
         self.net, self.dataset, self.config = net, dataset, config
         self.validation, self.origin = validation, origin or {}
         self.batches = Batches(dataset, net.preprocessing, config)
-        self.optimizer = make_optimizer(
-            config.optimizer,
-            net.named_parameters(),
-            config.lr,
-            config.weight_decay,
-            config.momentum,
-        )
-        self.schedule = make_schedule(
-            config.schedule,
-            config.iterations,
-            config.power,
-            config.step_every,
-            config.step_factor,
-            config.warm_up,
-        )
+        self.optimizer = make_optimizer(net.named_parameters(), config)
+        self.schedule = make_schedule(config)
         self.average = WeightAverage(net, config.average)
         self.class_weights: np.ndarray | None = None
         self.iteration, self.seconds, self.best = 0, 0.0, -1.0
@@ -85,7 +71,7 @@ class Trainer:
     # ------------------------------------------------------------ state
 
     def save(self) -> None:
-        """Write checkpoint.npz; refuses weights that are not finite (the old file stays)."""
+        """Write checkpoint.npz; raises Diverged, keeping the old file, if weights are not finite."""
         for name, array in self.net.state_dict().items():
             if not np.isfinite(array).all():
                 raise Diverged(self._diverged(f"{name} is not finite"))
@@ -99,7 +85,7 @@ class Trainer:
         checkpoint.save(self.checkpoint_path, parts, self.describe())
 
     def resume(self) -> None:
-        """Go on from checkpoint.npz in ``out``; raises FileNotFoundError or ValueError."""
+        """Continue from checkpoint.npz in ``out``; raises FileNotFoundError or ValueError."""
         for name in FILES:
             remove_unfinished(self.out / name)
         parts, meta = checkpoint.load(self.checkpoint_path)
@@ -112,14 +98,14 @@ class Trainer:
         self.best = progress["best_mean_iou"]
 
     def describe(self) -> dict[str, Any]:
-        """Return what a weight file says about itself."""
+        """Return the metadata of the weight files."""
         return {
             "model": self.net.name,
             "num_classes": self.net.num_classes,
             "classes": list(self.dataset.classes),
             "palette": np.asarray(self.dataset.palette).tolist(),
             "preprocessing": dataclasses.asdict(self.net.preprocessing),
-            "image_size": list(self.dataset[0][1].shape),  # at which it knows things
+            "image_size": list(self.dataset[0][1].shape),  # of the training images
             "training": {
                 **self.origin,
                 "iteration": self.iteration,
@@ -134,7 +120,7 @@ class Trainer:
     def run(self) -> None:
         """Train up to ``config.iterations``, then write the weights and the curve.
 
-        Raises Diverged when the loss is not finite; the last good checkpoint stays.
+        Raises Diverged when the loss is not finite; the last finite checkpoint is kept.
         """
         config = self.config
         if self.class_weights is None:
@@ -142,7 +128,7 @@ class Trainer:
                 config.class_weights, self.dataset, self.net.num_classes
             )
         if not self.checkpoint_path.exists():
-            self.save()  # from now on the run can be resumed
+            self.save()  # the run can be resumed from the start
         log = Log(self.out / "log.csv", self.iteration)
         self.net.train()
         batches = prefetch(
@@ -192,7 +178,7 @@ class Trainer:
         return total
 
     def require_finite(self, loss: float) -> None:
-        """Raise Diverged unless the loss is a number."""
+        """Raise Diverged unless the loss is finite."""
         if not np.isfinite(loss):
             raise Diverged(self._diverged(f"the loss became {loss}"))
 
@@ -239,7 +225,7 @@ def batch_loss(
     config: Config,
     whole: np.ndarray | None = None,
 ) -> Tensor:
-    """Return the loss that ``config`` asks for; arguments of ``segmentation_loss``."""
+    """Return the loss chosen by ``config``; other arguments as in ``segmentation_loss``."""
     if config.multi_scale:
         return multi_scale_loss(net, images, labels, class_weights, config.loss_at, whole)
     return segmentation_loss(net(images), labels, class_weights, config.loss_at, whole)

@@ -52,7 +52,7 @@ def test_gradients_and_statistics_are_those_of_one_big_batch(tmp_path, multi_sca
             ):
                 close(ours, theirs)
     finally:
-        two._team.close()
+        two._workers.close()
 
 
 def test_a_run_ends_where_one_process_does_and_can_be_gone_on_with_by_one(tmp_path):
@@ -87,7 +87,7 @@ def test_a_process_that_dies_ends_the_run_with_a_checkpoint(tmp_path):
     trainer = ParallelTrainer(tiny_net(), scenes(), config, tmp_path, jobs=2)
 
     def kill():
-        os.kill(trainer._team._members[1].pid, signal.SIGKILL)
+        os.kill(trainer._workers._processes[1].pid, signal.SIGKILL)
 
     batches = trainer.batches
 

@@ -24,7 +24,7 @@ ROUNDS = 5
 
 
 def run(setup: Setup) -> Outcome:
-    """Train each kernel and rate alike; count, time and score."""
+    """Return parameters, speed and mean IoU of each kernel and rate, trained alike."""
     rows, steps = [], {}
     for (kernel, rate, channels), (before, after, speed) in PAPER.items():
         shape = Variant(rates=(rate,), pool5a=True, kernel=kernel, channels=channels)
@@ -59,7 +59,7 @@ def run(setup: Setup) -> Outcome:
 
 
 def _step(trainer: Trainer, batch: Batch) -> None:
-    """Forward and backward; the weights stay."""
+    """Forward and backward without an update."""
     trainer.net.train()
     trainer.gradients([batch])
 

@@ -1,4 +1,4 @@
-"""Figure 10: how good the labels are near the boundaries of objects, before and after the CRF."""
+"""Figure 10: mean IoU near object boundaries, before and after the CRF."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BEFORE, AFTER = "mean IoU, %", "with CRF, %"
 
 
 def run(setup: Setup) -> Outcome:
-    """Score a trained network in ever wider bands around the boundaries; nothing is trained."""
+    """Return the mean IoU of given weights in bands of several widths around boundaries."""
     net, around = setup.network(), "ignored"
-    if setup.data.startswith("camvid"):  # its void is no border
+    if setup.data.startswith("camvid"):  # its void labels are not object borders
         around = "boundaries"
     tallies = {}
     for column, crf in ((BEFORE, False), (AFTER, setup.crf())):

@@ -71,7 +71,7 @@ class Trainer:
     # ------------------------------------------------------------ state
 
     def save(self) -> None:
-        """Write checkpoint.npz; raises Diverged, keeping the old file, if weights are not finite."""
+        """Write checkpoint.npz; raises Diverged, and keeps the old file, for infinite weights."""
         for name, array in self.net.state_dict().items():
             if not np.isfinite(array).all():
                 raise Diverged(self._diverged(f"{name} is not finite"))

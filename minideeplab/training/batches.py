@@ -22,6 +22,18 @@ def stream(seed: int, purpose: int, index: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose, index])
 
 
+class PartOfBatch(np.random.Generator):
+    """Random numbers of some rows of a batch of ``total``, equal to those of the whole batch."""
+
+    def __init__(self, rng: np.random.Generator, rows: slice, total: int) -> None:
+        super().__init__(rng.bit_generator)
+        self._rows, self._total = rows, total
+
+    def random(self, size: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
+        """Return this part's rows, (size), of numbers drawn for the whole batch."""
+        return super().random((self._total, *size[1:]), dtype)[self._rows]
+
+
 class Batches:
     """``batches(i) -> (images (N, 3, H, W) float32, labels (N, H, W) int64)``.
 

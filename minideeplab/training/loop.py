@@ -19,7 +19,7 @@ from minideeplab.nn import Module
 from minideeplab.tensor import Tensor
 from minideeplab.training import checkpoint
 from minideeplab.training.average import WeightAverage
-from minideeplab.training.batches import DROPOUT, Batches, prefetch, stream
+from minideeplab.training.batches import DROPOUT, Batches, PartOfBatch, prefetch, stream
 from minideeplab.training.config import Config
 from minideeplab.training.loss import class_weights, segmentation_loss
 from minideeplab.training.multiscale import multi_scale_loss
@@ -164,17 +164,9 @@ class Trainer:
         return total
 
     def gradients(self, batches: list[Batch]) -> float:
-        """Leave the averaged gradients of ``batches`` in the parameters; return the loss."""
-        self.net.zero_grad()
-        total = 0.0
-        for k, (images, labels) in enumerate(batches):
-            position = self.iteration * self.config.iter_size + k
-            with F.dropout_rng(stream(self.config.seed, DROPOUT, position)):
-                loss = batch_loss(self.net, images, labels, self.class_weights, self.config)
-            loss = loss * (1 / len(batches))
-            total += loss.item()
-            self.require_finite(total)
-            loss.backward()
+        """Store the averaged gradients of ``batches`` in the parameters; return the loss."""
+        total = accumulate(self.net, batches, self.class_weights, self.config, self.iteration)
+        self.require_finite(total)
         return total
 
     def require_finite(self, loss: float) -> None:
@@ -229,3 +221,30 @@ def batch_loss(
     if config.multi_scale:
         return multi_scale_loss(net, images, labels, class_weights, config.loss_at, whole)
     return segmentation_loss(net(images), labels, class_weights, config.loss_at, whole)
+
+
+def accumulate(
+    net: Module,
+    batches: list[Batch],
+    class_weights: np.ndarray | None,
+    config: Config,
+    iteration: int,
+    rows: slice | None = None,
+) -> float:
+    """Store the averaged gradients of ``batches`` in the parameters of ``net``; return the loss.
+
+    With ``rows`` they are the share of these images in the loss and gradients of the batches.
+    """
+    net.zero_grad()
+    total = 0.0
+    for k, (images, labels) in enumerate(batches):
+        rng, whole = stream(config.seed, DROPOUT, iteration * config.iter_size + k), None
+        if rows is not None:
+            rng, whole = PartOfBatch(rng, rows, len(images)), labels
+            images, labels = images[rows], labels[rows]
+        with F.dropout_rng(rng):
+            loss = batch_loss(net, images, labels, class_weights, config, whole)
+        loss = loss * (1 / len(batches))
+        total += loss.item()
+        loss.backward()
+    return total

@@ -19,12 +19,10 @@ from typing import Any
 import numpy as np
 
 from minideeplab import backends
-from minideeplab import functional as F
 from minideeplab.executors import fewer_threads
 from minideeplab.nn import Module
-from minideeplab.training.batches import DROPOUT, stream
 from minideeplab.training.config import Config
-from minideeplab.training.loop import Batch, Trainer, batch_loss
+from minideeplab.training.loop import Batch, Trainer, accumulate
 from minideeplab.training.syncnorm import Group, most_channels, synchronise
 
 _context = multiprocessing.get_context("spawn")  # a fork would copy locks without their threads
@@ -47,18 +45,6 @@ class SharedArrays:
             name: np.ndarray(shape, dtype, block, self._starts[name])
             for name, (shape, dtype) in self._shapes.items()
         }
-
-
-class PartOfBatch(np.random.Generator):
-    """Random numbers of some rows of a batch of ``total``, equal to those of the whole batch."""
-
-    def __init__(self, rng: np.random.Generator, rows: slice, total: int) -> None:
-        super().__init__(rng.bit_generator)
-        self._rows, self._total = rows, total
-
-    def random(self, size: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
-        """Return this part's rows, (size), of numbers drawn for the whole batch."""
-        return super().random((self._total, *size[1:]), dtype)[self._rows]
 
 
 class ParallelTrainer(Trainer):
@@ -206,35 +192,14 @@ def _work(
     synchronise(net.train(), Group(rank, arrays["sums"], barrier))
     bounds = np.linspace(0, config.batch_size, jobs + 1).round().astype(int)
     rows = slice(int(bounds[rank]), int(bounds[rank + 1]))
+    batches = [(arrays[f"images{k}"], arrays[f"labels{k}"]) for k in range(config.iter_size)]
     with backends.use_backend(backend):
         while True:
             try:
                 iteration = pipe.recv()
             except EOFError:
                 return
-            loss = _part(net, arrays, rows, class_weights, config, iteration)
+            loss = accumulate(net, batches, class_weights, config, iteration, rows)
             for name, parameter in net.named_parameters():
                 own[name][...] = 0 if parameter.grad is None else parameter.grad
             pipe.send(loss)
-
-
-def _part(
-    net: Module,
-    arrays: Mapping[str, np.ndarray],
-    rows: slice,
-    class_weights: np.ndarray | None,
-    config: Config,
-    iteration: int,
-) -> float:
-    """Store the gradients of the images in ``rows`` in the parameters; return their loss."""
-    net.zero_grad()
-    total = 0.0
-    for k in range(config.iter_size):
-        images, labels = arrays[f"images{k}"], arrays[f"labels{k}"]
-        rng = stream(config.seed, DROPOUT, iteration * config.iter_size + k)
-        with F.dropout_rng(PartOfBatch(rng, rows, len(images))):
-            loss = batch_loss(net, images[rows], labels[rows], class_weights, config, whole=labels)
-        loss = loss * (1 / config.iter_size)
-        total += loss.item()
-        loss.backward()
-    return total

@@ -14,7 +14,8 @@ from tiny import CONFIG, scenes, tiny_net
 from minideeplab import Tensor, use_backend
 from minideeplab.nn import BatchNorm2d
 from minideeplab.training import Trainer, checkpoint, segmentation_loss
-from minideeplab.training.parallel import ParallelTrainer, PartOfBatch
+from minideeplab.training.batches import PartOfBatch
+from minideeplab.training.parallel import ParallelTrainer
 from minideeplab.training.syncnorm import Group, SyncBatchNorm2d
 
 

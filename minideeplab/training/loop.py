@@ -71,7 +71,7 @@ class Trainer:
     # ------------------------------------------------------------ state
 
     def save(self) -> None:
-        """Write checkpoint.npz; raises Diverged, and keeps the old file, for infinite weights."""
+        """Write checkpoint.npz; raises Diverged, without writing, if weights are not finite."""
         for name, array in self.net.state_dict().items():
             if not np.isfinite(array).all():
                 raise Diverged(self._diverged(f"{name} is not finite"))

@@ -72,7 +72,7 @@ class ParallelTrainer(Trainer):
                 self._workers = None
 
     def gradients(self, batches: list[Batch]) -> float:
-        """Leave the averaged gradients of ``batches`` in the parameters; return the loss."""
+        """Store the averaged gradients of ``batches`` in the parameters; return the loss."""
         if self._workers is None:
             self._workers = Workers(self.net, batches, self.class_weights, self.config, self.jobs)
         total = self._workers.gradients(self.net, batches, self.iteration)
@@ -116,7 +116,7 @@ class Workers:
                 ours, theirs = _context.Pipe()
                 shared = (self._barrier, weights, gradients[rank], work)
                 arguments = (rank, jobs, job, theirs, *shared)
-                process = _context.Process(target=_work, args=arguments, daemon=True)
+                process = _context.Process(target=_run_worker, args=arguments, daemon=True)
                 process.start()
                 theirs.close()
                 self._pipes.append(ours)
@@ -174,7 +174,7 @@ def rebind(net: Module, arrays: Mapping[str, np.ndarray]) -> None:
             held.data = arrays[name]
 
 
-def _work(
+def _run_worker(
     rank: int,
     jobs: int,
     job: bytes,

@@ -18,7 +18,7 @@ from minideeplab.bench import memory
 from minideeplab.bench.networks import twins
 from minideeplab.bench.report import Results, machine, markdown
 from minideeplab.bench.timing import interleaved
-from minideeplab.data.specs import open_dataset
+from minideeplab.data import open_dataset
 from minideeplab.nn import Module
 from minideeplab.training import Batches, Config
 from minideeplab.training.loop import batch_loss
@@ -101,9 +101,7 @@ def _seconds(run: Callable[[], object]) -> float:
 def _our_step(
     net: Module, config: Config, images: np.ndarray, labels: np.ndarray
 ) -> Callable[[], None]:
-    optimizer = make_optimizer(
-        config.optimizer, net.named_parameters(), config.lr, config.weight_decay, config.momentum
-    )
+    optimizer = make_optimizer(net.named_parameters(), config)
 
     def run() -> None:
         net.zero_grad()

@@ -87,7 +87,7 @@ def command(
     from tqdm import tqdm
 
     from minideeplab import evaluation, executors, inference
-    from minideeplab.data.specs import open_dataset
+    from minideeplab.data import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.training.validation import predictions
 

@@ -83,7 +83,7 @@ def command(
       minideeplab train --out runs/voc --resume
     """
     from minideeplab.backends import use_backend
-    from minideeplab.data.specs import open_dataset
+    from minideeplab.data import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.models import build
     from minideeplab.training.initial import load_initial

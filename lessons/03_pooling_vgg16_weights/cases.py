@@ -102,7 +102,7 @@ TASKS = (
             Case("DeepLab's first pool on 321", (321, 3, 2, 1, True), shown=True),
             Case("a pixel is left over", (8, 3, 2, 0, False)),
             Case("rounding up takes it in", (8, 3, 2, 0, True)),
-            Case("a window would begin behind the picture", (3, 2, 2, 1, True)),
+            Case("a window would begin behind the image", (3, 2, 2, 1, True)),
             Case("stride 3, padding 2, rounding up", (14, 5, 3, 2, True)),
             Case("exactly one window", (5, 5, 2, 0, False)),
         ),

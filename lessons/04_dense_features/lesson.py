@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Lesson 4 · Dense features: from output stride 32 to 8
 #
-# VGG-16 answers once for every 32 × 32 pixels. Its **output stride** is 32: fine for naming a
-# picture, hopeless for outlining a bicycle. DeepLab needs answers four times as dense, from the
+# VGG-16 answers once for every 32 × 32 pixels. Its **output stride** is 32: fine for naming an
+# image, hopeless for outlining a bicycle. DeepLab needs answers four times as dense, from the
 # *same* trained filters. In this lesson you will do that in two ways: by brute force, running the
-# network on shifted pictures, and by algebra, moving every stride into a rate. You will see that
+# network on shifted images, and by algebra, moving every stride into a rate. You will see that
 # both give the same numbers, what the second costs, how fc6 is cut to a quarter and less, and
 # on which pixel each score really sits.
 #
@@ -59,7 +59,7 @@ for axes, stride in zip(panels, (1, 8, 16, 32), strict=True):
 # %% [markdown]
 # ## By brute force: shift and stitch
 #
-# The network looks at position 0, $S$, $2S$, ... of the picture. Cut one row off at the top: now it
+# The network looks at position 0, $S$, $2S$, ... of the image. Cut one row off at the top: now it
 # looks at what was row 1, $S + 1$, $2S + 1$, ... With all $S \times S$ shifts each position has had
 # its turn, and the $S^2$ small maps can be woven into one dense map. Nothing is approximated, no
 # filter changes. It only takes $S^2$ runs of the network.
@@ -68,7 +68,7 @@ for axes, stride in zip(panels, (1, 8, 16, 32), strict=True):
 #
 # `parts[a][b]` is the network's answer after $a$ rows and $b$ columns were cut off; its value at
 # $(p, q)$ is the answer for position $(Sp + a,\, Sq + b)$. Weave the $S \times S$ parts together.
-# Later parts may be one row or column smaller than earlier ones, as the picture ends.
+# Later parts may be one row or column smaller than earlier ones, as the image ends.
 
 
 # %%
@@ -108,7 +108,7 @@ check("4.1", stitch)
 #
 # (read from right to left: $W$ is the first layer, $W$ and $U$ have stride 2). The last form is a
 # dense network followed by one subsampling. Leave that out, and there is an answer at every
-# position; every fourth of them is what the old network said. In the picture, the dark dots of the
+# position; every fourth of them is what the old network said. In the figure, the dark dots of the
 # dense network are those that the network with strides computes, too.
 
 # %%
@@ -224,7 +224,7 @@ axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.18))
 # Weights stay as they are, but each must be multiplied at more positions. From stride 32 to 8 these
 # are four times as many in both directions. Only the layers behind a lost stride pay for it: with
 # pool4 and pool5 at stride 1, conv5 works on 4 times and fc6 on 16 times as many positions, and
-# all the blocks before them are not touched. The picture counts the multiplications of VGG-16 on
+# all the blocks before them are not touched. The figure counts the multiplications of VGG-16 on
 # 513 × 513 pixels. It is fc6, with its 7 × 7 taps and 4096 filters, that makes a dense VGG-16 slow,
 # and so DeepLab's authors cut it down (the last bar).
 
@@ -329,7 +329,7 @@ check("4.4", decimate)
 #
 # A score is an answer about some pixel. About which? Take it to be the *centre* of the pixels that
 # it sees. Let value $n$ of a map sit at $c + j n$, with $c$ the place of the first and $j$ the
-# jump of lesson 2. For the picture itself, $c = 0$ and $j = 1$. A layer with kernel $k$, stride
+# jump of lesson 2. For the image itself, $c = 0$ and $j = 1$. A layer with kernel $k$, stride
 # $s$, rate $r$ and padding $m$ reads for its output $p$ the values
 # $ps - m,\; ps - m + r,\; \dots,\; ps - m + (k-1) r$, whose centre is number
 # $ps - m + (k-1) r / 2$. That sits at
@@ -357,7 +357,7 @@ check("4.5", score_grid)
 # %% [markdown]
 # A 3 × 3 convolution with padding 1 moves nothing: $c' = c$. A 2 × 2 maximum without padding, as in
 # VGG-16, moves the grid by half a jump, five times over. DeepLab's 3 × 3 windows with padding 1 do
-# not. So its scores sit *exactly* on pixels 0, 8, 16, ..., and a picture of $8k + 1$ pixels has a
+# not. So its scores sit *exactly* on pixels 0, 8, 16, ..., and an image of $8k + 1$ pixels has a
 # score on its first pixel and one on its last. Lesson 5 will stretch the map between the two.
 
 # %%
@@ -391,7 +391,7 @@ assert score_grid(nets["3 × 3 windows, padding 1"]) == (0, 8)
 #    stride of 2 each. Which rates do the 3 × 3 filters behind these strides get?
 #
 # <!-- answer -->
-# **Answers.** (1) Below the first stride all 16 runs compute on the same picture, only cut
+# **Answers.** (1) Below the first stride all 16 runs compute on the same image, only cut
 # differently: each value of the first layer is computed 16 times, in the dense network once.
 # (2) $m$ zeros behind a subsampling by $s$ are as wide as $ms$ zeros before
 # it, so the padding is multiplied like the rate (3 × 3 at rate 2 pads by 2). Then the dense

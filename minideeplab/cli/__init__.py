@@ -35,7 +35,7 @@ class CommandFolder(click.Group):
 @click.version_option(__version__, prog_name="minideeplab")
 @click.option("--debug", is_flag=True, help="On an error, print the whole traceback.")
 def cli(debug: bool) -> None:
-    """DeepLab from scratch: segment pictures, refine them with a dense CRF, train networks.
+    """DeepLab from scratch: segment images, refine them with a dense CRF, train networks.
 
     \b
     Example:
@@ -77,7 +77,7 @@ def _one_line(error: Exception) -> str:
     """Say in one line what went wrong; an error that nobody foresaw also names its kind."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
-        return f"out of memory; try a smaller picture, --max-side or --crop {text}".strip()
+        return f"out of memory; try a smaller image, --max-side or --crop {text}".strip()
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if text and isinstance(error, (ValueError, TypeError, OSError, ImportError)):

@@ -15,7 +15,7 @@ def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
         default=1,
         show_default=True,
         type=click.IntRange(1),
-        help="Processes that share the pictures.",
+        help="Processes that share the images.",
     )
     dask = click.option(
         "--dask",

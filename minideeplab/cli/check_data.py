@@ -1,4 +1,4 @@
-"""``minideeplab check-data``: are these pictures and masks fit for training?"""
+"""``minideeplab check-data``: are these images and masks fit for training?"""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN_VALUES = 40
 
 @click.command("check-data")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--masks", type=click.Path(path_type=Path), help="Masks, where FOLDER has pictures.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Masks, where FOLDER has images.")
 @click.option("--classes", type=click.IntRange(1, 255), help="Number of classes, if known.")
 def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     """Look for what makes masks come out black; exit with status 1 if something is found.
@@ -45,7 +45,7 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     pairs = find_pairs(folder) if masks is None else [(folder, masks)]
     failed = False
     for images, truths in pairs:
-        require_folder(images, "pictures")
+        require_folder(images, "images")
         require_folder(truths, "masks")
         report = check_folders(images, truths, classes, palette)
         failed |= bool(report.problems) or report.pairs == 0

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from minideeplab.crf.refinement import CRFParameters
 
-PICTURES = (".png", ".bmp", ".gif", ".tif", ".tiff")
+LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
 @click.command()
@@ -24,7 +24,7 @@ PICTURES = (".png", ".bmp", ".gif", ".tif", ".tiff")
     "--out",
     required=True,
     type=click.Path(path_type=Path),
-    help="Picture to write (.png), or a folder for NAME.png and NAME-overlay.png.",
+    help="Image to write (.png), or a folder for NAME.png and NAME-overlay.png.",
 )
 @click.option(
     "--parameters",
@@ -51,14 +51,14 @@ PICTURES = (".png", ".bmp", ".gif", ".tif", ".tiff")
     default=0.7,
     show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="How sure the labels of a label picture are.",
+    help="How sure the labels of a label image are.",
 )
 @click.option(
     "--black",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "unknown", "label"]),
-    help="What black means; auto: a label in grey pictures and in PASCAL VOC's palette.",
+    help="What black means; auto: a label in grey images and in PASCAL VOC's palette.",
 )
 @click.option(
     "--steps",
@@ -78,10 +78,10 @@ def command(
     probabilities: bool,
     **changes: float | None,
 ) -> None:
-    """Refine ANNOTATION with the fully connected CRF of the picture IMAGE.
+    """Refine ANNOTATION with the fully connected CRF of the image IMAGE.
 
-    ANNOTATION is a label picture of the same size, or a .npy or .npz file with probabilities
-    (C, H, W). In a colour picture each colour is a label, in a palette or grey picture each
+    ANNOTATION is a label image of the same size, or a .npy or .npz file with probabilities
+    (C, H, W). In a colour image each colour is a label, in a palette or grey image each
     number; black, transparent and 255 are unknown (see --black). The colours are kept.
 
     \b
@@ -96,21 +96,21 @@ def command(
     from minideeplab import inference, io, visualize
     from minideeplab.crf.refinement import crf_parameters
 
-    target = out if out.suffix.lower() in PICTURES else out / f"{image.stem}.png"
+    target = out if out.suffix.lower() in LABEL_SUFFIXES else out / f"{image.stem}.png"
     outputs = [target, *([steps] if steps else [])]
     refuse_to_overwrite((image, annotation), outputs)
     given = {name: value for name, value in changes.items() if value is not None}
     settings = dataclasses.replace(crf_parameters(parameters), **given)
-    picture = io.read_image(image)
+    pixels = io.read_image(image)
     p, numbers, palette = read_source(annotation, certainty, black)
     for path in outputs:
         io.require_writable(path.parent)
 
-    q = _refine(picture, p, iterations, settings, steps, palette[numbers])
+    q = _refine(pixels, p, iterations, settings, steps, palette[numbers])
     labels = numbers[inference.most_probable(q)]
     io.write_labels(target, labels, palette)
     if target is not out:
-        overlay = visualize.overlay(picture, labels, palette)
+        overlay = visualize.overlay(pixels, labels, palette)
         io.write_image(target.with_name(f"{image.stem}-overlay.png"), overlay)
     if probabilities:
         with io.atomic_write(target.with_suffix(".npy")) as temporary:
@@ -119,7 +119,7 @@ def command(
 
 
 def _refine(
-    picture: np.ndarray,
+    image: np.ndarray,
     probabilities: np.ndarray,
     iterations: int,
     settings: CRFParameters,
@@ -131,8 +131,8 @@ def _refine(
     from minideeplab.visualize.mean_field import label_steps, save_steps
 
     if steps is None:
-        return refine(picture, probabilities, iterations, settings)
-    crf = build_crf(picture, probabilities, settings)
+        return refine(image, probabilities, iterations, settings)
+    crf = build_crf(image, probabilities, settings)
     save_steps([colours[labels] for labels in label_steps(crf, iterations)], steps)
     return crf.q
 
@@ -152,7 +152,7 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
     """Read probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or neither a label picture nor an array.
+        FileNotFoundError, ValueError: no such file, or neither a label image nor an array.
     """
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""``minideeplab demo``: what a DeepLab does, in two picture stories."""
+"""``minideeplab demo``: what a DeepLab does, in two series of images."""
 
 from __future__ import annotations
 
@@ -49,19 +49,19 @@ UNMARKED = 255
     default="minideeplab-demo",
     show_default=True,
     type=click.Path(path_type=Path),
-    help="Folder for the pictures.",
+    help="Folder for the images.",
 )
 def command(out: Path) -> None:
     """Show step by step what a DeepLab does.
 
-    Segments a synthetic scene, spreads scribbles over a photograph, and writes the pictures. Needs
+    Segments a synthetic scene, spreads scribbles over a photograph, and writes the images. Needs
     no data and opens no window. The first run compiles the kernels, which takes most of its
     time.
 
     \b
     Example:
       minideeplab demo
-      minideeplab demo --out pictures
+      minideeplab demo --out images
     """
     from minideeplab import io
 
@@ -70,7 +70,7 @@ def command(out: Path) -> None:
     tell_scene(out)
     tell_photograph(out)
     click.echo(f"""
-Pictures: {out / "scene.png"} and {out / "photograph.png"}, each panel alone in the folders beside.
+Images: {out / "scene.png"} and {out / "photograph.png"}, each panel alone in the folders beside.
 Try next:
   minideeplab segment YOUR-PHOTOGRAPH.jpg --out results    road scenes, bundled weights
   minideeplab train --data shapes --out runs/shapes        train the network of the scene yourself
@@ -167,22 +167,22 @@ def _changes(
 
     counted = truth != 255
     was_right, is_right = (q.argmax(axis=0) == truth for q in (before, after))
-    picture = np.repeat(image.mean(axis=2, keepdims=True) * 0.5 + 110, 3, axis=2)
-    picture[counted & ~was_right & ~is_right] = (40, 40, 40)
-    picture[counted & ~was_right & is_right] = (0, 114, 178)
-    picture[counted & was_right & ~is_right] = (213, 94, 0)
-    return picture.astype(np.uint8)
+    painted = np.repeat(image.mean(axis=2, keepdims=True) * 0.5 + 110, 3, axis=2)
+    painted[counted & ~was_right & ~is_right] = (40, 40, 40)
+    painted[counted & ~was_right & is_right] = (0, 114, 178)
+    painted[counted & was_right & ~is_right] = (213, 94, 0)
+    return painted.astype(np.uint8)
 
 
-def _enlarge(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Show a small picture as blocks, each score's block around its pixel."""
+def _enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Show a small image as blocks, each score's block around its pixel."""
     import numpy as np
 
     rows, columns = (
         np.rint(np.linspace(0, small - 1, large)).astype(int)
-        for small, large in zip(picture.shape[:2], size, strict=True)
+        for small, large in zip(image.shape[:2], size, strict=True)
     )
-    return picture[rows[:, None], columns]
+    return image[rows[:, None], columns]
 
 
 # ---------------------------------------------------------------- scribbles on a photograph
@@ -246,11 +246,11 @@ def _write(
     out: Path,
     name: str,
 ) -> None:
-    """Write one picture of all panels, and each panel by itself in a folder."""
+    """Write one image of all panels, and each panel by itself in a folder."""
     from minideeplab import io, visualize
 
     with io.atomic_write(out / f"{name}.png") as temporary:
         visualize.panels(panels, columns, title, legend).savefig(temporary)
-    for number, (caption, picture) in enumerate(panels, start=1):
+    for number, (caption, image) in enumerate(panels, start=1):
         words = caption.split(":")[0].split(" (")[0].replace(",", "").replace(" ", "-")
-        io.write_image(out / name / f"{number}-{words}.png", picture)
+        io.write_image(out / name / f"{number}-{words}.png", image)

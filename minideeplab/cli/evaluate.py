@@ -39,20 +39,20 @@ if TYPE_CHECKING:
 @click.option(
     "--flip/--no-flip",
     default=None,
-    help="Average with the mirrored picture.  [default: as the weights]",
+    help="Average with the mirrored image.  [default: as the weights]",
 )
 @click.option("--crf", is_flag=True, help="Refine with the dense CRF.")
 @click.option(
     "--trimap", default="1,5,10,20", show_default=True, help="Widths of the trimap bands."
 )
-@click.option("--limit", type=click.IntRange(1), help="Score the first pictures only.")
+@click.option("--limit", type=click.IntRange(1), help="Score the first images only.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder for label pictures, scores of each picture, worst pictures and legend.",
+    help="Folder for label images, scores of each image, worst images and legend.",
 )
 @click.option(
-    "--worst", default=8, show_default=True, type=click.IntRange(1), help="Pictures to show."
+    "--worst", default=8, show_default=True, type=click.IntRange(1), help="Images to show."
 )
 @executor_options
 def command(
@@ -72,9 +72,9 @@ def command(
 ) -> None:
     """Print IoU per class, mean IoU, accuracies, boundary F1, and accuracy near boundaries.
 
-    One confusion matrix is summed over all pictures at their own size; void does not count.
+    One confusion matrix is summed over all images at their own size; void does not count.
     --out writes every result as a palette PNG (for voc: in the folders in which the PASCAL
-    VOC devkit and server expect them), scores.csv (what is printed), pictures.csv (worst first),
+    VOC devkit and server expect them), scores.csv (what is printed), images.csv (worst first),
     confusion.csv, worst.png and legend.png.
 
     \b
@@ -124,7 +124,7 @@ def _network(weights: str, data: str, classes: int) -> Module:
 
 
 def _labels_folder(data: str, split: str) -> str:
-    """Return where label pictures go: for PASCAL VOC, what its devkit calls them."""
+    """Return where label images go: for PASCAL VOC, what its devkit calls them."""
     if data.startswith("voc:"):
         return f"results/VOC2012/Segmentation/comp6_{split}_cls"
     return "labels"
@@ -162,13 +162,13 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
     """Write the tables and figures into ``out``, and say where they are."""
     from minideeplab import evaluation, io
 
-    pictures = tally.worst_first()
+    ranked = tally.worst_first()
     confusion = zip(dataset.classes, tally.confusion.tolist(), strict=True)
     tables = {
         "scores.csv": [("score", "value"), *_all_scores(tally, dataset.classes)],
-        "pictures.csv": [
+        "images.csv": [
             ("name", "mean_iou", "pixel_accuracy"),
-            *((one.name, _cell(one.mean_iou), _cell(one.pixel_accuracy)) for one in pictures),
+            *((one.name, _cell(one.mean_iou), _cell(one.pixel_accuracy)) for one in ranked),
         ],
         "confusion.csv": [
             ("truth \\ labelled", *dataset.classes),
@@ -181,7 +181,7 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
             *dataset[one.index],
             io.read_labels(labels_folder / f"{one.name}.png"),
         )
-        for one in pictures[:worst]
+        for one in ranked[:worst]
     ]
     figures = {
         "worst.png": evaluation.failure_gallery(failures, dataset.classes, dataset.palette),

@@ -37,9 +37,9 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 @click.option("--init", help="Weights to start from: a file or official name, for --trunk vgg16.")
 @click.option("--weights", help="What trimap and crf-search score (multi-scale too, which then "
               "trains nothing).  [bundled ones for the data]")  # fmt: skip
-@click.option("--pictures", type=click.IntRange(1), help="Score the first pictures of val only.")
+@click.option("--images", type=click.IntRange(1), help="Score the first images of val only.")
 @click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.05, 1),
-              help="Shrink all pictures to this part of their size, to save time.")  # fmt: skip
+              help="Shrink all images to this part of their size, to save time.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of chance.")
 @executor_options
 def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -> None:

@@ -1,4 +1,4 @@
-"""``minideeplab segment``: label pictures."""
+"""``minideeplab segment``: label images."""
 
 from __future__ import annotations
 
@@ -48,20 +48,20 @@ def parse_scales(
 @click.option(
     "--scales",
     callback=parse_scales,
-    help="Sizes at which the network looks at a picture, e.g. 0.5,0.75,1."
+    help="Sizes at which the network looks at an image, e.g. 0.5,0.75,1."
     "  [default: those of the weights, else 1]",
 )
 @click.option(
     "--flip/--no-flip",
     default=None,
-    help="Look at the mirrored picture as well.  [default: as the weights]",
+    help="Look at the mirrored image as well.  [default: as the weights]",
 )
 @click.option(
     "--max-side",
     default=1024,
     show_default=True,
     type=click.IntRange(16),
-    help="Work on larger pictures at this size, in pixels of the longer side.",
+    help="Work on larger images at this size, in pixels of the longer side.",
 )
 @click.option(
     "--overlay-alpha",
@@ -84,11 +84,11 @@ def command(
     flip: bool | None,
     **options: Any,
 ) -> None:
-    """Label every pixel of pictures with a trained network.
+    """Label every pixel of images with a trained network.
 
-    For each picture NAME it writes NAME.png, the class numbers as a palette picture of the same
-    size, and NAME-overlay.png, the colours over the picture. Any format, size and mode of picture
-    will do. A picture that cannot be read is reported, the others are still done, and the exit
+    For each image NAME it writes NAME.png, the class numbers as a palette image of the same
+    size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
+    will do. An image that cannot be read is reported, the others are still done, and the exit
     status is 1.
 
     \b
@@ -115,7 +115,7 @@ def command(
         failed = _segment_all(paths, names, out, net, overlay_alpha, executor, options)
     if failed:
         done = len(paths) - len(failed)
-        click.echo(f"{done} of {len(paths)} pictures done; failed: {', '.join(failed)}", err=True)
+        click.echo(f"{done} of {len(paths)} images done; failed: {', '.join(failed)}", err=True)
         click.get_current_context().exit(1)
 
 
@@ -128,13 +128,13 @@ def _segment_all(
     executor: Executor | None,
     options: dict[str, Any],
 ) -> list[str]:
-    """Segment one picture after the other, or some at a time; return those that failed."""
+    """Segment one image after the other, or some at a time; return those that failed."""
     from tqdm import tqdm
 
     from minideeplab import inference, io
 
     failed, waiting = [], deque()
-    with tqdm(total=len(paths), unit="picture", file=sys.stderr, disable=None) as progress:
+    with tqdm(total=len(paths), unit="image", file=sys.stderr, disable=None) as progress:
 
         def fail(path: Path, error: Exception) -> None:
             reason = str(error) or "out of memory; try a smaller --max-side"
@@ -168,24 +168,24 @@ def _segment_all(
 
 
 def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha: float) -> str:
-    """Write the label picture and the overlay; return a line that says what was found."""
+    """Write the label image and the overlay; return a line that says what was found."""
     import numpy as np
 
     from minideeplab import io, visualize
     from minideeplab.visualize.palettes import voc_palette
 
     palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
-    picture = visualize.overlay(image, labels, palette, alpha)
+    overlay = visualize.overlay(image, labels, palette, alpha)
     io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)
-    io.write_image(target.with_name(f"{target.name}-overlay.png"), picture)
+    io.write_image(target.with_name(f"{target.name}-overlay.png"), overlay)
     return f"{target}.png  {summary(labels, net.meta.get('classes'))}"
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """Give every picture a name of its own: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
+    """Give every image a name of its own: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
 
     Case does not tell names apart, since it does not on every disk, and no name's overlay is
-    another's label picture.
+    another's label image.
     """
     taken: set[str] = set()
     names = []
@@ -204,18 +204,18 @@ def _files(name: str) -> tuple[str, str]:
 
 
 def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) -> None:
-    """Stop before a result takes the place of one of the pictures."""
+    """Stop before a result takes the place of one of the images."""
     inputs = {path.resolve() for path in paths}
     for target in (out / file for name in names for file in _files(name)):
         if target.resolve() in inputs:
             raise click.BadParameter(
-                f"{target} is one of the pictures and would be overwritten; choose another folder",
+                f"{target} is one of the images and would be overwritten; choose another folder",
                 param_hint="--out",
             )
 
 
 def summary(labels: Any, classes: Sequence[str] | None) -> str:
-    """Say what is in a picture, most frequent first: "Road 42%, Sky 30%, Tree 12% ..."."""
+    """Say what is in an image, most frequent first: "Road 42%, Sky 30%, Tree 12% ..."."""
     import numpy as np
 
     counts = np.bincount(labels.ravel())

@@ -40,7 +40,7 @@ class Setup:
         pretrain: iterations of the trunk under the plain head, of which all networks without
             ``init`` start, as the authors' start from ImageNet's; 0 for random weights.
         iterations, batch_size, crop: of the longest training run.
-        pictures: of val, to score; None for all.
+        images: of val, to score; None for all.
         scale: what pictures and labels are shrunk to, before anything else.
         weights: of the experiments that do not train; None for the bundled ones. With them,
             multi-scale does not train either.
@@ -59,7 +59,7 @@ class Setup:
     iterations: int | None = None
     batch_size: int | None = None
     crop: tuple[int, int] | None = None
-    pictures: int | None = None
+    images: int | None = None
     scale: float = 1.0
     weights: str | None = None
     seed: int = 0
@@ -86,7 +86,7 @@ class Setup:
     def validation_data(self) -> Any:
         """The pictures to score, ``pictures`` of val at most, kept in memory."""
         dataset = Cached(Scaled(open_dataset(self.data, "val"), self.scale))
-        return Subset(dataset, range(min(self.pictures or len(dataset), len(dataset))))
+        return Subset(dataset, range(min(self.images or len(dataset), len(dataset))))
 
     def config(self, **changes: Any) -> Config:
         """Return the settings of a training run: the data's, the flags', then ``changes``."""

@@ -75,7 +75,7 @@ def _execute(statements: list[ast.stmt], names: dict[str, Any], file: str) -> li
                 _bind_absent(statement, names, str(error))
                 continue
             if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-                continue  # of a picture, as a rule; whoever needs the name will say so
+                continue  # of a figure, as a rule; whoever needs the name will say so
             complaints.append(f"line {statement.lineno}: {type(error).__name__}: {error}")
     return complaints
 

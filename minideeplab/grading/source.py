@@ -136,7 +136,7 @@ def fill_hole(text: str, task: str) -> str:
 def definitions(cells: list[Cell]) -> tuple[list[ast.stmt], list[str]]:
     """Return what judging runs of a file: imports, functions, classes, constants; and complaints.
 
-    Calls, loops and pictures in between are left out. A cell with a syntax error costs only what
+    Calls, loops and figures in between are left out. A cell with a syntax error costs only what
     it defines.
     """
     kept: list[ast.stmt] = []
@@ -164,7 +164,7 @@ _DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 
 
 def _defines(statement: ast.stmt) -> bool:
-    """Tell whether a statement belongs to the answer and not to the pictures around it."""
+    """Tell whether a statement belongs to the answer and not to the figures around it."""
     if isinstance(statement, ast.Try):
         return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
     if isinstance(statement, (ast.Assign, ast.AnnAssign)):

@@ -35,8 +35,8 @@ IMPOSTORS = (
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself (run git lfs pull)"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"{", "JSON text, not weights"),
-    (b"\x89PNG", "a picture, not weights"),
-    (b"\xff\xd8\xff", "a picture, not weights"),
+    (b"\x89PNG", "an image, not weights"),
+    (b"\xff\xd8\xff", "an image, not weights"),
     (b"Rar!", "a RAR archive; unpack it first"),
     (b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
 )

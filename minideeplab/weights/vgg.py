@@ -15,7 +15,7 @@ The frameworks agree on the network and differ in four things:
 
       w (x + m - t) / s + b  =  w' x + b'   with   w' = w / s,   b' = b + w (m - t) / s.
 
-  Inside the picture the result is the same; at its border both pad with zeros, which stand for
+  Inside the image the result is the same; at its border both pad with zeros, which stand for
   the colours t and m: they are at most one grey level apart.
 
 Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors

@@ -26,7 +26,7 @@ SMALL = {
     "batch_size": 2,
     "crop": (25, 33),
     "width": 1 / 32,
-    "pictures": 1,
+    "images": 1,
 }
 
 
@@ -100,7 +100,7 @@ def test_all_heads_start_from_one_pretrained_trunk(tmp_path):
 def test_training_experiments_leave_their_files(name, tmp_path, capsys):
     flags = (
         "--data shapes:3 --iterations 3 --pretrain 1 --batch-size 2 --crop 25 33 --width 0.03125 "
-        "--pictures 1"
+        "--images 1"
     )
     assert cli.run(["experiment", name, "--out", str(tmp_path), *flags.split()]) == 0
     assert capsys.readouterr().out.startswith("# ")
@@ -150,7 +150,7 @@ def test_given_weights_are_scored_at_several_sizes_and_nothing_is_trained(tmp_pa
 
 
 def test_the_trimap_ends_at_the_whole_picture(tmp_path):
-    start = setup(tmp_path, pictures=1)
+    start = setup(tmp_path, images=1)
     outcome = experiments.run("trimap", start)
     whole = outcome.rows[-1]
     assert whole["band, pixels"] == "whole picture"
@@ -166,7 +166,7 @@ def test_the_crf_search_checks_what_it_found_on_other_pictures(tmp_path, monkeyp
     monkeypatch.setattr(crf_search, "PART", 1)
     monkeypatch.setattr(crf_search, "ROUNDS", 1)
     monkeypatch.setattr(crf_search, "SCENES", Grid((3,), (20,), (5, 20)))
-    outcome = experiments.run("crf-search", setup(tmp_path / "new", pictures=2))
+    outcome = experiments.run("crf-search", setup(tmp_path / "new", images=2))
     best, *_, without, published = outcome.rows
     assert best["searched part, %"] >= outcome.rows[1]["searched part, %"]
     assert {row["sigma beta"] for row in outcome.rows[:2]} == {5, 20}

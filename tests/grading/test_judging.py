@@ -128,7 +128,7 @@ def test_parts_of_a_tuple(lesson, function, hint):
 
 
 def images(reference):
-    """A lesson whose task returns pictures."""
+    """A lesson whose task returns images."""
     x = np.random.default_rng(0).standard_normal((2, 5, 7))
     task = Task("1.1", "f", 1, reference, (Case("a", (x,), shown=True), Case("b", (2 * x + 1,))))
     return Lesson(None, None, (task,), (), None)
@@ -148,7 +148,7 @@ def images(reference):
         (lambda x: (3 * x) * np.abs(x).max(), "in each case the result is off by a factor"),
     ],
 )
-def test_signs_of_pictures(function, hint):
+def test_signs_of_images(function, hint):
     assert hint in result(images(lambda x: 3 * x), "1.1", function).hint
 
 

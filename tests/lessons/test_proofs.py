@@ -34,7 +34,7 @@ def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys):
     monkeypatch.chdir(lesson.folder)
     with importable(lesson.given), pyplot.rc_context(), mdl.use_backend("numpy"):
         exec(compile(read_solved(lesson), "lesson.py", "exec"), {"__name__": "lesson"})
-    assert pyplot.get_fignums(), "a lesson has pictures"
+    assert pyplot.get_fignums(), "a lesson has figures"
     pyplot.close("all")
     printed = capsys.readouterr().out
     for task in lesson.tasks:

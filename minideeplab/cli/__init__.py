@@ -31,7 +31,10 @@ class CommandFolder(click.Group):
         return importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
 
 
-@click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
+
+
+@click.group(cls=CommandFolder, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="minideeplab")
 @click.option("--debug", is_flag=True, help="On an error, print the whole traceback.")
 def cli(debug: bool) -> None:

@@ -11,11 +11,7 @@ import click
 def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command ``jobs: int`` and ``dask: str | None``."""
     jobs = click.option(
-        "--jobs",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Processes that share the images.",
+        "--jobs", default=1, type=click.IntRange(1), help="Processes that share the images."
     )
     dask = click.option(
         "--dask",

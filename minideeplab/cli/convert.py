@@ -15,9 +15,7 @@ import click
     type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
     help="Make this network of a VGG-16. Without it only the file format changes.",
 )
-@click.option(
-    "--classes", default=21, show_default=True, type=click.IntRange(1), help="Classes of a DeepLab."
-)
+@click.option("--classes", default=21, type=click.IntRange(1), help="Classes of a DeepLab.")
 @click.option("--half", is_flag=True, help="Store float16: half the size.")
 def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool) -> None:
     """Read the weights SRC and write them to DST (.npz or .safetensors).

@@ -29,7 +29,6 @@ LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 @click.option(
     "--parameters",
     default="v1-largefov",
-    show_default=True,
     help="Published settings; the paper's names below change single ones.",
 )
 @click.option("--w1", type=float, help="Weight of the bilateral kernel.")
@@ -39,24 +38,16 @@ LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 )
 @click.option("--w2", type=float, help="Weight of the smoothness kernel.")
 @click.option("--sigma-gamma", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
-@click.option(
-    "--iterations",
-    default=10,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Mean-field updates.",
-)
+@click.option("--iterations", default=10, type=click.IntRange(0), help="Mean-field updates.")
 @click.option(
     "--certainty",
     default=0.7,
-    show_default=True,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     help="How sure the labels of a label image are.",
 )
 @click.option(
     "--black",
     default="auto",
-    show_default=True,
     type=click.Choice(["auto", "unknown", "label"]),
     help="What black means; auto: a label in grey images and in PASCAL VOC's palette.",
 )

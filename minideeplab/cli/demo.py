@@ -47,7 +47,6 @@ UNMARKED = 255
 @click.option(
     "--out",
     default="minideeplab-demo",
-    show_default=True,
     type=click.Path(path_type=Path),
     help="Folder for the images.",
 )

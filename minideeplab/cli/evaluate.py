@@ -18,21 +18,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--data", required=True, help="camvid:FOLDER, voc:FOLDER, own:FOLDER, or shapes.")
-@click.option("--split", default="val", show_default=True, help="Split to score.")
+@click.option("--split", default="val", help="Split to score.")
 @click.option(
-    "--weights",
-    default="camvid",
-    show_default=True,
-    help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
+    "--weights", default="camvid", help="Weights: a .npz of ours, or a bundled set: camvid, shapes."
 )
 @click.option(
-    "--scales",
-    help="Scales to look at, as 0.75,1,1.25.  [default: those of the weights, else 1]",
+    "--scales", help="Scales to look at, as 0.75,1,1.25.  [default: those of the weights, else 1]"
 )
 @click.option(
     "--fusion",
     default="mean",
-    show_default=True,
     type=click.Choice(("mean", "max")),
     help="How scales are joined: probabilities averaged, or the authors' maximum of the scores.",
 )
@@ -42,18 +37,14 @@ if TYPE_CHECKING:
     help="Average with the mirrored image.  [default: as the weights]",
 )
 @click.option("--crf", is_flag=True, help="Refine with the dense CRF.")
-@click.option(
-    "--trimap", default="1,5,10,20", show_default=True, help="Widths of the trimap bands."
-)
+@click.option("--trimap", default="1,5,10,20", help="Widths of the trimap bands.")
 @click.option("--limit", type=click.IntRange(1), help="Score the first images only.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     help="Folder for label images, scores of each image, worst images and legend.",
 )
-@click.option(
-    "--worst", default=8, show_default=True, type=click.IntRange(1), help="Images to show."
-)
+@click.option("--worst", default=8, type=click.IntRange(1), help="Images to show.")
 @executor_options
 def command(
     data: str,

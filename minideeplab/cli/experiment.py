@@ -16,9 +16,9 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES))
-@click.option("--data", default="shapes", show_default=True,
+@click.option("--data", default="shapes",
               help="shapes, camvid:FOLDER, voc:FOLDER or own:FOLDER.")  # fmt: skip
-@click.option("--split", default="train", show_default=True, help="Split to train on.")
+@click.option("--split", default="train", help="Split to train on.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.")
 @click.option("--iterations", type=click.IntRange(1),
               help="Of the longest run.  [shapes: 300; others: 1500]")  # fmt: skip
@@ -28,9 +28,9 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
               help="Crops of an iteration.  [shapes: 4; others: 8]")  # fmt: skip
 @click.option("--crop", type=int, nargs=2,
               help="Height and width, 8k+1.  [shapes: 113 145; others: 193 257]")  # fmt: skip
-@click.option("--trunk", default="small", show_default=True, type=click.Choice(["small", "vgg16"]),
+@click.option("--trunk", default="small", type=click.Choice(["small", "vgg16"]),
               help="Under the heads: one that learns from scratch, or VGG-16.")  # fmt: skip
-@click.option("--width", default=0.125, show_default=True, type=click.FloatRange(0.01, 1),
+@click.option("--width", default=0.125, type=click.FloatRange(0.01, 1),
               help="Part of the authors' filters; 1 for all.")  # fmt: skip
 @click.option("--stride", type=int,
               help="Of the small trunk's features, 4 or 8.  [shapes: 4; others: 8]")  # fmt: skip
@@ -38,9 +38,9 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 @click.option("--weights", help="What trimap and crf-search score (multi-scale too, which then "
               "trains nothing).  [bundled ones for the data]")  # fmt: skip
 @click.option("--images", type=click.IntRange(1), help="Score the first images of val only.")
-@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.05, 1),
+@click.option("--scale", default=1.0, type=click.FloatRange(0.05, 1),
               help="Shrink all images to this part of their size, to save time.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of chance.")
+@click.option("--seed", default=0, type=click.IntRange(0), help="Of chance.")
 @executor_options
 def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -> None:
     """Repeat one of the paper's experiments; write NAME.md, NAME.csv and NAME.png to --out.

@@ -41,10 +41,9 @@ def parse_scales(
     "--weights",
     default="camvid",
     metavar="FILE",
-    show_default=True,
     help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
 )
-@click.option("--crf/--no-crf", default=True, show_default=True, help="Refine with the dense CRF.")
+@click.option("--crf/--no-crf", default=True, help="Refine with the dense CRF.")
 @click.option(
     "--scales",
     callback=parse_scales,
@@ -59,14 +58,12 @@ def parse_scales(
 @click.option(
     "--max-side",
     default=1024,
-    show_default=True,
     type=click.IntRange(16),
     help="Work on larger images at this size, in pixels of the longer side.",
 )
 @click.option(
     "--overlay-alpha",
     default=0.5,
-    show_default=True,
     type=click.FloatRange(0, 1),
     help="Strength of the colours in the overlay.",
 )

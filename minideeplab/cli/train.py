@@ -41,7 +41,7 @@ def _show(value: Any) -> str:
 
 @click.command()
 @click.option("--data", help="camvid:FOLDER, voc:FOLDER, own:FOLDER, or shapes (synthetic).")
-@click.option("--split", default="train", show_default=True, help="Split to train on.")
+@click.option("--split", default="train", help="Split to train on.")
 @click.option("--model", type=click.Choice(MODELS), help="Network. [small]")
 @click.option(
     "--init", type=click.Path(), help="Weights to start from: a file, official or bundled name."
@@ -50,7 +50,6 @@ def _show(value: Any) -> str:
 @click.option(
     "--jobs",
     default=1,
-    show_default=True,
     type=click.IntRange(1),
     help="Processes that share every batch; the gradients are those of one, to rounding.",
 )

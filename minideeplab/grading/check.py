@@ -1,4 +1,4 @@
-"""``check("2.1", function)`` in a lesson: the visible cases, tried where the student works."""
+"""``check("2.1", function)``: run the visible cases inside a lesson's notebook or file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from minideeplab.grading.serialization import decode, decode_case, encode, encod
 
 @dataclass(frozen=True)
 class Visible:
-    """A visible case with its right result, and how close one must come."""
+    """A visible case with its expected result and tolerance."""
 
     case: Case
     expected: Any
@@ -34,7 +34,7 @@ def visible_name(number: str) -> str:
 
 
 def checker(number: str) -> Callable[[str, Callable[..., Any]], None]:
-    """Return a lesson's ``check(task, function)``, which prints how the visible cases come out.
+    """Return a lesson's ``check(task, function)``, which prints the verdict on the visible cases.
 
     The cases are read from ``visible_NN.json`` in the working folder, which
     ``minideeplab lesson build`` wrote, or else from the lessons of the checkout.
@@ -43,7 +43,7 @@ def checker(number: str) -> Callable[[str, Callable[..., Any]], None]:
         number: of the lesson, such as "02".
 
     Raises:
-        ValueError: neither is there.
+        ValueError: there is neither.
     """
     path = Path(visible_name(number))
     text = path.read_text() if path.is_file() else visible_text(find_lesson(number))
@@ -60,7 +60,7 @@ def checker(number: str) -> Callable[[str, Callable[..., Any]], None]:
 
 
 def visible_text(lesson: Lesson) -> str:
-    """Return a lesson's visible cases and their right results as JSON."""
+    """Return a lesson's visible cases and their expected results as JSON."""
     return json.dumps(
         {
             task.id: [
@@ -81,7 +81,7 @@ def _row(data: dict[str, Any]) -> Visible:
 
 
 def report(task: str, function: Callable[..., Any], rows: list[Visible], given: Any) -> str:
-    """Return in a few lines how a function does on visible cases."""
+    """Return the verdict on a function's visible cases as text of one or two lines."""
     right = 0
     for row in rows:
         outcome = run_case(function, row.case, given)

@@ -12,9 +12,10 @@ Answers to questions stand between ``<!-- answer -->`` and ``<!-- end -->`` in a
 
 from __future__ import annotations
 
-import ast
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 _BEGIN = re.compile(r"(?P<indent> *)# solution (?P<task>\d+\.\d+): (?P<what>\S.*)")
 _END = re.compile(r" *# end (?P<task>\d+\.\d+)")
@@ -133,43 +134,56 @@ def fill_hole(text: str, task: str) -> str:
     return punch_holes("\n".join(parts)).replace(f"# <hole {task}>", "\n".join(taken))
 
 
-def definitions(cells: list[Cell]) -> tuple[list[ast.stmt], list[str]]:
-    """Return what judging runs of a file: imports, functions, classes, constants; and complaints.
+# ---------------------------------------------------------------- Jupyter notebooks
 
-    Calls, loops and figures in between are left out. A cell with a syntax error costs only what
-    it defines.
+
+def to_notebook(cells: list[Cell], lesson: str) -> str:
+    """Return cells as an ``.ipynb`` (nbformat 4.5) that was never executed."""
+    notebook = {
+        "cells": [_cell(cell, number) for number, cell in enumerate(cells)],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            "minideeplab": {"lesson": lesson},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
+
+
+def _cell(cell: Cell, number: int) -> dict[str, Any]:
+    content = {"id": f"cell-{number:02d}", "metadata": {}, "source": cell.text.splitlines(True)}
+    if cell.kind == "markdown":
+        return {"cell_type": "markdown", **content}
+    return {"cell_type": "code", "execution_count": None, "outputs": [], **content}
+
+
+def read_notebook(text: str) -> tuple[list[Cell], str]:
+    """Return a notebook's cells, and the lesson that it says it is of ("" if it does not say).
+
+    A cell's line counts from the first code cell, as if the cells were one file.
+
+    Raises:
+        ValueError: the text is no notebook.
     """
-    kept: list[ast.stmt] = []
-    complaints = []
-    for cell in cells:
-        if cell.kind != "code":
-            continue
-        try:
-            tree = ast.parse(_without_magic(cell.text))
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = cell.line + (getattr(error, "lineno", None) or 1) - 1
-            complaints.append(f"line {line}: {getattr(error, 'msg', error)}")
-            continue
-        ast.increment_lineno(tree, cell.line - 1)
-        kept += [statement for statement in tree.body if _defines(statement)]
-    return kept, complaints
+    try:
+        data = json.loads(text)
+        cells, line = [], 1
+        for cell in data["cells"]:
+            source = cell["source"]
+            body = source if isinstance(source, str) else "".join(source)
+            kind = "markdown" if cell["cell_type"] == "markdown" else "code"
+            if cell["cell_type"] in ("code", "markdown"):
+                cells.append(Cell(kind, body, line))
+                line += body.count("\n") + 1
+        lesson = data.get("metadata", {}).get("minideeplab", {}).get("lesson", "")
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a Jupyter notebook: {error}") from None
+    return cells, str(lesson)
 
 
-def _without_magic(text: str) -> str:
-    """Blank out a notebook's ``%magic`` and ``!shell`` lines."""
-    return "\n".join("" if re.match(r"\s*[%!]", line) else line for line in text.splitlines())
-
-
-_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-
-
-def _defines(statement: ast.stmt) -> bool:
-    """Tell whether a statement belongs to the answer and not to the figures around it."""
-    if isinstance(statement, ast.Try):
-        return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
-    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        flat = [part for t in targets for part in (t.elts if isinstance(t, ast.Tuple) else [t])]
-        constant = all(isinstance(t, ast.Name) and t.id.isupper() for t in flat)
-        return constant or isinstance(statement.value, ast.Lambda)
-    return isinstance(statement, _DEFINITIONS)
+def has_output(text: str) -> bool:
+    """Tell whether a notebook holds anything that came out of running it."""
+    cells = json.loads(text)["cells"]
+    return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)

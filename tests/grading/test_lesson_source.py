@@ -6,13 +6,14 @@ import pytest
 from small_lesson import LESSON
 
 from minideeplab.grading.loading import load_definitions
-from minideeplab.grading.notebook import read_notebook, to_notebook
 from minideeplab.grading.source import (
     fill_hole,
     open_holes,
     punch_holes,
+    read_notebook,
     solutions,
     split_cells,
+    to_notebook,
 )
 
 

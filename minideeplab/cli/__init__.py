@@ -66,7 +66,7 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("minideeplab: interrupted", err=True)
         return 130
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
@@ -77,7 +77,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """Say in one line what went wrong; an error that nobody foresaw also names its kind."""
+    """Return an error's message in one line; an unexpected error also has its type."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
         return f"out of memory; try a smaller image, --max-side or --crop {text}".strip()

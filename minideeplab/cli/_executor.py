@@ -9,7 +9,7 @@ import click
 
 
 def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``jobs: int`` and ``dask: str | None``."""
+    """Add the parameters ``jobs: int`` and ``dask: str | None`` to a command."""
     jobs = click.option(
         "--jobs", default=1, type=click.IntRange(1), help="Processes that share the images."
     )

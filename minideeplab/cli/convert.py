@@ -1,4 +1,4 @@
-"""``minideeplab convert``: weight files of other frameworks into ours."""
+"""``minideeplab convert``: convert weight files of other frameworks."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool
     """Read the weights SRC and write them to DST (.npz or .safetensors).
 
     SRC is a file (.pth, .caffemodel, .h5, .keras, .npz, .mat, .safetensors) or the name of an
-    official file, which is then downloaded, resumed where a line broke, and checked: vgg16-caffe,
+    official file, which is then downloaded and its checksum verified: vgg16-caffe,
     vgg16-torchvision, vgg16_bn-torchvision, vgg16-keras, vgg16-matconvnet. Without DST, SRC is
-    only described. Nothing that a file asks for is executed.
+    only described. No code in a file is executed.
 
     \b
     Example:

@@ -1,10 +1,9 @@
-"""``minideeplab crf``: the dense CRF by itself, on labels, scribbles or probabilities."""
+"""``minideeplab crf``: refine labels, scribbles or probabilities with the dense CRF."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -43,7 +42,7 @@ LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
     "--certainty",
     default=0.7,
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="How sure the labels of a label image are.",
+    help="Probability of the given labels, for a label image.",
 )
 @click.option(
     "--black",
@@ -69,7 +68,7 @@ def command(
     probabilities: bool,
     **changes: float | None,
 ) -> None:
-    """Refine ANNOTATION with the fully connected CRF of the image IMAGE.
+    """Refine ANNOTATION with the fully connected CRF of IMAGE.
 
     ANNOTATION is a label image of the same size, or a .npy or .npz file with probabilities
     (C, H, W). In a colour image each colour is a label, in a palette or grey image each
@@ -117,7 +116,7 @@ def _refine(
     steps: Path | None,
     colours: np.ndarray,
 ) -> np.ndarray:
-    """Return refined probabilities; draw the way there if ``steps`` names a file."""
+    """Return refined probabilities; write all iterations if ``steps`` names a file."""
     from minideeplab.crf.refinement import build_crf, refine
     from minideeplab.visualize.mean_field import label_steps, save_steps
 
@@ -129,7 +128,7 @@ def _refine(
 
 
 def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
-    """Stop before anything is done if a result would take the place of an input."""
+    """Raise before any work if an output would overwrite an input."""
     from minideeplab.visualize.mean_field import check_steps_path
 
     for path in outputs:
@@ -140,7 +139,7 @@ def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
 
 
 def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, ...]:
-    """Read probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
+    """Return probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
 
     Raises:
         FileNotFoundError, ValueError: no such file, or neither a label image nor an array.
@@ -161,22 +160,17 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read probabilities (C, H, W) from a .npy file or the only array of a .npz."""
+    """Return probabilities (C, H, W) from a .npy file or the only array of a .npz."""
     import numpy as np
 
     try:
         with open(path, "rb") as file:
-            arrays = list(_arrays(np.load(file, allow_pickle=False)))
+            loaded = np.load(file, allow_pickle=False)
+            names = getattr(loaded, "files", None)
+            arrays = [loaded] if names is None else [loaded[name] for name in names]
     except (ValueError, EOFError, KeyError) as error:
         raise ValueError(f"{path}: not an array file ({error})") from error
     if len(arrays) != 1 or arrays[0].ndim != 3:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"{path}: expected one array (C, H, W), got {shapes or 'none'}")
     return arrays[0]
-
-
-def _arrays(loaded: Any) -> Iterator[np.ndarray]:
-    if hasattr(loaded, "files"):
-        yield from (loaded[name] for name in loaded.files)
-    else:
-        yield loaded

@@ -1,4 +1,4 @@
-"""``minideeplab demo``: what a DeepLab does, in two series of images."""
+"""``minideeplab demo``: DeepLab step by step on a synthetic scene and a photograph."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ Try next:
 
 
 def tell_scene(out: Path) -> None:
-    """Follow one synthetic scene from the network's coarse scores to the CRF's last iteration."""
+    """Segment a synthetic scene: from the network's coarse scores to the CRF's last iteration."""
     from minideeplab import data, models, pretrained
 
     scenes = data.SyntheticScenes(**SCENE)
@@ -98,12 +98,14 @@ def tell_scene(out: Path) -> None:
 def _scene_panels(scenes: Any, net: Any) -> list[tuple[str, np.ndarray]]:
     from minideeplab import functional as F
     from minideeplab import inference, visualize
+    from minideeplab.crf.refinement import build_crf
 
     image, truth = scenes[0]
     scores = inference.coarse_scores(image, net)  # (C, h, w)
     probabilities = F.softmax(inference.upsample(scores, truth.shape), 0)  # (C, H, W)
     stages = [("bilinear upsampling", probabilities)]
-    for count, q in _crf_stages(_scene_crf(image, probabilities, net)):
+    settings = inference.crf_options(True, net).get("parameters", "v1-largefov")
+    for count, q in _crf_stages(build_crf(image, probabilities, settings)):
         stages.append((_after(count), q))
 
     coarse = _enlarge(visualize.confidence(F.softmax(scores, 0), scenes.palette), truth.shape)
@@ -114,20 +116,9 @@ def _scene_panels(scenes: Any, net: Any) -> list[tuple[str, np.ndarray]]:
         click.echo(f"  {name:<24}{iou:6.1%}")
         panels.append((f"{name}: {iou:.1%}", visualize.colourise(labels, scenes.palette)))
     panels.append(("truth (pale: not counted)", visualize.colourise(truth, scenes.palette)))
-    panels.append(
-        (
-            "fixed blue, broken orange, left black",
-            _changes(stages[0][1], stages[-1][1], truth, image),
-        )
-    )
+    changes = _changes(stages[0][1], stages[-1][1], truth, image)
+    panels.append(("fixed blue, broken orange, left black", changes))
     return panels
-
-
-def _scene_crf(image: np.ndarray, probabilities: np.ndarray, net: Any) -> DenseCRF:
-    from minideeplab.crf.refinement import build_crf
-    from minideeplab.inference import crf_options
-
-    return build_crf(image, probabilities, crf_options(True, net).get("parameters", "v1-largefov"))
 
 
 def _crf_stages(crf: DenseCRF) -> Iterator[tuple[int, np.ndarray]]:
@@ -161,7 +152,7 @@ def _mean_iou(labels: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> flo
 def _changes(
     before: np.ndarray, after: np.ndarray, truth: np.ndarray, image: np.ndarray
 ) -> np.ndarray:
-    """Paint what the CRF corrected (blue), spoilt (orange) and left wrong (black) on the image."""
+    """Mark what the CRF corrected (blue), made wrong (orange) and left wrong (black)."""
     import numpy as np
 
     counted = truth != 255
@@ -174,7 +165,7 @@ def _changes(
 
 
 def _enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Show a small image as blocks, each score's block around its pixel."""
+    """Enlarge a small image by nearest neighbours, each score centred at its pixel."""
     import numpy as np
 
     rows, columns = (
@@ -188,7 +179,7 @@ def _enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def tell_photograph(out: Path) -> None:
-    """Spread a few strokes over a photograph with the dense CRF alone: no network."""
+    """Segment a photograph from a few strokes with the dense CRF, without a network."""
     import matplotlib.cbook
     import numpy as np
 

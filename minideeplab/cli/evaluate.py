@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     "--weights", default="camvid", help="Weights: a .npz of ours, or a bundled set: camvid, shapes."
 )
 @click.option(
-    "--scales", help="Scales to look at, as 0.75,1,1.25.  [default: those of the weights, else 1]"
+    "--scales", help="Scales of the image, as 0.75,1,1.25.  [default: those of the weights, else 1]"
 )
 @click.option(
     "--fusion",
     default="mean",
     type=click.Choice(("mean", "max")),
-    help="How scales are joined: probabilities averaged, or the authors' maximum of the scores.",
+    help="How scales are fused: mean of the probabilities, or the authors' maximum of the scores.",
 )
 @click.option(
     "--flip/--no-flip",
@@ -63,7 +63,7 @@ def command(
 ) -> None:
     """Print IoU per class, mean IoU, accuracies, boundary F1, and accuracy near boundaries.
 
-    One confusion matrix is summed over all images at their own size; void does not count.
+    One confusion matrix is summed over all images at their own size; void is not counted.
     --out writes every result as a palette PNG (for voc: in the folders in which the PASCAL
     VOC devkit and server expect them), scores.csv (what is printed), images.csv (worst first),
     confusion.csv, worst.png and legend.png.
@@ -105,7 +105,7 @@ def command(
 
 
 def _network(weights: str, data: str, classes: int) -> Module:
-    """Return the network of these weights; raises ValueError if it does not know the classes."""
+    """Return the network of these weights; raises ValueError if its classes are others."""
     from minideeplab import models, pretrained
 
     net = models.from_checkpoint(pretrained.find(weights))
@@ -115,7 +115,7 @@ def _network(weights: str, data: str, classes: int) -> Module:
 
 
 def _labels_folder(data: str, split: str) -> str:
-    """Return where label images go: for PASCAL VOC, what its devkit calls them."""
+    """Return the folder of label images, for PASCAL VOC as its devkit names it."""
     if data.startswith("voc:"):
         return f"results/VOC2012/Segmentation/comp6_{split}_cls"
     return "labels"
@@ -124,7 +124,7 @@ def _labels_folder(data: str, split: str) -> str:
 def _write_labels(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
     from minideeplab.io import write_labels
 
-    path.parent.mkdir(parents=True, exist_ok=True)  # a name may hold a folder
+    path.parent.mkdir(parents=True, exist_ok=True)  # a name may contain a folder
     write_labels(path, labels, palette)
 
 
@@ -137,7 +137,7 @@ def _print_scores(tally: Tally, classes: list[str]) -> None:
 
 
 def _boundary_scores(tally: Tally) -> list[tuple[str, float]]:
-    """Return what is known of the boundaries, by name, in 0..1."""
+    """Return the scores near boundaries, by name, in 0..1."""
     import numpy as np
 
     found, f1 = [], tally.boundary_f1
@@ -150,7 +150,7 @@ def _boundary_scores(tally: Tally) -> list[tuple[str, float]]:
 
 
 def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, worst: int) -> None:
-    """Write the tables and figures into ``out``, and say where they are."""
+    """Write the tables and figures into ``out``, and print their paths."""
     from minideeplab import evaluation, io
 
     ranked = tally.worst_first()
@@ -188,7 +188,7 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
 
 
 def _all_scores(tally: Tally, classes: list[str]) -> list[tuple[str, str]]:
-    """Return what ``_print_scores`` prints, as rows of a table, in 0..1."""
+    """Return the scores that ``_print_scores`` prints as rows of a table, in 0..1."""
     result = tally.scores
     named = [
         *((f"IoU of {name}", value) for name, value in zip(classes, result.iou, strict=True)),
@@ -215,7 +215,7 @@ def _write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _numbers(name: str, text: str, least: float = 0.0) -> list[float]:
-    """Read "0.75,1,1.25" as positive numbers, none below ``least``."""
+    """Return "0.75,1,1.25" as positive numbers, none below ``least``."""
     try:
         values = [float(part) for part in text.split(",") if part]
     except ValueError:

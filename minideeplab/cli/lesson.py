@@ -116,7 +116,7 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
 
 @command.command("grade")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--lesson", "default", help="Of files that do not say which they are of.")
+@click.option("--lesson", "default", help="Lesson of files that do not name theirs.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
 @click.option("--seconds", type=click.FloatRange(0.5), help="Processor time of a task.")
 @click.option("--memory", type=click.IntRange(256), default=2048, help="MiB of a task.")

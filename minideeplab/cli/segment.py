@@ -1,4 +1,4 @@
-"""``minideeplab segment``: label images."""
+"""``minideeplab segment``: label every pixel of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def parse_scales(
     ctx: click.Context, param: click.Parameter, text: str | None
 ) -> tuple[float, ...] | None:
-    """Turn "0.5,0.75,1" into numbers."""
+    """Return "0.5,0.75,1" as numbers."""
     if text is None:
         return None
     try:
@@ -47,19 +47,19 @@ def parse_scales(
 @click.option(
     "--scales",
     callback=parse_scales,
-    help="Sizes at which the network looks at an image, e.g. 0.5,0.75,1."
+    help="Scales of the image whose results are averaged, e.g. 0.5,0.75,1."
     "  [default: those of the weights, else 1]",
 )
 @click.option(
     "--flip/--no-flip",
     default=None,
-    help="Look at the mirrored image as well.  [default: as the weights]",
+    help="Average with the mirrored image.  [default: as the weights]",
 )
 @click.option(
     "--max-side",
     default=1024,
     type=click.IntRange(16),
-    help="Work on larger images at this size, in pixels of the longer side.",
+    help="Scale larger images down to this, pixels of the longer side.",
 )
 @click.option(
     "--overlay-alpha",
@@ -85,7 +85,7 @@ def command(
 
     For each image NAME it writes NAME.png, the class numbers as a palette image of the same
     size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
-    will do. An image that cannot be read is reported, the others are still done, and the exit
+    is accepted. An image that cannot be read is reported, the others are processed, and the exit
     status is 1.
 
     \b
@@ -125,7 +125,7 @@ def _segment_all(
     executor: Executor | None,
     options: dict[str, Any],
 ) -> list[str]:
-    """Segment one image after the other, or some at a time; return those that failed."""
+    """Segment images one by one, or several at a time; return the paths that failed."""
     from tqdm import tqdm
 
     from minideeplab import inference, io
@@ -165,7 +165,7 @@ def _segment_all(
 
 
 def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha: float) -> str:
-    """Write the label image and the overlay; return a line that says what was found."""
+    """Write the label image and the overlay; return a line with the most frequent classes."""
     import numpy as np
 
     from minideeplab import io, visualize
@@ -179,9 +179,9 @@ def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha:
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """Give every image a name of its own: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
+    """Return a unique name for each image: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
 
-    Case does not tell names apart, since it does not on every disk, and no name's overlay is
+    Names differ by more than case, since some file systems ignore it, and no name's overlay is
     another's label image.
     """
     taken: set[str] = set()
@@ -201,7 +201,7 @@ def _files(name: str) -> tuple[str, str]:
 
 
 def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) -> None:
-    """Stop before a result takes the place of one of the images."""
+    """Raise before any work if an output would overwrite one of the images."""
     inputs = {path.resolve() for path in paths}
     for target in (out / file for name in names for file in _files(name)):
         if target.resolve() in inputs:
@@ -212,7 +212,7 @@ def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) 
 
 
 def summary(labels: Any, classes: Sequence[str] | None) -> str:
-    """Say what is in an image, most frequent first: "Road 42%, Sky 30%, Tree 12% ..."."""
+    """Return the four most frequent classes: "Road 42%, Sky 30%, Tree 12% ..."."""
     import numpy as np
 
     counts = np.bincount(labels.ravel())

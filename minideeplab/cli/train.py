@@ -51,10 +51,10 @@ def _show(value: Any) -> str:
     "--jobs",
     default=1,
     type=click.IntRange(1),
-    help="Processes that share every batch; the gradients are those of one, to rounding.",
+    help="Processes that share every batch; gradients equal those of one process to rounding.",
 )
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in --out.")
 @setting_options
 def command(
     data: str | None,
@@ -69,9 +69,9 @@ def command(
 ) -> None:
     """Train a network; write checkpoint.npz, weights.npz, log.csv and curve.png to --out.
 
-    A run that was stopped, even by kill -9, goes on bit for bit with the same command and
+    A run that was stopped, even by kill -9, continues bit for bit with the same command and
     --resume, or with --out and --resume alone. With --validate-every the validation split is
-    scored on the way and the best weights are kept as best.npz.
+    scored during training and the best weights are kept as best.npz.
 
     \b
     Examples:
@@ -121,7 +121,7 @@ def _stored_run(
 ) -> Config | None:
     """Return the settings of the run in ``out`` and put its data into ``origin``; None if none.
 
-    Raises ValueError when the command line contradicts them.
+    Raises ValueError if the command line contradicts them.
     """
     from minideeplab.training import checkpoint
 

@@ -1,13 +1,12 @@
-"""A pickle machine that builds data and runs nothing.
+"""An unpickler that builds data and executes nothing.
 
 A pickle is a program for a stack machine, and two of its instructions (GLOBAL and REDUCE) import
-any function and call it: ``pickle.load`` on a file from the internet runs whatever the file says.
-This machine knows the instructions that data need, keeps names as :class:`Global` values, and
-hands "call" to one function of its owner, which decides by name what the call means.
+any function and call it: ``pickle.load`` on a file from the internet can execute anything. This
+machine implements the instructions that data need and keeps names as :class:`Global` values. A
+call is passed to one function of the caller, which decides by name what it means.
 
-Nothing here allocates more than the pickle is long: memo slots are dictionary keys, lengths are
-checked against what is there, and only plain scalars may be dictionary keys (hashing a nest of
-tuples can take forever).
+Memory is bounded by the pickle's length: memo slots are dictionary keys and lengths are checked.
+Only scalars may be dictionary keys, since hashing nested tuples can take exponential time.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import pickletools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-#: A checkpoint of ten thousand tensors has fewer; more would keep the machine busy for long.
+#: A checkpoint of ten thousand tensors has fewer; the limit bounds the time.
 MAX_INSTRUCTIONS = 500_000
 SCALARS = (str, bytes, int, float, bool, type(None))
 MARK = object()
 
 
 class Global(NamedTuple):
-    """A name that the pickle wants imported; it stays a name."""
+    """A name that the pickle would import; it is never imported."""
 
     module: str
     name: str
@@ -33,7 +32,7 @@ class Global(NamedTuple):
 
 
 class Inert:
-    """Stands where an object would: it remembers what it was meant to be and does nothing."""
+    """Placeholder of an object that is not built; ``what`` is its class."""
 
     def __init__(self, what: object) -> None:
         self.what = what
@@ -44,7 +43,7 @@ Persistent = Callable[[Any], Any]
 
 
 def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -> Any:
-    """Read one pickle from ``file`` (at its position; left just behind the pickle).
+    """Return the object of one pickle, read from ``file``'s position on.
 
     Args:
         file: an in-memory or mapped file, whose ``read(n)`` never allocates more than is there.
@@ -54,7 +53,7 @@ def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -
 
     Raises:
         ValueError: the pickle is damaged, needs an instruction that data do not need, or one of
-            the two functions refused something.
+            the two functions raised.
     """
     machine = _Machine(call, persistent)
     for name, argument in _instructions(file):
@@ -98,7 +97,7 @@ IGNORED = {"PROTO", "FRAME"}
 
 
 class _Machine:
-    """The stack, the memo, and one method for each instruction that is more than a push."""
+    """The stack, the memo, and one method for each instruction that does more than push."""
 
     def __init__(self, call: Call, persistent: Persistent | None) -> None:
         self.call, self.persistent = call, persistent
@@ -208,7 +207,7 @@ class _Machine:
                 raise ValueError(f"the pickle has a dictionary key of type {type(key).__name__}")
             target[key] = value
 
-    # ---- names and calls, which stay names and questions to the owner
+    # ---- names and calls; calls are passed to the caller
 
     def op_global(self, argument: str) -> None:
         self.stack.append(Global(*argument.split(" ", 1)))

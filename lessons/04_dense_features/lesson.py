@@ -108,7 +108,7 @@ check("4.1", stitch)
 #
 # (read from right to left: $W$ is the first layer, $W$ and $U$ have stride 2). The last form is a
 # dense network followed by one subsampling. Leave that out, and there is an answer at every
-# position; every fourth of them is what the old network said. In the figure, the dark dots of the
+# position; every fourth of them is a score of the old network. In the figure, the dark dots of the
 # dense network are those that the network with strides computes, too.
 
 # %%

@@ -346,5 +346,5 @@ check("5.5", upsample_by_tents)
 # images grow 8 times in both directions; and so does a numerical derivative. (4) Weight
 # $(c, c')$ is the tent for $c = c'$ and zero otherwise: one tent for each class, or as many groups
 # as classes. (5) Every label would count, 64 times as many, and each score would learn from all
-# the pixels that it speaks for. The price is the memory for 21 maps in the size of the image.
+# the pixels around it that it labels. The price is the memory for 21 maps in the size of the image.
 # <!-- end -->

@@ -203,25 +203,25 @@ axes.legend()
 # paper's measure is the **intersection over union** of each class, over all counted pixels:
 #
 # $$ \mathrm{IoU}_c =
-#    \frac{|\text{said } c \text{ and is } c|}{|\text{said } c \text{ or is } c|}, $$
+#    \frac{|\text{predicted } c \text{ and is } c|}{|\text{predicted } c \text{ or is } c|}, $$
 #
-# and its mean over the classes. Pixels with true label 255 do not exist for it, whatever was said
-# there. A class that is neither said nor true anywhere has no IoU (0/0) and is left out of the
-# mean.
+# and its mean over the classes. Pixels with true label 255 are left out, whatever was predicted
+# there. A class that is neither predicted nor true anywhere has no IoU (0/0) and is left out of
+# the mean.
 #
 # ### Task 7.5 · Mean IoU (2 points)
 
 
 # %%
-def mean_iou(said: np.ndarray, truth: np.ndarray, classes: int) -> float:
+def mean_iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
     """Mean intersection over union of labels of one shape; true label 255 does not count."""
     # solution 7.5: one intersection and union for each class that occurs
-    said, truth = said[truth != 255], truth[truth != 255]
+    predicted, truth = predicted[truth != 255], truth[truth != 255]
     ratios = []
     for c in range(classes):
-        union = np.sum((said == c) | (truth == c))
+        union = np.sum((predicted == c) | (truth == c))
         if union > 0:
-            ratios.append(np.sum((said == c) & (truth == c)) / union)
+            ratios.append(np.sum((predicted == c) & (truth == c)) / union)
     return float(np.mean(ratios))
     # end 7.5
 
@@ -325,13 +325,13 @@ assert quality[120] > 0.7
 # about trusting the gradients, and about sharper outlines.
 
 # %%
-said = forward(x_test, parameters)[-1].argmax(axis=1)
+predicted = forward(x_test, parameters)[-1].argmax(axis=1)
 figure, panels = plt.subplots(3, 4, figsize=(11, 6.2))
 for column, n in zip(panels.T, range(4), strict=True):
     truth = labels_test[n, ::4, ::4]
     column[0].imshow(x_test[n].transpose(1, 2, 0) + 0.5)
     column[1].imshow(np.ma.masked_equal(truth, 255), cmap="cividis", vmin=0, vmax=1)
-    column[2].imshow(said[n], cmap="cividis", vmin=0, vmax=1)
+    column[2].imshow(predicted[n], cmap="cividis", vmin=0, vmax=1)
 for axes in panels.ravel():
     axes.set(xticks=[], yticks=[])
 for axes, name in zip(panels[:, 0], ("image", "truth", "network"), strict=True):

@@ -343,7 +343,7 @@ assert free_energy(settled, opinion, chain, disagree) >= -np.log(np.exp(-energie
 # ## What it costs
 #
 # One step multiplies $Q$, $(C, N)$, with $k$, $(N, N)$: $C N^2$ multiplications, and $N^2$
-# numbers to keep. At 375 × 500 pixels and 21 labels these are 740 thousand million
+# numbers to keep. At 375 × 500 pixels and 21 labels these are 740 billion
 # multiplications a step, and a matrix of 260 GiB, which would have to be made anew in every step.
 # The *permutohedral lattice* replaces the sum by one that multiplies about 18 times for each
 # pixel and label (if it has as many vertices as the image has pixels; you will count them),

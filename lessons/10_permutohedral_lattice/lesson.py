@@ -2,7 +2,7 @@
 # # Lesson 10 · The permutohedral lattice
 #
 # Lesson 9 ended with a sum over all pairs of pixels, $\sum_j k_{ij} v_j$ with a Gaussian kernel
-# in a space of five dimensions. A photograph has 35 thousand million pairs. Here is the idea that
+# in a space of five dimensions. A photograph has 35 billion pairs. Here is the idea that
 # makes the dense CRF of DeepLab ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section
 # 3.3) practical, by Adams, Baek and Davis (2010): lay a coarse lattice into the space of
 # features, let every pixel **splat** its value onto the lattice points around it, **blur** on the

@@ -1,7 +1,7 @@
-"""The text of a lesson: cells, holes in place of solutions, and the code that judging runs.
+"""The text of a lesson: its cells, holes in place of solutions, and notebooks.
 
-A lesson is one py:percent file: ``# %%`` begins a code cell, ``# %% [markdown]`` a text. What the
-student writes stands between two comments, inside the task's function::
+A lesson is one py:percent file: ``# %%`` begins a code cell, ``# %% [markdown]`` a text. The
+solution stands between two comments, inside the task's function::
 
     # solution 2.1: sum K shifted copies of x
     ...
@@ -53,25 +53,26 @@ def _uncomment(body: str) -> str:
     return "\n".join(re.sub(r"^# ?", "", line) for line in body.splitlines())
 
 
-def punch_holes(text: str, keep_answers: bool = False) -> str:
-    """Replace every solution by a NotImplementedError, and take the answers out.
+def punch_holes(text: str, keep: str = "") -> str:
+    """Return a lesson's text without answers, a NotImplementedError in place of every solution.
+
+    The solution of the task ``keep`` stays.
 
     Raises:
         ValueError: markers do not match.
     """
-    if not keep_answers:
-        text = _drop_answers(text)
     kept, task = [], ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_drop_answers(text).splitlines(), 1):
         begin, end = _BEGIN.fullmatch(line), _END.fullmatch(line)
         if begin and not task:
             task = begin["task"]
-            kept += _hole(begin["indent"], f"task {task}: {begin['what']}")
+            if task != keep:
+                kept += _hole(begin["indent"], f"task {task}: {begin['what']}")
         elif end and end["task"] == task:
             task = ""
         elif begin or end:
             raise ValueError(f"line {number}: {line.strip()!r} does not match the marker before it")
-        elif not task:
+        elif task in ("", keep):
             kept.append(line)
     if task:
         raise ValueError(f"solution {task}: there is no '# end {task}'")
@@ -79,7 +80,7 @@ def punch_holes(text: str, keep_answers: bool = False) -> str:
 
 
 def _hole(indent: str, message: str) -> list[str]:
-    """Return the statement that stands for a solution, broken where it is long."""
+    """Return the lines of the statement in place of a solution."""
     quoted = message.replace("\\", "\\\\").replace('"', '\\"')
     line = f'{indent}raise NotImplementedError("{quoted}")'
     if len(line) <= WIDTH:
@@ -118,27 +119,11 @@ def solutions(text: str) -> dict[str, str]:
     return {task: "\n".join(lines) for task, lines in found.items()}
 
 
-def fill_hole(text: str, task: str) -> str:
-    """Return a lesson in which only one task is solved, and the others are holes."""
-    own = re.compile(rf" *# (solution {re.escape(task)}:.*|end {re.escape(task)})")
-    parts, taken, inside = [], [], False
-    for line in text.splitlines():
-        if own.fullmatch(line):
-            inside = "# solution" in line
-            if inside:
-                parts.append(f"# <hole {task}>")
-        elif inside:
-            taken.append(line)
-        else:
-            parts.append(line)
-    return punch_holes("\n".join(parts)).replace(f"# <hole {task}>", "\n".join(taken))
-
-
 # ---------------------------------------------------------------- Jupyter notebooks
 
 
 def to_notebook(cells: list[Cell], lesson: str) -> str:
-    """Return cells as an ``.ipynb`` (nbformat 4.5) that was never executed."""
+    """Return cells as an ``.ipynb`` (nbformat 4.5) without outputs."""
     notebook = {
         "cells": [_cell(cell, number) for number, cell in enumerate(cells)],
         "metadata": {
@@ -160,7 +145,7 @@ def _cell(cell: Cell, number: int) -> dict[str, Any]:
 
 
 def read_notebook(text: str) -> tuple[list[Cell], str]:
-    """Return a notebook's cells, and the lesson that it says it is of ("" if it does not say).
+    """Return a notebook's cells, and the lesson that its metadata name ("" if they do not).
 
     A cell's line counts from the first code cell, as if the cells were one file.
 
@@ -184,6 +169,6 @@ def read_notebook(text: str) -> tuple[list[Cell], str]:
 
 
 def has_output(text: str) -> bool:
-    """Tell whether a notebook holds anything that came out of running it."""
+    """Tell whether a notebook contains outputs."""
     cells = json.loads(text)["cells"]
     return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)

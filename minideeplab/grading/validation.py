@@ -16,7 +16,7 @@ from minideeplab.grading.judge import NOT_DONE_YET, PASS, TaskResult, judge, run
 from minideeplab.grading.leaks import find_leaks
 from minideeplab.grading.loading import load_definitions
 from minideeplab.grading.model import ALL, Lesson, Task, WrongAnswer
-from minideeplab.grading.source import fill_hole, punch_holes, solutions, split_cells
+from minideeplab.grading.source import punch_holes, solutions, split_cells
 
 
 def validate(lesson: Lesson) -> list[str]:
@@ -82,7 +82,7 @@ def _structure(lesson: Lesson, text: str) -> Iterator[str]:
 
 
 def _solved_alone(lesson: Lesson, task: Task, text: str) -> list[str]:
-    results = judge_text(lesson, fill_hole(text, task.id))
+    results = judge_text(lesson, punch_holes(text, keep=task.id))
     verdicts = {result.task.id: result.verdict for result in results}
     wanted = {other.id: PASS if other is task else NOT_DONE_YET for other in lesson.tasks}
     return [] if verdicts == wanted else [f"task {task.id}: solved alone, it gives {verdicts}"]

@@ -10,11 +10,8 @@ import click
 @click.command()
 @click.argument("src")
 @click.argument("dst", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--to",
-    type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
-    help="Make this network of a VGG-16. Without it only the file format changes.",
-)
+@click.option("--to", type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
+              help="Make this network of a VGG-16; else only the format changes.")  # fmt: skip
 @click.option("--classes", default=21, type=click.IntRange(1), help="Classes of a DeepLab.")
 @click.option("--half", is_flag=True, help="Store float16: half the size.")
 def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool) -> None:

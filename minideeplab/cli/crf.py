@@ -18,56 +18,28 @@ LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("annotation", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Image to write (.png), or a folder for NAME.png and NAME-overlay.png.",
-)
-@click.option(
-    "--parameters",
-    default="v1-largefov",
-    help="Published settings; the paper's names below change single ones.",
-)
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path),
+              help="A .png, or a folder for NAME.png and NAME-overlay.png.")  # fmt: skip
+@click.option("--parameters", default="v1-largefov",
+              help="Published settings; the paper's names below change single ones.")  # fmt: skip
 @click.option("--w1", type=float, help="Weight of the bilateral kernel.")
 @click.option("--sigma-alpha", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
-@click.option(
-    "--sigma-beta", type=click.FloatRange(0, min_open=True), help="Its reach in colour, of 0..255."
-)
+@click.option("--sigma-beta", type=click.FloatRange(0, min_open=True),
+              help="Its reach in colour, of 0..255.")  # fmt: skip
 @click.option("--w2", type=float, help="Weight of the smoothness kernel.")
 @click.option("--sigma-gamma", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
 @click.option("--iterations", default=10, type=click.IntRange(0), help="Mean-field updates.")
-@click.option(
-    "--certainty",
-    default=0.7,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="Probability of the given labels, for a label image.",
-)
-@click.option(
-    "--black",
-    default="auto",
-    type=click.Choice(["auto", "unknown", "label"]),
-    help="What black means; auto: a label in grey images and in PASCAL VOC's palette.",
-)
-@click.option(
-    "--steps",
-    type=click.Path(path_type=Path),
-    help="Also write all iterations: .gif an animation, .png a strip.",
-)
+@click.option("--certainty", default=0.7, type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Probability of the given labels, for a label image.")  # fmt: skip
+@click.option("--black", default="auto", type=click.Choice(["auto", "unknown", "label"]),
+              help="Black; auto: a label in grey images and in PASCAL VOC's palette.")  # fmt: skip
+@click.option("--steps", type=click.Path(path_type=Path),
+              help="Also write all iterations: .gif an animation, .png a strip.")  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Also write NAME.npy, (C, H, W) float32.")
 def command(
-    image: Path,
-    annotation: Path,
-    out: Path,
-    parameters: str,
-    iterations: int,
-    certainty: float,
-    black: str,
-    steps: Path | None,
-    probabilities: bool,
-    **changes: float | None,
-) -> None:
+    image: Path, annotation: Path, out: Path, parameters: str, iterations: int, certainty: float,
+    black: str, steps: Path | None, probabilities: bool, **changes: float | None,
+) -> None:  # fmt: skip
     """Refine ANNOTATION with the fully connected CRF of IMAGE.
 
     ANNOTATION is a label image of the same size, or a .npy or .npz file with probabilities
@@ -109,13 +81,9 @@ def command(
 
 
 def _refine(
-    image: np.ndarray,
-    probabilities: np.ndarray,
-    iterations: int,
-    settings: CRFParameters,
-    steps: Path | None,
-    colours: np.ndarray,
-) -> np.ndarray:
+    image: np.ndarray, probabilities: np.ndarray, iterations: int, settings: CRFParameters,
+    steps: Path | None, colours: np.ndarray,
+) -> np.ndarray:  # fmt: skip
     """Return refined probabilities; write all iterations if ``steps`` names a file."""
     from minideeplab.crf.refinement import build_crf, refine
     from minideeplab.visualize.mean_field import label_steps, save_steps

@@ -44,12 +44,8 @@ UNMARKED = 255
 
 
 @click.command()
-@click.option(
-    "--out",
-    default="minideeplab-demo",
-    type=click.Path(path_type=Path),
-    help="Folder for the images.",
-)
+@click.option("--out", default="minideeplab-demo", type=click.Path(path_type=Path),
+              help="Folder for the images.")  # fmt: skip
 def command(out: Path) -> None:
     """Show step by step what a DeepLab does.
 
@@ -229,13 +225,9 @@ def _after(count: int) -> str:
 
 
 def _write(
-    panels: list[tuple[str, np.ndarray]],
-    columns: int,
-    title: str,
-    legend: list[tuple[str, Any]],
-    out: Path,
-    name: str,
-) -> None:
+    panels: list[tuple[str, np.ndarray]], columns: int, title: str, legend: list[tuple[str, Any]],
+    out: Path, name: str,
+) -> None:  # fmt: skip
     """Write one image of all panels, and each panel by itself in a folder."""
     from minideeplab import io, visualize
 

@@ -19,48 +19,32 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--data", required=True, help="camvid:FOLDER, voc:FOLDER, own:FOLDER, or shapes.")
 @click.option("--split", default="val", help="Split to score.")
+@click.option("--weights", default="camvid",
+              help="Weights: a .npz of ours, or a bundled set: camvid, shapes.")  # fmt: skip
 @click.option(
-    "--weights", default="camvid", help="Weights: a .npz of ours, or a bundled set: camvid, shapes."
-)
-@click.option(
-    "--scales", help="Scales of the image, as 0.75,1,1.25.  [default: those of the weights, else 1]"
+    "--scales",
+    help="Scales of the image, as 0.75,1,1.25.  [default: as the weights, else 1]",
 )
 @click.option(
     "--fusion",
     default="mean",
     type=click.Choice(("mean", "max")),
-    help="How scales are fused: mean of the probabilities, or the authors' maximum of the scores.",
+    help="Of scales: mean of probabilities, or the authors' maximum of scores.",
 )
-@click.option(
-    "--flip/--no-flip",
-    default=None,
-    help="Average with the mirrored image.  [default: as the weights]",
-)
+@click.option("--flip/--no-flip", default=None,
+              help="Average with the mirrored image.  [default: as the weights]")  # fmt: skip
 @click.option("--crf", is_flag=True, help="Refine with the dense CRF.")
 @click.option("--trimap", default="1,5,10,20", help="Widths of the trimap bands.")
 @click.option("--limit", type=click.IntRange(1), help="Score the first images only.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder for label images, scores of each image, worst images and legend.",
-)
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for label images, tables, the worst images and a legend.")  # fmt: skip
 @click.option("--worst", default=8, type=click.IntRange(1), help="Images to show.")
 @executor_options
 def command(
-    data: str,
-    split: str,
-    weights: str,
-    scales: str | None,
-    fusion: str,
-    flip: bool | None,
-    crf: bool,
-    trimap: str,
-    limit: int | None,
-    out: Path | None,
-    worst: int,
-    jobs: int,
+    data: str, split: str, weights: str, scales: str | None, fusion: str, flip: bool | None,
+    crf: bool, trimap: str, limit: int | None, out: Path | None, worst: int, jobs: int,
     dask: str | None,
-) -> None:
+) -> None:  # fmt: skip
     """Print IoU per class, mean IoU, accuracies, boundary F1, and accuracy near boundaries.
 
     One confusion matrix is summed over all images at their own size; void is not counted.

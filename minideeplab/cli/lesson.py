@@ -8,11 +8,8 @@ import click
 
 
 @click.group()
-@click.option(
-    "--lessons",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of lessons; ./lessons or the checkout's by default.",
-)
+@click.option("--lessons", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of lessons; ./lessons or the checkout's by default.")  # fmt: skip
 @click.pass_context
 def command(ctx: click.Context, lessons: Path | None) -> None:
     """Work with the course: hand out lessons, grade answers.
@@ -79,19 +76,11 @@ def validate_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
 
 @command.command("build")
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--for",
-    "reader",
-    type=click.Choice(["student", "self-study", "instructor"]),
-    default="student",
-    help="Who gets it: with holes; with holes and the solution beside; solved.",
-)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder; with several lessons each gets a folder of its own in it.",
-)
+@click.option("--for", "reader", type=click.Choice(["student", "self-study", "instructor"]),
+              default="student",
+              help="With holes; with holes and a separate solution; solved.")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
+              help="Folder; with several lessons each gets a folder of its own in it.")  # fmt: skip
 @click.pass_obj
 def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out: Path) -> None:
     """Write lessons, by number or name or all, for a student, self-study or an instructor.

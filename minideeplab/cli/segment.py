@@ -37,50 +37,27 @@ def parse_scales(
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.")
-@click.option(
-    "--weights",
-    default="camvid",
-    metavar="FILE",
-    help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
-)
+@click.option("--weights", default="camvid", metavar="FILE",
+              help="Weights: a .npz of ours, or a bundled set: camvid, shapes.")  # fmt: skip
 @click.option("--crf/--no-crf", default=True, help="Refine with the dense CRF.")
 @click.option(
     "--scales",
     callback=parse_scales,
-    help="Scales of the image whose results are averaged, e.g. 0.5,0.75,1."
-    "  [default: those of the weights, else 1]",
+    help="Scales to average, as 0.5,0.75,1.  [default: as the weights, else 1]",
 )
-@click.option(
-    "--flip/--no-flip",
-    default=None,
-    help="Average with the mirrored image.  [default: as the weights]",
-)
-@click.option(
-    "--max-side",
-    default=1024,
-    type=click.IntRange(16),
-    help="Scale larger images down to this, pixels of the longer side.",
-)
-@click.option(
-    "--overlay-alpha",
-    default=0.5,
-    type=click.FloatRange(0, 1),
-    help="Strength of the colours in the overlay.",
-)
+@click.option("--flip/--no-flip", default=None,
+              help="Average with the mirrored image.  [default: as the weights]")  # fmt: skip
+@click.option("--max-side", default=1024, type=click.IntRange(16),
+              help="Scale larger images down to this, pixels of the longer side.")  # fmt: skip
+@click.option("--overlay-alpha", default=0.5, type=click.FloatRange(0, 1),
+              help="Strength of the colours in the overlay.")  # fmt: skip
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
 @executor_options
 def command(
-    inputs: tuple[str, ...],
-    out: Path,
-    weights: str,
-    overlay_alpha: float,
-    backend: str | None,
-    jobs: int,
-    dask: str | None,
-    scales: tuple[float, ...] | None,
-    flip: bool | None,
+    inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, backend: str | None,
+    jobs: int, dask: str | None, scales: tuple[float, ...] | None, flip: bool | None,
     **options: Any,
-) -> None:
+) -> None:  # fmt: skip
     """Label every pixel of images with a trained network.
 
     For each image NAME it writes NAME.png, the class numbers as a palette image of the same
@@ -117,14 +94,9 @@ def command(
 
 
 def _segment_all(
-    paths: Sequence[Path],
-    names: Sequence[str],
-    out: Path,
-    net: Any,
-    alpha: float,
-    executor: Executor | None,
-    options: dict[str, Any],
-) -> list[str]:
+    paths: Sequence[Path], names: Sequence[str], out: Path, net: Any, alpha: float,
+    executor: Executor | None, options: dict[str, Any],
+) -> list[str]:  # fmt: skip
     """Segment images one by one, or several at a time; return the paths that failed."""
     from tqdm import tqdm
 

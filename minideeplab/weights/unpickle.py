@@ -77,22 +77,17 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
         raise ValueError(f"the pickle is damaged ({error})") from error
 
 
-# Instructions that push their argument, those that push a constant, and those that do nothing.
+# Instructions that push their argument, a constant, a tuple of stack items, or nothing.
 LITERALS = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
     "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
     "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
 }  # fmt: skip
 CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_SET": list,
-    "MARK": lambda: MARK,
-}
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "MARK": lambda: MARK,
+    "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list,
+}  # fmt: skip
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 IGNORED = {"PROTO", "FRAME"}
 
 
@@ -110,6 +105,9 @@ class _Machine:
             self.stack.append(argument)
         elif name in CONSTANTS:
             self.stack.append(CONSTANTS[name]())
+        elif name in TUPLES:
+            items = [self.stack.pop() for _ in range(TUPLES[name])]
+            self.stack.append(tuple(items[::-1]))
         elif name not in IGNORED:
             method = getattr(self, "op_" + name.lower(), None)
             if method is None:
@@ -153,19 +151,6 @@ class _Machine:
 
     def op_tuple(self, _: None) -> None:
         self.stack.append(tuple(self.since_mark()))
-
-    def _op_tuple_of(self, count: int) -> None:
-        items = [self.stack.pop() for _ in range(count)]
-        self.stack.append(tuple(items[::-1]))
-
-    def op_tuple1(self, _: None) -> None:
-        self._op_tuple_of(1)
-
-    def op_tuple2(self, _: None) -> None:
-        self._op_tuple_of(2)
-
-    def op_tuple3(self, _: None) -> None:
-        self._op_tuple_of(3)
 
     def op_list(self, _: None) -> None:
         self.stack.append(self.since_mark())

@@ -91,8 +91,8 @@ check("2.2", atrous_conv1d)
 # ## What is it good for?
 #
 # The paper's figure 3 asks: a filter made for an image of *half* the size is at hand. How do we
-# get its answer at *every* position of the full image? One way is to halve the signal, filter,
-# and interpolate between the few answers. The other is to filter the full signal at rate 2.
+# get its result at *every* position of the full image? One way is to halve the signal, filter,
+# and interpolate between the few results. The other is to filter the full signal at rate 2.
 # At even positions both read the very same samples; in between, only the second one computes.
 
 # %%

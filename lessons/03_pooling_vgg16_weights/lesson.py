@@ -31,8 +31,8 @@ check = checker("03")
 # learn in it. It makes the map smaller, so that the next filters see further, and it forgets
 # exactly where in the window something was found.
 #
-# Why the maximum? A filter that looks for a thin line answers at few places. The mean drowns that
-# answer among the zeros around it, the maximum keeps it.
+# Why the maximum? A filter that looks for a thin line responds at few places. The mean drowns that
+# response among the zeros around it, the maximum keeps it.
 
 # %%
 with get_sample_data("grace_hopper.jpg") as file:
@@ -343,7 +343,7 @@ check("3.5", fold_input)
 # %% [markdown]
 # Is it the same network? Inside the image, yes. At its border both pad with zeros, but a zero
 # means the colour $t$ for one and $m$ for the other. The figure shows, pixel by pixel, how far the
-# answers of a random first layer are apart: for the real means, which differ by one grey level at
+# outputs of a random first layer are apart: for the real means, which differ by one grey level at
 # most, and for a mean that is 20 levels higher.
 
 # %%

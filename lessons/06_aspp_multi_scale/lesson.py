@@ -28,8 +28,8 @@ check = checker("06")
 #
 # Take the simplest filter that looks for something standing out from what is around it: its middle
 # tap weighs 1, the eight others $-\frac18$. At rate $r$, put it in the middle of a disc of radius
-# $R$. If $R < r$, the ring of taps is outside, and the answer is 1. If $R$ is larger than
-# $\sqrt 2\, r$, the ring is inside with its corners, too, and the answer is 0.
+# $R$. If $R < r$, the ring of taps is outside, and the response is 1. If $R$ is larger than
+# $\sqrt 2\, r$, the ring is inside with its corners, too, and the response is 0.
 #
 # So one rate answers one question: smaller than that, or larger? Four rates answer four such
 # questions, and their sum rises in steps from large discs to small: it tells the *size*.
@@ -43,7 +43,7 @@ for rate, colour in zip(RATES, COLOURS, strict=True):
     total += 1 - ring
     axes.plot(radius, 1 - ring, color=colour, label=f"rate {rate}")
 axes.plot(radius, total, color="black", ls="--", label="sum")
-axes.set(xlabel="radius of the disc, in steps of the map", ylabel="answer in its middle")
+axes.set(xlabel="radius of the disc, in steps of the map", ylabel="response in its middle")
 axes.legend(loc="upper right", ncols=2)
 
 # %% [markdown]

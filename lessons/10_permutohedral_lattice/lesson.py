@@ -313,7 +313,7 @@ for axes in panels:
 # ## Is it a Gaussian?
 #
 # Nearly. **Left**: what the points of the cloud receive, against their distance, and the bell
-# curve they should lie on (of the same sum). They scatter, because the answer depends a little on
+# curve they should lie on (of the same sum). They scatter, because the result depends a little on
 # where in its triangle a point lies. **Right**: the derivation checked by numbers. For a single
 # point anywhere, the variance of its response in each direction, averaged over many places, is 1
 # in one to five dimensions.

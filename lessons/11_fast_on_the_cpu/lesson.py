@@ -249,9 +249,9 @@ def best_of_five(function: Callable, *arguments: object) -> float:
     return min(times)
 
 
-right_answer = conv.conv2d(x[None], w, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)[0]
-for answer in (by_columns(x, w), winograd(x, u), compiled(x, w, 1)):
-    assert np.allclose(answer, right_answer)
+expected = conv.conv2d(x[None], w, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)[0]
+for result in (by_columns(x, w), winograd(x, u), compiled(x, w, 1)):
+    assert np.allclose(result, expected)
 
 start = time.perf_counter()
 conv_loops(x[:2, :10, :18], w[:2, :2], 1)

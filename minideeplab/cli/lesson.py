@@ -66,8 +66,8 @@ def validate_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
         faults = validate(lesson)
         failed |= bool(faults)
         click.echo(
-            f"{lesson.name}: {len(lesson.tasks)} tasks, {lesson.points} points, "
-            f"{len(lesson.wrong)} wrong answers: {'' if faults else 'valid'}"
+            f"{lesson.name}: {'not ' if faults else ''}valid, {len(lesson.tasks)} tasks, "
+            f"{lesson.points} points, {len(lesson.wrong)} wrong answers"
         )
         for fault in faults:
             click.echo(f"  {fault}")

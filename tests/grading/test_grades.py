@@ -114,7 +114,7 @@ def test_list_and_validate(lessons, capsys):
     assert run(lessons, "list") == 0
     assert "01  Small" in capsys.readouterr().out
     assert run(lessons, "prove") == 0
-    assert "3 tasks, 6 points, 3 wrong answers: valid" in capsys.readouterr().out
+    assert ": valid, 3 tasks, 6 points, 3 wrong answers" in capsys.readouterr().out
 
 
 def test_an_edited_file_is_said_to_be_kept(lessons, tmp_path, capsys):

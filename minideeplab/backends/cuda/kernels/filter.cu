@@ -1,5 +1,4 @@
-// Splat, blur and slice, and the gradient of the weights: the twins of crf/filtering.py and
-// crf/gradients.py, where the mapping of threads is drawn.
+// Splat, blur, slice and the gradient of the weights. Same kernels as crf/filtering.py.
 
 extern "C" __global__ void splat(const T* values, const int* corners, const T* weights,
                                  T* vertices, I points, I sides, I labels) {

@@ -1,4 +1,4 @@
-// Windows as columns and back: the twins of columns.py, where the mapping of threads is drawn.
+// im2col and col2im. Same kernels as im2col.py, which has the thread map.
 
 extern "C" __global__ void unfold_windows(const T* x, T* columns, I size, I height, I width,
                                           I kh, I kw, I rows, I cols, I sh, I sw, I dh, I dw,

@@ -1,4 +1,4 @@
-// Atrous convolution without columns: the twin of implicit_gemm.py, where the tiles are drawn.
+// Atrous convolution without columns. Same kernel as implicit_gemm.py, which draws the tiles.
 
 #ifndef WORK
 #define WORK 8

@@ -1,4 +1,4 @@
-// The lattice's construction: the twins of crf/embedding.py and crf/hashing.py, with drawings.
+// Lattice construction. Same kernels as crf/embedding.py and crf/lattice.py.
 
 template <typename F>
 __device__ inline void elevate(const F* features, const F* scale, F* elevated, I d, I n, I p) {

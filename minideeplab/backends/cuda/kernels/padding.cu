@@ -1,4 +1,4 @@
-// Copies along an axis and the gradient of copying: the twins of padding.py.
+// Copies along an axis and their gradient. Same kernels as padding.py.
 
 extern "C" __global__ void take(const T* x, T* y, const long long* source,
                                 I size, I before, I after, I inner) {

@@ -1,4 +1,4 @@
-// Pooling: the twins of pool.py, where the mapping of threads is drawn.
+// Pooling. Same kernels as pool.py, which has the thread map.
 
 extern "C" __global__ void max_pool(const T* x, T* y, long long* indices, I size,
                                     I height, I width, I rows, I cols, I kh, I kw, I sh, I sw,

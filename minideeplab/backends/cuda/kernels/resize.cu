@@ -1,4 +1,4 @@
-// Resizing and its adjoint: the twins of resize.py, where the mapping of threads is drawn.
+// Resizing and its adjoint. Same kernels as resize.py, which has the thread map.
 
 extern "C" __global__ void nearest(const T* x, T* y, const long long* from_row,
                                    const long long* from_col, I size,

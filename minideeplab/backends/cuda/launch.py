@@ -11,8 +11,9 @@ Neighbouring threads access neighbouring elements, so a warp reads and writes wh
 
 Each kernel is written twice, in CUDA C (``kernels/*.cu``) and in Numba CUDA. On a GPU the CUDA C
 source runs by default: it has 32-bit indices and a shorter launch. The Numba CUDA kernel runs
-inside ``with written_in("numba")``, if the environment variable MINIDEEPLAB_CUDA_KERNELS is "numba",
-and in Numba's simulator. ``through(runner)`` passes all launches to a function, such as the race checker.
+inside ``with written_in("numba")``, if the environment variable MINIDEEPLAB_CUDA_KERNELS is
+"numba", and in Numba's simulator. ``through(runner)`` passes all launches to a function, such as
+the race checker.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
     NUMBA_ENABLE_CUDASIM=1 python judge.py simulator|checker|cuda-c float32|float64 [--all] OUT.json
 
 "simulator" runs the kernels on Numba's simulator, "checker" with `minideeplab.testing.simt`,
-"cuda-c" runs the CUDA C sources on the CPU. Writes the complaints by operation, and the types of arguments with
-which each kernel was started. Without --all, rows that are there for their size ("beyond-a-tile")
-are left out, and the checker, which looks at accesses and not at values, takes every third row.
+"cuda-c" runs the CUDA C sources on the CPU. Writes the complaints by operation, and the
+types of arguments with which each kernel was launched. Without --all, rows that are there for their
+size ("beyond-a-tile") are left out, and the checker, which looks at accesses and not at values,
+takes every third row.
 """
 
 from __future__ import annotations

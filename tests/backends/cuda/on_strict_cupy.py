@@ -130,11 +130,11 @@ def a_network_is_trained_from_the_command_line():
 
 
 def the_benchmark_fills_its_tables():
-    from minideeplab.bench import device, gpu, gpu_kernels, gpu_networks
+    from minideeplab.bench import gpu, gpu_kernels, gpu_networks, gpu_timing
 
-    plan = gpu.Plan(ops=("linear",), picture=9, train_picture=9, batches=(1,), rounds=1)
-    device.limits.__defaults__, device.WARM_UP = (8, 1, 1), 0
-    gpu_networks.measure.__defaults__ = ("small",)  # instead of LargeFOV
+    plan = gpu.Plan(ops=("linear",), image=9, train_image=9, batches=(1,), rounds=1)
+    gpu_timing.limits.__defaults__, gpu_timing.WARM_UP = (8, 1, 1), 0
+    gpu_networks.NETWORK = "small"  # instead of LargeFOV
     results = gpu.measure(plan)
     counts = {name: len(rows) for name, rows in results.numbers.items()}
     assert counts["operations"] == 49 and counts["networks"] == 2 and counts["crf"] == 1, counts

@@ -1,30 +1,46 @@
-"""The same networks run by torch, from the same modules and weights."""
+"""Our networks run by torch, from the same modules and weights, as the competitor to time."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as T
 
 from minideeplab import nn
+from minideeplab.bench.timing import training_step
 from minideeplab.models.deeplab import DeepLab
 from minideeplab.models.small import ASPP, DeepLabSmall, Residual
 
 
-class Twin:
-    """A network of ours as torch computes it: ``twin(x)`` is (N, num_classes, H', W') scores."""
+class TorchNetwork:
+    """A network of ours computed by torch: ``network(x)`` is (N, num_classes, H', W') scores."""
 
-    def __init__(self, net: nn.Module, memory_format: torch.memory_format):
-        self.net, self.memory_format = net, memory_format
+    def __init__(self, net: nn.Module, memory_format: torch.memory_format, device: str = "cpu"):
+        self.net, self.memory_format, self.device = net, memory_format, device
         self.weights = {
             id(parameter): self.tensor(parameter.data).requires_grad_()
             for parameter in net.parameters()
         }
 
+    def run_on(self, images: Any, labels: Any, training: bool) -> Callable[[], Any]:
+        """Return a function that runs a forward pass, or an SGD step with the labels."""
+        x, target = self.tensor(images), self.tensor(labels)
+        if training:
+            optimizer = torch.optim.SGD(self.weights.values(), 1e-4, 0.9, weight_decay=5e-4)
+            loss = lambda: T.cross_entropy(self(x), target)  # noqa: E731
+            return training_step(optimizer.zero_grad, loss, optimizer.step)
+
+        def forward() -> torch.Tensor:
+            with torch.no_grad():
+                return self(x)
+
+        return forward
+
     def tensor(self, array: Any) -> torch.Tensor:
-        """Return a copy of an array as a tensor in this twin's memory format."""
-        tensor = torch.tensor(array)
+        """Return a copy of an array as a tensor on this network's device, in its memory format."""
+        tensor = torch.tensor(array, device=self.device)
         return tensor.contiguous(memory_format=self.memory_format) if tensor.ndim == 4 else tensor
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
@@ -32,7 +48,7 @@ class Twin:
         return self.run(self.net, x)
 
     def run(self, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
-        """Compute any module of these networks."""
+        """Compute a module of these networks."""
         return getattr(self, f"_{_kind(module)}")(module, x)
 
     def weight(self, parameter: Any) -> torch.Tensor | None:
@@ -44,7 +60,7 @@ class Twin:
         return T.conv2d(x, weight, bias, m.stride, m.padding, m.dilation, m.groups)
 
     def _BatchNorm2d(self, m, x):
-        mean, var = torch.tensor(m.running_mean), torch.tensor(m.running_var)
+        mean, var = self.tensor(m.running_mean), self.tensor(m.running_var)
         weight, bias = self.weight(m.weight), self.weight(m.bias)
         return T.batch_norm(x, mean, var, weight, bias, m.training, m.momentum, m.eps)
 
@@ -101,4 +117,4 @@ def _kind(module: nn.Module) -> str:
     for kind in _KINDS:
         if isinstance(module, kind):
             return kind.__name__
-    raise TypeError(f"module: {type(module).__name__}, expected one that torch's twin knows")
+    raise TypeError(f"module: {type(module).__name__}, expected one that TorchNetwork supports")

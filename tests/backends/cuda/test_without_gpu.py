@@ -153,18 +153,8 @@ def test_bench_gpu_without_a_gpu_says_so_in_one_line(monkeypatch, capsys, driver
 
 
 def test_bench_gpu_checks_on_the_simulator():
-    command = [
-        "-W",
-        "ignore",
-        "-m",
-        "minideeplab",
-        "bench",
-        "gpu",
-        "--check-only",
-        "--op",
-        "linear",
-    ]
-    process = simulated(*command)
+    command = ["-W", "ignore", "-m", "minideeplab", "bench", "gpu", "--check-only"]
+    process = simulated(*command, "--op", "linear")
     output, _ = process.communicate(timeout=300)
     assert process.returncode == 0 and "| linear | numba |" in output and "agrees" in output
 

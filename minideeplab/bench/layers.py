@@ -97,13 +97,11 @@ def _pixels(x: np.ndarray) -> np.ndarray:
 
 def _torch(x, w, dy, pad, dilation, backward) -> dict[str, Callable[[], Any]]:
     """Return torch's call in both of its memory formats, nothing where torch is not installed."""
-    try:
-        import torch
-    except ImportError:
-        return {}
     calls: dict[str, Callable[[], Any]] = {}
     where = ([1, 1], [pad, pad], [dilation, dilation], False, [0, 0], 1)
-    for name, layout in (("NCHW", torch.contiguous_format), ("NHWC", torch.channels_last)):
+    for name, layout in torch_formats().items():
+        import torch
+
         tx, tw, tdy = (torch.from_numpy(a).contiguous(memory_format=layout) for a in (x, w, dy))
         if backward:
             run = torch.ops.aten.convolution_backward
@@ -113,6 +111,15 @@ def _torch(x, w, dy, pad, dilation, backward) -> dict[str, Callable[[], Any]]:
             call = partial(run, tx, tw, None, 1, pad, dilation)
         calls[f"torch {name}"] = call
     return calls
+
+
+def torch_formats() -> dict[str, Any]:
+    """Return torch's memory formats by name, nothing where torch is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return {}
+    return {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
 
 def _error(result, numba, x, w, dy, options) -> float:

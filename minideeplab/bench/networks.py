@@ -12,7 +12,7 @@ import numpy as np
 from minideeplab import functional as F
 from minideeplab import models
 from minideeplab.bench import memory
-from minideeplab.bench.layers import compared
+from minideeplab.bench.layers import compared, torch_formats
 from minideeplab.bench.timing import interleaved, training_step
 from minideeplab.nn import Module
 from minideeplab.tensor import Tensor, no_grad
@@ -64,14 +64,11 @@ def our_run(net: Module, x: Any, labels: Any, training: bool) -> Callable[[], An
 
 def torch_networks(net: Module) -> dict[str, Any]:
     """Return `TorchNetwork` in both memory formats, nothing where torch is not installed."""
-    try:
-        import torch
-    except ImportError:
+    if not torch_formats():
         return {}
     from minideeplab.bench.torch_network import TorchNetwork
 
-    formats = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
-    return {name: TorchNetwork(net, layout) for name, layout in formats.items()}
+    return {name: TorchNetwork(net, layout) for name, layout in torch_formats().items()}
 
 
 _CHILD = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -49,72 +49,65 @@ class TorchNetwork:
 
     def run(self, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
         """Compute a module of these networks."""
-        return getattr(self, f"_{_kind(module)}")(module, x)
+        for kind, function in _FUNCTIONS.items():
+            if isinstance(module, kind):
+                return function(self, module, x)
+        raise TypeError(f"module: {type(module).__name__}, expected one that TorchNetwork supports")
+
+    def chain(self, modules: Iterable[nn.Module], x: torch.Tensor) -> torch.Tensor:
+        """Compute modules one after the other."""
+        for module in modules:
+            x = self.run(module, x)
+        return x
 
     def weight(self, parameter: Any) -> torch.Tensor | None:
         """Return torch's copy of a parameter."""
         return None if parameter is None else self.weights[id(parameter)]
 
-    def _Conv2d(self, m, x):
-        weight, bias = self.weight(m.weight), self.weight(m.bias)
-        return T.conv2d(x, weight, bias, m.stride, m.padding, m.dilation, m.groups)
 
-    def _BatchNorm2d(self, m, x):
-        mean, var = self.tensor(m.running_mean), self.tensor(m.running_var)
-        weight, bias = self.weight(m.weight), self.weight(m.bias)
-        return T.batch_norm(x, mean, var, weight, bias, m.training, m.momentum, m.eps)
-
-    def _ReLU(self, m, x):
-        return T.relu(x)
-
-    def _MaxPool2d(self, m, x):
-        return T.max_pool2d(x, m.kernel_size, m.stride, m.padding, ceil_mode=m.ceil_mode)
-
-    def _AvgPool2d(self, m, x):
-        return T.avg_pool2d(x, m.kernel_size, m.stride, m.padding, count_include_pad=True)
-
-    def _Dropout(self, m, x):
-        return T.dropout(x, m.p, m.training)
-
-    def _Sequential(self, m, x):
-        for _, child in m.named_children():
-            x = self.run(child, x)
-        return x
-
-    def _Residual(self, m, x):
-        return T.relu(self.run(m.bn, self.run(m.conv, self.run(m.first, x))) + x)
-
-    def _ASPP(self, m, x):
-        views = [self.run(branch, x) for _, branch in m.branches.named_children()]
-        return self.run(m.join, self.run(m.drop, torch.cat(views, 1)))
-
-    def _DeepLab(self, m, x):
-        for name in m.trunk:
-            x = self.run(getattr(m, name), x)
-        scores = []
-        for names in m.branches:
-            y = x
-            for name in names:
-                y = self.run(getattr(m, name), y)
-            scores.append(y)
-        return sum(scores[1:], scores[0])
-
-    def _DeepLabSmall(self, m, x):
-        fine = self.run(m.fine, x)
-        context = self.run(m.aspp, self.run(m.coarse, fine))
-        context = T.interpolate(context, fine.shape[2:], mode="bilinear", align_corners=True)
-        joined = T.relu(context + self.run(m.detail, fine))
-        return self.run(m.score, self.run(m.refine, joined))
+def _children(module: nn.Module) -> list[nn.Module]:
+    return [child for _, child in module.named_children()]
 
 
-_KINDS = (
-    DeepLab, DeepLabSmall, Residual, ASPP, nn.Sequential, nn.Conv2d, nn.BatchNorm2d, nn.ReLU,
-    nn.MaxPool2d, nn.AvgPool2d, nn.Dropout,
-)  # fmt: skip
+def _batch_norm(t: TorchNetwork, m: nn.BatchNorm2d, x: torch.Tensor) -> torch.Tensor:
+    mean, var = t.tensor(m.running_mean), t.tensor(m.running_var)
+    weight, bias = t.weight(m.weight), t.weight(m.bias)
+    return T.batch_norm(x, mean, var, weight, bias, m.training, m.momentum, m.eps)
 
 
-def _kind(module: nn.Module) -> str:
-    for kind in _KINDS:
-        if isinstance(module, kind):
-            return kind.__name__
-    raise TypeError(f"module: {type(module).__name__}, expected one that TorchNetwork supports")
+def _aspp(t: TorchNetwork, m: ASPP, x: torch.Tensor) -> torch.Tensor:
+    return t.chain((m.drop, m.join), torch.cat([t.run(b, x) for b in _children(m.branches)], 1))
+
+
+def _deeplab(t: TorchNetwork, m: DeepLab, x: torch.Tensor) -> torch.Tensor:
+    x = t.chain([getattr(m, name) for name in m.trunk], x)
+    scores = [t.chain([getattr(m, name) for name in names], x) for names in m.branches]
+    return sum(scores[1:], scores[0])
+
+
+def _deeplab_small(t: TorchNetwork, m: DeepLabSmall, x: torch.Tensor) -> torch.Tensor:
+    fine = t.run(m.fine, x)
+    context = t.chain((m.coarse, m.aspp), fine)
+    context = T.interpolate(context, fine.shape[2:], mode="bilinear", align_corners=True)
+    joined = T.relu(context + t.run(m.detail, fine))
+    return t.chain((m.refine, m.score), joined)
+
+
+_FUNCTIONS: dict[type, Callable[[TorchNetwork, Any, torch.Tensor], torch.Tensor]] = {
+    DeepLab: _deeplab,
+    DeepLabSmall: _deeplab_small,
+    Residual: lambda t, m, x: T.relu(t.chain((m.first, m.conv, m.bn), x) + x),
+    ASPP: _aspp,
+    nn.Sequential: lambda t, m, x: t.chain(_children(m), x),
+    nn.Conv2d: lambda t, m, x: T.conv2d(
+        x, t.weight(m.weight), t.weight(m.bias), m.stride, m.padding, m.dilation, m.groups
+    ),
+    nn.BatchNorm2d: _batch_norm,
+    nn.ReLU: lambda t, m, x: T.relu(x),
+    nn.MaxPool2d: lambda t, m, x: T.max_pool2d(
+        x, m.kernel_size, m.stride, m.padding, ceil_mode=m.ceil_mode
+    ),
+    nn.AvgPool2d: lambda t, m, x: T.avg_pool2d(x, m.kernel_size, m.stride, m.padding),
+    nn.Dropout: lambda t, m, x: T.dropout(x, m.p, m.training),
+}
+"""How torch computes each kind of module, subclasses first."""

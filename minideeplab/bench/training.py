@@ -77,10 +77,8 @@ def measure_here(plan: Plan) -> dict[str, Any]:
     )
     loss = lambda: batch_loss(net, images, labels, None, config)  # noqa: E731
     ours = training_step(net.zero_grad, loss, optimizer.step)
-    ours()
-    peak = (
-        round(memory.resident(memory.PEAK) / 1e6) if memory.known() else None
-    )  # before torch allocates
+    ours()  # torch must not count towards the peak
+    peak = {"peak, MB": round(memory.resident(memory.PEAK) / 1e6)} if memory.known() else {}
     run = {"ours": ours}
     for layout, network in torch_networks(net).items():
         run[f"torch {layout}"] = _torch_step(network, config, images, labels)
@@ -88,8 +86,7 @@ def measure_here(plan: Plan) -> dict[str, Any]:
     step = times.pop("ours")
     row = {"batch": size, "step, s": step.median, "images/s": size / step.median,
            "making it, s": making, "loader": making / step.median}  # fmt: skip
-    row |= {} if peak is None else {"peak, MB": peak}
-    row |= {f"{name}, s": theirs.median for name, theirs in times.items()}
+    row |= peak | {f"{name}, s": theirs.median for name, theirs in times.items()}
     if times:
         row["times faster"] = min(step.times_faster_than(theirs) for theirs in times.values())
     return row

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.arrays import to
-from minideeplab.backends import load, use_backend
+from minideeplab.backends import load, to, use_backend
 from minideeplab.backends.cuda import launch
 from minideeplab.bench import gpu_timing
 from minideeplab.bench.crf import scene

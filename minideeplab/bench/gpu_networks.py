@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from minideeplab.arrays import to
-from minideeplab.backends import use_backend
+from minideeplab.backends import to, use_backend
 from minideeplab.backends.cuda import matmul_precision
 from minideeplab.bench import crf as crf_bench
 from minideeplab.bench import gpu_timing

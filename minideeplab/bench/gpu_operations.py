@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.arrays import to, to_host
-from minideeplab.backends import load
+from minideeplab.arrays import to_host
+from minideeplab.backends import load, to
 from minideeplab.backends.cuda.device import to_device
 from minideeplab.backends.cuda.matmul import PRECISIONS, ROUNDING, matmul_precision, multiply
 from minideeplab.bench import gpu_timing

@@ -75,7 +75,7 @@ def sgemm_limit(size: int = 1536, rounds: int = 5) -> float:
 
 
 def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
-    """Return the GFLOP/s of the matrix product of our convolutions, on matrices in cache."""
+    """Return the same for the product of our convolutions, on matrices that lie in caches."""
     from minideeplab.backends.numba_cpu.convolution.packing import Panels
     from minideeplab.backends.numba_cpu.convolution.winograd_steps import multiply_points
     from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces

@@ -128,12 +128,12 @@ def _refine(
 ) -> np.ndarray:
     """Return refined probabilities; draw the way there if ``steps`` names a file."""
     from minideeplab.crf.refinement import build_crf, refine
-    from minideeplab.visualize.mean_field import label_steps, save_steps
+    from minideeplab.visualize.mean_field import save_steps
 
     if steps is None:
         return refine(picture, probabilities, iterations, settings)
     crf = build_crf(picture, probabilities, settings)
-    save_steps([colours[labels] for labels in label_steps(crf, iterations)], steps)
+    save_steps([colours[labels] for labels in crf.label_steps(iterations)], steps)
     return crf.q
 
 

@@ -137,18 +137,8 @@ class SGD(Optimizer):
     def change(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray
     ) -> None:
-        """``update``, by the backend's compiled form where it has one."""
-        descend = getattr(current(), "descend", None)
-        if descend is None or not descend(w, g, velocity, self.momentum, lr, decay):
-            super().change(w, g, lr, decay, velocity)
-
-    def update(
-        self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray
-    ) -> None:
-        """v <- momentum v + lr (g + decay w);    w <- w - v."""
-        velocity *= self.momentum
-        velocity += lr * (g + decay * w if decay else g)
-        w -= velocity
+        """The step above, by the backend in use."""
+        current().sgd_update(w, g, velocity, self.momentum, lr, decay)
 
 
 class AdamW(Optimizer):

@@ -85,7 +85,7 @@ def test_goes_on_after_a_bad_file_and_says_so(weights, photo, tmp_path, capsys):
     arguments = [bad, photo, tmp_path / "none.png", "--out", out, "--weights", weights, "--no-crf"]
     assert run(*arguments) == 1
     err = capsys.readouterr().err
-    assert "bad.jpg: not a picture" in err and "none.png: no such file" in err
+    assert "bad.jpg: not an image" in err and "none.png: no such file" in err
     assert "1 of 3 pictures done; failed:" in err
     assert sorted(p.name for p in out.iterdir()) == ["photo-overlay.png", "photo.png"]
 

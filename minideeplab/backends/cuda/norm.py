@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from numba import cuda, float64
 
+from minideeplab.backends.cuda.activation import relu, relu_backward
 from minideeplab.backends.cuda.device import xp
 from minideeplab.backends.cuda.launch import THREADS, Kernel, device_function, kernel
 
@@ -119,6 +120,17 @@ def batch_norm(
     pixels = x.shape[2] * x.shape[3]
     normalize(x.size, x, mean, invstd, weight, bias, y, x.size, channels, pixels)
     return y, mean, invstd
+
+
+def batch_norm_relu(*arguments: Any) -> tuple[Any, Any, Any]:
+    """`batch_norm` with ReLU applied to its output."""
+    y, mean, invstd = batch_norm(*arguments)
+    return relu(y), mean, invstd
+
+
+def batch_norm_relu_backward(dy: Any, y: Any, *arguments: Any) -> tuple[Any, Any, Any]:
+    """Gradients (dx, dweight, dbias) of `batch_norm_relu`, y its output; None where not needed."""
+    return batch_norm_backward(relu_backward(dy, y), *arguments)
 
 
 def batch_norm_backward(

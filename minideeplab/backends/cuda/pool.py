@@ -158,6 +158,16 @@ def max_pool2d_backward(dy: Any, indices: Any, x_shape: Sequence[int]) -> Any:
     return dx
 
 
+def max_pool2d_without_indices(x: Any, *options: Any) -> Any:
+    """The maxima of `max_pool2d` alone."""
+    return max_pool2d(x, *options)[0]
+
+
+def max_pool2d_without_indices_backward(dy: Any, x: Any, y: Any, *options: Any) -> Any:
+    """dx (N, C, H, W): the indices are computed again from x."""
+    return max_pool2d_backward(dy, max_pool2d(x, *options)[1], x.shape)
+
+
 def _averaging(
     size: Sequence[int], kernel_size: Pair, stride: Pair, padding: Pair,
     ceil_mode: bool, count_include_pad: bool, divisor_override: int | None,

@@ -143,7 +143,7 @@ def embed_points(features: np.ndarray, places: np.ndarray) -> tuple[Any, Any, An
     return weights, keys, xp.abs(vertex).max()
 
 
-def weights_backward(features: Any, dweights: Any) -> Any:
+def barycentric_backward(features: Any, dweights: Any) -> Any:
     """Gradient (D, N) of the features from dweights (D+1, N), on the device if dweights is."""
     d, n = features.shape
     scale, dtype = elevation_scale(d), dweights.dtype

@@ -30,7 +30,7 @@ from numba import cuda
 
 from minideeplab.arrays import on_device as is_on_device
 from minideeplab.arrays import to_host
-from minideeplab.backends.cuda.crf.embedding import weights_backward
+from minideeplab.backends.cuda.crf.embedding import barycentric_backward
 from minideeplab.backends.cuda.device import to_device, xp
 from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops.crf.lattice import Lattice
@@ -155,5 +155,5 @@ def lattice_gradient(lattice: Lattice, features: Any, a: Any, b: Any) -> Any:
     (sides, points), dweights = corners.shape, xp.empty(corners.shape, a.dtype)
     arrays = (*rows, forward, backward, corners, dweights)
     corner_products(dweights.size, *arrays, alpha, points, sides, len(a))
-    result = weights_backward(features, dweights)
+    result = barycentric_backward(features, dweights)
     return result if is_on_device(a) else to_host(result)

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent / "kernels"
 TYPES = {"float32": "float", "float64": "double"}
 INDICES = {"int32": "int", "int64": "long long"}
 OPTIONS = ("--std=c++17",)
-SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+SIGNATURE = re.compile(r"KERNEL (\w+)\(([^)]*)\)")
 
 
 def files() -> list[str]:

@@ -70,13 +70,11 @@ class Block:
                 self.grid.kernel(*args)
             return
         try:
-            for thread in self.threads:
-                thread.start(args)
             while True:
                 for thread in self.threads:
                     if not thread.ended:
                         self.enter(thread)
-                        thread.resume()
+                        thread.resume(args)
                 if all(thread.ended for thread in self.threads):
                     return
                 self._check_barrier()
@@ -114,14 +112,13 @@ class Thread:
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, args: Sequence[Any]) -> None:
-        """Start the Python thread, which waits for `resume`."""
-        self._thread = threading.Thread(target=self._main, args=(args,), daemon=True)
-        self._thread.start()
-
-    def resume(self) -> None:
+    def resume(self, args: Sequence[Any]) -> None:
         """Run up to the next barrier or the end; raise the kernel's exception."""
-        self._turn.release()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._main, args=(args,), daemon=True)
+            self._thread.start()
+        else:
+            self._turn.release()
         self._back.acquire()
         if self._error is not None:
             raise self._error
@@ -143,15 +140,13 @@ class Thread:
             self._thread.join()
 
     def _main(self, args: Sequence[Any]) -> None:
-        self._turn.acquire()
-        if not self.dismissed:
-            try:
-                with np.errstate(all="ignore"):
-                    self.block.grid.kernel(*args)
-            except SystemExit:
-                pass
-            except BaseException as error:
-                self._error = error
+        try:
+            with np.errstate(all="ignore"):
+                self.block.grid.kernel(*args)
+        except SystemExit:
+            pass
+        except BaseException as error:
+            self._error = error
         self.ended, self.barrier = True, None
         self._back.release()
 

@@ -1,18 +1,18 @@
 // ReLU, softmax and log-softmax. Same kernels as activation.py, which has the thread map.
 
-extern "C" __global__ void relu_forward(const T* x, T* y, I size) {
+KERNEL relu_forward(const T* x, T* y, I size) {
     for (I i = grid(); i < size; i += gridsize()) {
         T value = x[i];
         y[i] = value <= 0 ? (T)0 : value;
     }
 }
 
-extern "C" __global__ void relu_gradient(const T* dy, const T* y, T* dx, I size) {
+KERNEL relu_gradient(const T* dy, const T* y, T* dx, I size) {
     for (I i = grid(); i < size; i += gridsize())
         dx[i] = y[i] <= 0 ? (T)0 : dy[i];
 }
 
-extern "C" __global__ void softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
+KERNEL softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
@@ -27,8 +27,7 @@ extern "C" __global__ void softmax_forward(const T* x, T* y, I columns, I channe
     }
 }
 
-extern "C" __global__ void softmax_gradient(const T* dy, const T* y, T* dx,
-                                            I columns, I channels, I inner) {
+KERNEL softmax_gradient(const T* dy, const T* y, T* dx, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T total = 0;
@@ -41,7 +40,7 @@ extern "C" __global__ void softmax_gradient(const T* dy, const T* y, T* dx,
     }
 }
 
-extern "C" __global__ void log_softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
+KERNEL log_softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
@@ -51,8 +50,7 @@ extern "C" __global__ void log_softmax_forward(const T* x, T* y, I columns, I ch
     }
 }
 
-extern "C" __global__ void log_softmax_gradient(const T* dy, const T* y, T* dx,
-                                                I columns, I channels, I inner) {
+KERNEL log_softmax_gradient(const T* dy, const T* y, T* dx, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T total = 0;

@@ -1,6 +1,8 @@
 // Helpers of all kernels. T is the type of floating-point arrays, I that of sizes and indices;
 // sources.py puts a typedef of each in front.
 
+#define KERNEL extern "C" __global__ void
+
 #ifndef INFINITY
 #define INFINITY __int_as_float(0x7F800000)
 #define NAN __int_as_float(0x7FFFFFFF)

@@ -1,8 +1,7 @@
 // Softmax cross-entropy. Same kernels as loss.py, which has the thread map.
 
-extern "C" __global__ void label_loss(const T* x, const long long* target, const T* weight,
-                                      T smoothing, T* loss, T* counted,
-                                      I pixels, I channels, I inner, I ignored) {
+KERNEL label_loss(const T* x, const long long* target, const T* weight, T smoothing, T* loss,
+                  T* counted, I pixels, I channels, I inner, I ignored) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         long long label = target[i];
@@ -29,10 +28,9 @@ extern "C" __global__ void label_loss(const T* x, const long long* target, const
     }
 }
 
-extern "C" __global__ void label_loss_gradient(const T* x, const long long* target,
-                                               const T* weight, T smoothing, const T* share,
-                                               T* dx, I pixels, I channels, I inner, I ignored,
-                                               I per_pixel) {
+KERNEL label_loss_gradient(const T* x, const long long* target, const T* weight, T smoothing,
+                           const T* share, T* dx, I pixels, I channels, I inner, I ignored,
+                           I per_pixel) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         long long label = target[i];
@@ -56,8 +54,8 @@ extern "C" __global__ void label_loss_gradient(const T* x, const long long* targ
     }
 }
 
-extern "C" __global__ void soft_loss(const T* x, const T* target, const T* weight, T smoothing,
-                                     T* loss, I pixels, I channels, I inner) {
+KERNEL soft_loss(const T* x, const T* target, const T* weight, T smoothing, T* loss, I pixels,
+                 I channels, I inner) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
@@ -72,9 +70,8 @@ extern "C" __global__ void soft_loss(const T* x, const T* target, const T* weigh
     }
 }
 
-extern "C" __global__ void soft_loss_gradient(const T* x, const T* target, const T* weight,
-                                              T smoothing, const T* share, T* dx,
-                                              I pixels, I channels, I inner, I per_pixel) {
+KERNEL soft_loss_gradient(const T* x, const T* target, const T* weight, T smoothing, const T* share,
+                          T* dx, I pixels, I channels, I inner, I per_pixel) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);

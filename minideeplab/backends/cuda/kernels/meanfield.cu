@@ -10,9 +10,8 @@ __device__ inline void add_to_corners(const T* q, const int* corners, const T* s
     }
 }
 
-extern "C" __global__ void sweep(const T* unary, const int* corners, const T* receive,
-                                 const T* compat, const T* source, T* q, const T* send, T* target,
-                                 I points, I labels, I reads, I writes) {
+KERNEL sweep(const T* unary, const int* corners, const T* receive, const T* compat, const T* source,
+             T* q, const T* send, T* target, I points, I labels, I reads, I writes) {
     for (I p = grid(); p < points; p += gridsize()) {
         T best = -INFINITY;
         for (I c = 0; c < labels; c++) {
@@ -36,8 +35,8 @@ extern "C" __global__ void sweep(const T* unary, const int* corners, const T* re
     }
 }
 
-extern "C" __global__ void send_points(const T* q, const int* corners, const T* send, T* target,
-                                       I points, I labels, I writes) {
+KERNEL send_points(const T* q, const int* corners, const T* send, T* target, I points, I labels,
+                   I writes) {
     for (I p = grid(); p < points; p += gridsize())
         add_to_corners(q, corners, send, target, points, labels, writes, p);
 }

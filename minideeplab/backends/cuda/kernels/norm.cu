@@ -13,8 +13,7 @@ __device__ inline void block_sum(double total, double* sums) {
         sums[blockIdx.x] = shared[0];
 }
 
-extern "C" __global__ void channel_sums(const T* x, double* sums,
-                                        I images, I channels, I pixels) {
+KERNEL channel_sums(const T* x, double* sums, I images, I channels, I pixels) {
     I t = threadIdx.x, c = blockIdx.x;
     double total = 0;
     for (I e = t; e < images * pixels; e += blockDim.x)
@@ -22,8 +21,8 @@ extern "C" __global__ void channel_sums(const T* x, double* sums,
     block_sum(total, sums);
 }
 
-extern "C" __global__ void channel_squares(const T* x, const double* mean, double* sums,
-                                           I images, I channels, I pixels) {
+KERNEL channel_squares(const T* x, const double* mean, double* sums, I images, I channels,
+                       I pixels) {
     I t = threadIdx.x, c = blockIdx.x;
     double total = 0;
     for (I e = t; e < images * pixels; e += blockDim.x) {
@@ -33,9 +32,8 @@ extern "C" __global__ void channel_squares(const T* x, const double* mean, doubl
     block_sum(total, sums);
 }
 
-extern "C" __global__ void channel_products(const T* dy, const T* x, const T* mean,
-                                            const T* invstd, double* sums,
-                                            I images, I channels, I pixels) {
+KERNEL channel_products(const T* dy, const T* x, const T* mean, const T* invstd, double* sums,
+                        I images, I channels, I pixels) {
     I t = threadIdx.x, c = blockIdx.x;
     double total = 0;
     for (I e = t; e < images * pixels; e += blockDim.x) {
@@ -45,18 +43,16 @@ extern "C" __global__ void channel_products(const T* dy, const T* x, const T* me
     block_sum(total, sums);
 }
 
-extern "C" __global__ void normalize(const T* x, const T* mean, const T* invstd, const T* weight,
-                                     const T* bias, T* y, I size, I channels, I pixels) {
+KERNEL normalize(const T* x, const T* mean, const T* invstd, const T* weight, const T* bias, T* y,
+                 I size, I channels, I pixels) {
     for (I i = grid(); i < size; i += gridsize()) {
         I c = i / pixels % channels;
         y[i] = (x[i] - mean[c]) * invstd[c] * weight[c] + bias[c];
     }
 }
 
-extern "C" __global__ void normalize_gradient(const T* dy, const T* x, const T* mean,
-                                              const T* invstd, const T* weight,
-                                              const T* dbias, const T* dweight, T* dx,
-                                              I size, I channels, I pixels) {
+KERNEL normalize_gradient(const T* dy, const T* x, const T* mean, const T* invstd, const T* weight,
+                          const T* dbias, const T* dweight, T* dx, I size, I channels, I pixels) {
     for (I i = grid(); i < size; i += gridsize()) {
         I c = i / pixels % channels;
         T xhat = (x[i] - mean[c]) * invstd[c];

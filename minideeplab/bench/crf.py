@@ -110,9 +110,9 @@ def compare(size: tuple[int, int, int], widths: tuple[float, float], rounds: int
     times = interleaved(run, rounds)
     row = {"size": "x".join(map(str, size)), "sxy / srgb": "{} / {}".format(*widths)}
     row |= {name: 1e3 * timing.median for name, timing in times.items()}
-    if rival := times.get("pydensecrf, ms"):
+    if theirs := times.get("pydensecrf, ms"):
         row |= {
-            f"faster, {count} thread{'s' * (count > 1)}": times[name].times_faster_than(rival)
+            f"faster, {count} thread{'s' * (count > 1)}": times[name].times_faster_than(theirs)
             for count, name in names.items()
         }
         difference = run_ours(image, unary, *widths) - run_pydensecrf(image, unary, *widths)

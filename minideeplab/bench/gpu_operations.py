@@ -119,9 +119,9 @@ def measure(operation: Operation, limits: gpu_timing.Limits, rounds: int) -> dic
         times = gpu_timing.by_language(operation.on_device(), rounds)
     best = min(times.values())
     theirs = gpu_timing.with_torch(operation.on_torch, rounds)
-    rival = theirs.get("torch ms" if precision == "float32" else "torch TF32 ms")
+    theirs_ms = theirs.get("torch ms" if precision == "float32" else "torch TF32 ms")
     row |= {**times, "share of the limit": limits.fraction(moved, count, best, precision), **theirs}
-    return row | ({"torch / ours": rival / best} if rival else {})
+    return row | ({"torch / ours": theirs_ms / best} if theirs_ms else {})
 
 
 def precision_errors(layer: Layer, pixels: int = 128) -> dict[str, Any]:

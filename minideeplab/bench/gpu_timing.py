@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,43 +43,27 @@ class Limits:
         return {"copy GB/s": self.gigabytes} | gemm
 
 
-def milliseconds(run: Callable[[], Any], rounds: int) -> float:
-    """Median time of ``run`` on the device after ``WARM_UP`` runs.
+def milliseconds(run: Callable[[], Any], rounds: int, torch: Any = None) -> float:
+    """Median time of ``run`` on the device after ``WARM_UP`` runs; ``torch`` times torch's stream.
 
     Host work counts only where the device is idle because of it.
     """
-    for _ in range(WARM_UP):
-        run()
-    return float(np.median([_once(run) for _ in range(rounds)]))
+    return float(np.median([_once(run, torch) for _ in range(WARM_UP + rounds)][WARM_UP:]))
 
 
-def _once(run: Callable[[], Any]) -> float:
+def _once(run: Callable[[], Any], torch: Any) -> float:
+    """Milliseconds of one run."""
     if xp is np:
         start = time.perf_counter()
         run()
         return 1e3 * (time.perf_counter() - start)
-    start, stop = xp.cuda.Event(), xp.cuda.Event()
+    new = partial(torch.cuda.Event, enable_timing=True) if torch else xp.cuda.Event
+    start, stop = new(), new()
     start.record()
     run()
     stop.record()
     stop.synchronize()
-    return xp.cuda.get_elapsed_time(start, stop)
-
-
-def torch_milliseconds(run: Callable[[], Any], rounds: int) -> float:
-    """As `milliseconds`, for work on torch's stream."""
-    import torch
-
-    times = []
-    for round_ in range(WARM_UP + rounds):
-        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        run()
-        stop.record()
-        stop.synchronize()
-        if round_ >= WARM_UP:
-            times.append(start.elapsed_time(stop))
-    return float(np.median(times))
+    return start.elapsed_time(stop) if torch else xp.cuda.get_elapsed_time(start, stop)
 
 
 def by_language(run: Callable[[], Any], rounds: int) -> dict[str, float]:
@@ -99,7 +84,7 @@ def with_torch(prepare: Callable[[Any], Callable[[], Any]], rounds: int) -> dict
     torch.backends.cudnn.benchmark = True
     for name, allowed in (("torch ms", False), ("torch TF32 ms", True)):
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
-        columns[name] = torch_milliseconds(run, rounds)
+        columns[name] = milliseconds(run, rounds, torch)
     return columns
 
 

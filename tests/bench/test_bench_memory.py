@@ -6,7 +6,7 @@ import pytest
 
 from minideeplab.bench import memory
 
-pytestmark = pytest.mark.skipif(not memory.known(), reason="only Linux tells")
+pytestmark = pytest.mark.skipif(not memory.known(), reason="needs Linux")
 
 
 def test_peak_sees_what_is_gone_again():

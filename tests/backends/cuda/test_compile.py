@@ -90,7 +90,7 @@ def test_cuda_c_compiles(file, dtype, index):
 
 
 def ptx_of(file, dtype, index, architecture=b"compute_80"):
-    """The PTX of a file, compiled without a word of complaint."""
+    """The PTX of a file, compiled without a message."""
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
     try:
         _, program = nvrtc.nvrtcCreateProgram(

@@ -14,7 +14,7 @@ from minideeplab.backends.cuda.matmul import precision, round_to_tf32
 
 
 class Driver:
-    """What the NVIDIA driver's library answers."""
+    """A stand-in for the library of the NVIDIA driver."""
 
     def __init__(self, version=12040, devices=1, status=0):
         self.version, self.devices, self.status = version, devices, status
@@ -32,13 +32,13 @@ class Driver:
 
 @pytest.fixture
 def driver(monkeypatch):
-    """A function that makes ctypes load a driver with these answers, or none."""
+    """A function that makes ctypes load this stand-in, or no driver."""
 
-    def install(answers):
+    def install(library):
         def load(name):
-            if answers is None:
+            if library is None:
                 raise OSError(name)
-            return answers
+            return library
 
         monkeypatch.setattr(ctypes, "CDLL", load)
         monkeypatch.setattr(probe, "SIMULATED", False)
@@ -47,15 +47,15 @@ def driver(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "answers, reason",
+    "library, reason",
     [
         (None, "no NVIDIA driver was found.*NUMBA_ENABLE_CUDASIM=1"),
         (Driver(devices=0), "finds no GPU .status 0.*CUDA_VISIBLE_DEVICES"),
         (Driver(status=100), "finds no GPU .status 100"),
     ],
 )
-def test_no_driver_or_no_gpu_is_said(driver, answers, reason):
-    driver(answers)
+def test_no_driver_or_no_gpu_is_reported(driver, library, reason):
+    driver(library)
     with pytest.raises(ImportError, match=reason):
         probe.require()
 

@@ -34,7 +34,7 @@ def test_the_same_maxima_and_gradients(window, dtype, values, channels):
     y, indices = max_pool2d(x, *window)
     dy = rng.standard_normal(y.shape).astype(dtype)
     np.testing.assert_array_equal(max_pool2d_without_indices(x, *window), y)
-    dx = max_pool2d_without_indices_backward(dy, x, y, *window[:-1])
+    dx = max_pool2d_without_indices_backward(dy, x, y, *window)
     expected = max_pool2d_backward(dy, indices, x.shape)
     np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(dx == 0, expected == 0)

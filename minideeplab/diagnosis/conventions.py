@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import Case
-from minideeplab.testing.function_under_test import Subject
-from minideeplab.testing.runner import judge, reference
+from minideeplab.diagnosis.evidence import Evidence
 
 Arrays = list[Any]
 Translate = Callable[[Arrays, dict[str, Any]], tuple[Arrays, dict[str, Any]]]
@@ -99,18 +97,25 @@ CONVENTIONS = [
 ]
 
 
-def convention(subject: Subject, rows: Sequence[tuple[Case, str]]) -> str:
-    """Return the convention under which the failing rows would pass, "" if there is none."""
+def convention(
+    op: str, rows: Sequence[Evidence], passed: Sequence[Evidence],
+    passes: Callable[[Evidence, Convention], bool],
+) -> str:  # fmt: skip
+    """Return the convention under which the failing rows would pass, "" if there is none.
+
+    ``passes`` tells whether a row passes if the function is called by a convention.
+    """
     for candidate in CONVENTIONS:
-        if subject.op in candidate.ops and subject.library.name == "numpy":
-            judged = replace(subject, fn=_adapted(subject.fn, candidate), backward=None)
-            right = sum(_passes(judged, case, dtype) for case, dtype in rows)
-            if right >= max(2, 0.6 * len(rows)):
+        if op in candidate.ops:
+            right = sum(passes(row, candidate) for row in rows)
+            if right >= max(2, 0.6 * len(rows)) and all(passes(row, candidate) for row in passed):
                 return f"{candidate.text} [right on {right} of {len(rows)} failing rows]"
     return ""
 
 
-def _adapted(fn: Callable[..., Any], by: Convention) -> Callable[..., Any]:
+def adapted(fn: Callable[..., Any], by: Convention) -> Callable[..., Any]:
+    """Return a function of another convention as one of the usual."""
+
     def call(*arrays: Any, **options: Any) -> Any:
         translated, changed = by.translate(list(arrays), options)
         result = fn(*translated, **changed)
@@ -119,10 +124,3 @@ def _adapted(fn: Callable[..., Any], by: Convention) -> Callable[..., Any]:
         return by.restore(result)
 
     return call
-
-
-def _passes(subject: Subject, case: Case, dtype: str) -> bool:
-    outcome = subject.attempt(case, dtype)
-    if not isinstance(outcome, dict):
-        return False
-    return not judge(case, case.arguments(dtype), outcome, reference(case, dtype))

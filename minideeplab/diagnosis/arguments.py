@@ -84,8 +84,8 @@ def _axis(array: np.ndarray, axis: int) -> int:
 
 
 ARRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "zeros for {}": np.zeros_like,
-    "ones for {}": np.ones_like,
+    "zeros as {}": np.zeros_like,
+    "ones as {}": np.ones_like,
     "the absolute value of {}": np.abs,
     "{} with the opposite sign": lambda a: -a,
     "{} without its negative entries": lambda a: np.maximum(a, 0),
@@ -148,8 +148,8 @@ NUMBERS: dict[str, Callable[[Any], Any]] = {
     "{} smaller by one": lambda v: _each(v, lambda n: n - 1),
     "{} doubled": lambda v: _each(v, lambda n: 2 * n),
     "{} halved": lambda v: _each(v, lambda n: n // 2 if isinstance(n, int) else n / 2),
-    "{} 0, whatever is asked": lambda v: 0,
-    "{} 1, whatever is asked": lambda v: 1,
+    "0 as {}": lambda v: 0,
+    "1 as {}": lambda v: 1,
     "{} with the opposite sign": lambda v: _each(v, lambda n: -n),
     "{} squared": lambda v: _each(v, lambda n: n * n),
     "the reciprocal of {}": lambda v: _each(v, lambda n: 1 / n),
@@ -317,7 +317,7 @@ def examples(rows: Sequence[Evidence]) -> Iterator[Evidence]:
 def _kind(value: Any) -> str:
     """Return what kind of value an argument is, "" if it is not changed."""
     if isinstance(value, np.ndarray):
-        return "array" if value.size and value.dtype.kind == "f" else ""
+        return "array" if value.size and value.dtype.kind in "fiu" else ""
     if isinstance(value, bool | str) or value is None:
         return ""
     numbers = value if isinstance(value, tuple) else (value,)

@@ -10,7 +10,7 @@ import numpy as np
 from minideeplab.diagnosis.arguments import Function, other_arguments, other_options
 from minideeplab.diagnosis.evidence import Evidence, largest, right_pairs, value_pairs
 from minideeplab.diagnosis.known import SURE, Explanation, Mistake, agrees, explanations
-from minideeplab.diagnosis.relations import factors_of_cases, related, rising, shape_remark
+from minideeplab.diagnosis.relations import factors_of_cases, place, related, rising, shape_remark
 from minideeplab.diagnosis.results import changed_results
 from minideeplab.diagnosis.traits import shared
 
@@ -42,10 +42,11 @@ def explain(
         if found:
             return found
     if not parts and wrong:
-        parts = [remark(wrong, others, function.defaults), local]
+        parts = [remark(wrong, others, function.defaults, bool(local)), local]
     elif rest:
         said = remark(rest, others + [row for row in wrong if row not in rest], function.defaults)
-        parts.append(f"{len(rest)} more rows are wrong in another way: {said}")
+        more = "row is" if len(rest) == 1 else "rows are"
+        parts.append(f"{len(rest)} more {more} wrong in another way: {said}")
     left = [row for row in raised if not any(agrees(m, row, gradients) for m in mistakes)]
     parts += _exceptions(left, [row for row in [*passed, *wrong] if row not in left],
                          known, function, gradients)  # fmt: skip
@@ -92,9 +93,14 @@ def _guesses(
 
 
 def best_of(found: Sequence[Explanation]) -> list[Explanation]:
-    """Return the explanations that fit best and equally well, two at most; none is refuted."""
+    """Return the explanations that fit best and equally well, two at most; none is refuted.
+
+    A fitted number says no more than another mistake that needs none.
+    """
     fitting = sorted((e for e in found if not e.refuted), key=lambda e: -e.share)
-    return [e for e in fitting if e.matched == fitting[0].matched][:2]
+    equal = [e for e in fitting if e.matched == fitting[0].matched]
+    plain = [e for e in equal if not e.mistake.fitted]
+    return (plain or equal[:1])[:2]
 
 
 def _said(equal: Sequence[Explanation], count: int) -> str:
@@ -134,24 +140,25 @@ def _exceptions(
 
 
 def remark(
-    rows: Sequence[Evidence], others: Sequence[Evidence], defaults: Mapping[str, Any]
-) -> str:
+    rows: Sequence[Evidence], others: Sequence[Evidence], defaults: Mapping[str, Any],
+    explained: bool = False,
+) -> str:  # fmt: skip
     """Return what the wrong results have in common: how they are wrong, where, and in which rows.
 
-    If nothing is seen, name the smallest failing row, with which the search may start.
+    If nothing is seen, say how much, and name the smallest failing row. ``explained``: how they
+    are wrong is said elsewhere.
     """
-    if not rows:
-        return ""
-    how = _kinds(rows) or _shapes(rows) or _values(rows, others)
+    how = "" if explained else _kinds(rows) or _shapes(rows) or _values(rows, others)
     where = shared(rows, others, defaults)
     said = [part for part in (_only(rows), how, where) if part]
-    if how:
+    if how or explained:
         return ", and ".join(said)
-    smallest = min(rows, key=_effort)
-    note = f" ({smallest.note})" if smallest.note else ""
-    count = f"simplest of {len(rows)} wrong rows" if len(rows) > 1 else "one wrong row"
-    said += [f"the {count} is {smallest.name}{note}", *_size(rows)]
-    return ", and ".join(["no known mistake", *said])
+    if not where.startswith("exactly"):
+        smallest = min(rows, key=_effort)
+        note = f" ({smallest.note})" if smallest.note else ""
+        count = f"simplest of {len(rows)} wrong rows" if len(rows) > 1 else "one wrong row"
+        said.append(f"the {count} is {smallest.name}{note}")
+    return ", and ".join(["no known mistake", *said, *_size(rows)])
 
 
 def _size(rows: Sequence[Evidence]) -> Iterator[str]:
@@ -225,6 +232,7 @@ def _values(rows: Sequence[Evidence], others: Sequence[Evidence]) -> str:
     names = {fault.what for row in rows for fault in row.faults}
     return (
         related(pairs, right_pairs(others, names))
+        or place(pairs)
         or factors_of_cases(pairs, [row.name for row in rows])
         or rising(pairs)
     )

@@ -20,8 +20,8 @@ GLANCE = 6
 ENOUGH_RAISED = 0.7
 """As `ENOUGH`, where rows only raise, which says less than equal wrong results."""
 
-SEEN = ("value", "nan", "shape", "dtype", "type")
-"""Kinds of faults for which the wrong results must be equal, too."""
+UNSEEN = ("missing", "written", "share")
+"""Kinds of faults that are no wrong results: there is nothing to compare."""
 
 
 INVALID = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError)
@@ -73,15 +73,15 @@ class Explanation:
 
 def explanations(
     mistakes: Iterable[Mistake], rows: Sequence[Evidence], passed: Sequence[Evidence],
-    gradients: bool = False, most: int = 2,
+    gradients: bool = False, least: float = ENOUGH, most: int = 2,
 ) -> list[Explanation]:  # fmt: skip
-    """Return the mistakes that explain enough of the rows, best first.
+    """Return the mistakes that explain at least this share of the rows, best first.
 
     The search ends after ``most`` that explain all rows.
     """
     found: list[Explanation] = []
     for mistake in mistakes:
-        matched = _matched(mistake, rows, gradients)
+        matched = _matched(mistake, rows, gradients, least)
         if matched:
             refuted = any(contradicts(mistake, row, gradients) for row in passed)
             found.append(Explanation(mistake, matched, len(matched) / len(rows), refuted))
@@ -90,9 +90,12 @@ def explanations(
     return sorted(found, key=lambda e: (e.refuted, -e.share))
 
 
-def _matched(mistake: Mistake, rows: Sequence[Evidence], gradients: bool) -> list[Evidence]:
+def _matched(
+    mistake: Mistake, rows: Sequence[Evidence], gradients: bool, least: float
+) -> list[Evidence]:
     """Return the rows on which the mistake gives the same, [] if they are not enough."""
-    enough = (ENOUGH_RAISED if all(row.raised for row in rows) else ENOUGH) * len(rows)
+    only_raised = all(row.raised for row in rows)
+    enough = (max(least, ENOUGH_RAISED) if only_raised else least) * len(rows)
     matched: list[Evidence] = []
     mixed = [row for start in range(GLANCE) for row in rows[start::GLANCE]]
     for number, row in enumerate(mixed):
@@ -121,16 +124,21 @@ def agrees(mistake: Mistake, row: Evidence, gradients: bool = False) -> bool:
     if row.alike is not None:
         return row.alike(predicted.results)
     return all(
-        row.same(f.what, row.got[f.what], predicted.results[f.what], 2.0)
-        if f.kind in SEEN else predicted.faults is not None
+        predicted.faults is not None if f.kind in UNSEEN
+        else row.same(f.what, row.got[f.what], predicted.results[f.what], 2.0)
         for f in relevant
     )  # fmt: skip
 
 
 def contradicts(mistake: Mistake, row: Evidence, gradients: bool = False) -> bool:
-    """Return whether the mistake would spoil a row that is right."""
+    """Return whether the mistake would spoil a row that is right.
+
+    A guess may ask for what the right function refuses, which says nothing.
+    """
     predicted = mistake.predict(row)
-    return predicted is not None and bool(_of(predicted.wrong(row), gradients))
+    if predicted is None or (isinstance(predicted.results, Raised) and not mistake.name):
+        return False
+    return bool(_of(predicted.wrong(row), gradients))
 
 
 def _of(names: set[str], gradients: bool) -> set[Any]:

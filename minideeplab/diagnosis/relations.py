@@ -15,27 +15,34 @@ Relation = Callable[[np.ndarray, np.ndarray, float], bool | None]
 def related(pairs: Sequence[Pair], passed: Sequence[Pair] = ()) -> str:
     """Return the relation that holds in every pair, in words, "" if none is seen.
 
-    If a result that is right refutes it as a rule for all results, that is said.
+    If a result that is right refutes it as a rule for all results, or there is one pair only,
+    it is said of the wrong results.
     """
     if not pairs or any(got.shape != right.shape for got, right, _ in pairs):
         return ""
-    for text, relation in RELATIONS:
+    bound = cut_off(pairs) or emptied(pairs)
+    factor = common_factor(pairs)
+    table = RELATIONS + [
+        (f"every result is {factor or 0:.6g} times the right one",
+         lambda got, right, tol: factor is not None and _near(got, factor * right, tol)),
+    ]  # fmt: skip
+    for text, relation in table:
         verdicts = [relation(*pair) for pair in pairs]
         if True in verdicts and False not in verdicts:
-            # some are better told by the bound beyond which results change
-            return cut_off(pairs) or emptied(pairs) or _where(text, relation, passed)
-    factor = common_factor(pairs)
-    if factor is not None:
-        text = f"every result is {factor:.6g} times the right one"
-        return _where(text, lambda got, right, tol: _near(got, factor * right, tol), passed)
-    return cut_off(pairs) or emptied(pairs) or _added(pairs, passed)
+            rule = len(pairs) > 1 and all(relation(*pair) is not False for pair in passed)
+            return bound or (text if rule else f"where it is wrong, {text}")
+    return bound or _added(pairs, passed)
 
 
-def _where(text: str, relation: Relation, passed: Sequence[Pair]) -> str:
-    """Say that a relation holds only where results are wrong, if some are right without it."""
-    if text.startswith("only ") or all(relation(*pair) is not False for pair in passed):
-        return text
-    return f"where it is wrong, {text}"
+def place(pairs: Sequence[Pair]) -> str:
+    """Return the only part of the results that is wrong, "" if it is not always one part."""
+    if any(got.shape != right.shape for got, right, _ in pairs):
+        return ""
+    for text, relation in PLACES:
+        verdicts = [relation(*pair) for pair in pairs]
+        if True in verdicts and False not in verdicts:
+            return text
+    return ""
 
 
 def _near(got: np.ndarray, right: np.ndarray, tol: float) -> bool:
@@ -66,6 +73,8 @@ def cut_off(pairs: Sequence[Pair]) -> str:
 def emptied(pairs: Sequence[Pair]) -> str:
     """Say that results nearer to zero than a bound become zero."""
     bound = max(float(np.abs(e[np.abs(g - e) > tol]).max(initial=0.0)) for g, e, tol in pairs)
+    if sum(int(np.sum((g == 0) & (e != 0))) for g, e, _ in pairs) < 3:  # chance
+        return ""
     for text, keeps in (
         (f"results up to {bound:.6g} in magnitude become zero", lambda e: np.abs(e) > bound),
         (f"results up to {bound:.6g} become zero", lambda e: e > bound),
@@ -82,16 +91,16 @@ def _added(pairs: Sequence[Pair], passed: Sequence[Pair]) -> str:
     numbers = [float(np.mean(got - right)) if got.size else 0.0 for got, right, _ in pairs]
     if not all(_near(g - c, e, tol) for (g, e, tol), c in zip(pairs, numbers, strict=True)):
         return ""
-    if len(pairs) > 1 and np.allclose(numbers, numbers[0], rtol=1e-6):
-        text = f"the result is off by a constant that is added, {numbers[0]:.6g}"
-    else:
-        text = "in each case the result is off by a constant that is added"
-    return _where(text, lambda got, right, tol: not got.size, passed)
+    if len(pairs) > 1 and not passed and np.allclose(numbers, numbers[0], rtol=1e-6):
+        return f"the result is off by a constant that is added, {numbers[0]:.6g}"
+    return "in each wrong case the result is off by a constant that is added"
 
 
 def rising(pairs: Sequence[Pair]) -> str:
     """Say that larger right results give larger wrong ones, in all rows, as chance would not."""
     for got, right, tol in pairs:
+        if np.abs(got - right).max(initial=0.0) < 0.1 * np.ptp(right):  # near, so in order
+            return ""
         order = np.argsort(right, axis=None)
         if np.any(np.diff(got.ravel()[order]) < -tol):
             return ""
@@ -192,7 +201,7 @@ RELATIONS: list[tuple[str, Relation]] = [
     ("the sign is wrong", lambda got, right, tol: _near(-got, right, tol)),
     ("the absolute value is right, signs are not",
      lambda got, right, tol: _near(np.abs(got), np.abs(right), tol)),
-    *((f"the results are right to {kind} precision only; is something {kind}?", _reduced(kind))
+    *((f"the results are right only to {kind} precision; is something {kind}?", _reduced(kind))
       for kind in ("float32", "float16", "bfloat16")),
     ("the last two axes are swapped", _moved(lambda a: a.swapaxes(-1, -2), 2)),
     ("the first two axes are swapped", _moved(lambda a: a.swapaxes(0, 1), 2)),
@@ -207,6 +216,9 @@ RELATIONS: list[tuple[str, Relation]] = [
     ("the results are right, with the columns in another order", _reordered(-1)),
     ("the results are right, with the first axis in another order", _reordered(0)),
     ("the results are the right numbers, in another order", _same_entries),
+]  # fmt: skip
+
+PLACES: list[tuple[str, Relation]] = [
     ("only the last column is wrong", _only(slice(None, -1))),
     ("only the last row is wrong", _only(slice(None, -1), _ALL)),
     ("only the first column is wrong", _only(slice(1, None))),
@@ -234,6 +246,8 @@ def common_factor(pairs: Sequence[Pair]) -> float | None:
 
 def factors_of_cases(pairs: Sequence[Pair], names: Sequence[str]) -> str:
     """Say that each case has a factor of its own: a mean for a sum, a count that is wrong."""
+    if any(got.shape != right.shape for got, right, _ in pairs):
+        return ""
     factors = [common_factor([pair]) for pair in pairs]
     if None in factors or len(pairs) < 2:
         return ""

@@ -12,6 +12,9 @@ from minideeplab.diagnosis.evidence import Evidence
 Size = Callable[[list[Any], Mapping[str, Any], tuple[int, ...]], float]
 """Takes the arrays, the options and the shape of the output."""
 
+UNBATCHED = "an input without a batch axis"
+"""The tag of a case with one image that is no batch."""
+
 SIZES: dict[str, Size] = {
     "the number of images": lambda a, o, y: len(a[0]),
     "the number of channels": lambda a, o, y: a[0].shape[1],
@@ -62,7 +65,10 @@ def factors(sizes: Mapping[str, Size]) -> Iterator[tuple[str, Callable[[Evidence
 def _powered(size: Size, power: float) -> Callable[[Evidence], float]:
     def factor(row: Evidence) -> float:
         arrays = [array for name, array in row.arrays.items() if name != "grad_out"]
-        return float(size(arrays, row.options, np.shape(row.right["output"]))) ** power
+        shape = np.shape(row.right["output"])
+        if UNBATCHED in row.tags:
+            arrays[0], shape = arrays[0][None], (1, *shape)
+        return float(size(arrays, row.options, shape)) ** power
 
     return factor
 

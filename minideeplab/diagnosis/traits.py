@@ -14,7 +14,7 @@ from minideeplab.diagnosis.evidence import Evidence
 WIDTHS = (4, 8, 16, 32, 64)
 """Tile sizes after which kernels are seen to go wrong."""
 
-MOSTLY = 2 / 3
+MOSTLY = 0.8
 """The share of the rows with a trait that must fail for it to be named."""
 
 
@@ -36,7 +36,7 @@ def shared(
     for size in (1, 2):
         for chosen in combinations(common, size):
             count = len(wrong) + sum(set(chosen) <= found for found in right)
-            if len(wrong) / count > share:
+            if len(wrong) / count > (share if size == 1 else max(share, 0.999)):
                 best, share = " and ".join(chosen), len(wrong) / count
     if not best:
         return ""
@@ -63,7 +63,7 @@ def _traits(
         yield from _option(name, value)
     yield from (f"the default {name}" for name in defaults if name not in row.options)
     yield from _arrays(row)
-    yield from _shapes(row)
+    yield from _shapes(row, {**defaults, **row.options})
     for name, value in {**defaults, **row.options}.items():
         if type(value) in (int, float) and name not in NEUTRAL:
             yield from (f"{name} other than {v:g}" for v in sorted(seen[name]) if value != v)
@@ -109,7 +109,7 @@ def _arrays(row: Evidence) -> Iterator[str]:
         yield "class-probability targets" if classes else "class-index targets"
 
 
-def _shapes(row: Evidence) -> Iterator[str]:
+def _shapes(row: Evidence, options: Mapping[str, Any]) -> Iterator[str]:
     shape = np.shape(next(iter(row.arrays.values()), ()))
     yield f"an input of {len(shape)} axes"
     if len(shape) == 4:
@@ -120,11 +120,11 @@ def _shapes(row: Evidence) -> Iterator[str]:
     weight = np.shape(row.arrays.get("weight"))
     if len(weight) == 4:
         yield from (f"more than {n} filters" for n in WIDTHS if weight[0] > n)
-        yield from _kernel(weight[2:], row.options)
+        yield from _kernel(weight[2:], options)
     elif len(weight) == 2 and weight[0] == weight[1]:
         yield "a square weight"
-    if "kernel_size" in row.options:
-        yield from _kernel(tuple(np.broadcast_to(row.options["kernel_size"], 2)), row.options)
+    if "kernel_size" in options:
+        yield from _kernel(tuple(np.broadcast_to(options["kernel_size"], 2)), options)
     out = np.shape(row.right.get("output"))[-2:]
     if planes and len(out) == 2:
         yield from (["an output smaller than the input"] if np.any(np.less(out, planes)) else [])
@@ -133,9 +133,8 @@ def _shapes(row: Evidence) -> Iterator[str]:
 
 
 def _kernel(kernel: tuple[int, ...], options: Mapping[str, Any]) -> Iterator[str]:
-    default = kernel if "kernel_size" in options else 1
     stride = options.get("stride")
-    stride = np.broadcast_to(default if stride is None else stride, 2)
+    stride = np.broadcast_to(kernel if stride is None else stride, 2)
     if any(k % 2 == 0 for k in kernel):
         yield "an even kernel"
     if kernel[0] != kernel[1]:

@@ -14,7 +14,7 @@ from minideeplab.diagnosis.conventions import Convention, adapted, convention
 from minideeplab.diagnosis.evidence import Evidence, Fault, Raised
 from minideeplab.diagnosis.explain import explain
 from minideeplab.diagnosis.known import Mistake, Prediction
-from minideeplab.diagnosis.sizes import CRF_SIZES, SIZES
+from minideeplab.diagnosis.sizes import CRF_SIZES, SIZES, UNBATCHED
 from minideeplab.testing.cases import CRF, TABLE, Case, cases
 from minideeplab.testing.compare import Mismatch, compare, largest
 from minideeplab.testing.frameworks import default_options
@@ -28,7 +28,7 @@ from minideeplab.testing.runner import DTYPES, given_mask, judge, reference, usu
 
 TAGS = {
     "empty": "an empty batch",
-    "unbatched": "an input without a batch axis",
+    "unbatched": UNBATCHED,
     "tie": "ties",
     "random": "entries dropped at random",
 }

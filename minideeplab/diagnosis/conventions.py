@@ -3,124 +3,79 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from minideeplab.diagnosis.changes import two
 from minideeplab.diagnosis.evidence import Evidence
 
-Arrays = list[Any]
-Translate = Callable[[Arrays, dict[str, Any]], tuple[Arrays, dict[str, Any]]]
+Convention = tuple[str, Sequence[str], Callable[..., tuple], Callable[[np.ndarray], np.ndarray]]
+"""In words, of which operations, how the call changes, and how the result is read."""
 
 
-@dataclass(frozen=True)
-class Convention:
-    """How to call a function of another convention, and how to read its result."""
-
-    text: str
-    translate: Translate
-    restore: Callable[[np.ndarray], np.ndarray] = lambda y: y
-    ops: tuple[str, ...] = ("conv2d",)
-
-
-def _channels_last(array: np.ndarray) -> np.ndarray:
+def _last(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(array, 1, -1) if array.ndim == 4 else array
 
 
-def _channels_first(array: np.ndarray) -> np.ndarray:
+def _first(array: np.ndarray) -> np.ndarray:
     return np.moveaxis(array, -1, 1) if array.ndim == 4 else array
 
 
-def _nhwc(arrays: Arrays, options: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    return [_channels_last(arrays[0]), *arrays[1:]], options
+def _input(change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., tuple]:
+    return lambda x, *rest, **options: ((change(x), *rest), options)
 
 
-def _nhwc_hwio(arrays: Arrays, options: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    kernel = arrays[1].transpose(2, 3, 1, 0)
-    return [_channels_last(arrays[0]), kernel, *arrays[2:]], options
+def _weight(
+    change: Callable[[np.ndarray], np.ndarray], image: Callable[[np.ndarray], np.ndarray] = lambda a: a
+) -> Callable[..., tuple]:
+    return lambda x, w, *rest, **options: ((image(x), change(w), *rest), options)
 
 
-def _input_channels_first(arrays: Arrays, options: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    return [arrays[0], arrays[1].swapaxes(0, 1), *arrays[2:]], options
+def _from_zero(*arrays: Any, **options: Any) -> tuple:
+    dilation = tuple(int(d) - 1 for d in two(options.get("dilation", 1)))
+    return arrays, options | {"dilation": dilation}
 
 
-def _transposed_weight(arrays: Arrays, options: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    return [arrays[0], arrays[1].T, *arrays[2:]], options
+CONVOLUTIONS = ("conv2d", "conv_transpose2d")
+IMAGES = ("max_pool2d", "avg_pool2d", "adaptive_avg_pool2d", "interpolate", "batch_norm")
 
-
-def _flipped(arrays: Arrays, options: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    return [arrays[0], arrays[1][..., ::-1, ::-1], *arrays[2:]], options
-
-
-def _from_zero(arrays: Arrays, options: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
-    dilation = np.broadcast_to(options.get("dilation", 1), 2)
-    return arrays, options | {"dilation": tuple(int(d) - 1 for d in dilation)}
-
-
-PLANES = (
-    "conv2d",
-    "max_pool2d",
-    "avg_pool2d",
-    "adaptive_avg_pool2d",
-    "interpolate",
-    "conv_transpose2d",
-    "batch_norm",
-)
-
-CONVENTIONS = [
-    Convention("it would be right on channels-last (NHWC) arrays", _nhwc, _channels_first, PLANES),
-    Convention(
-        "it would be right on channels-last (NHWC) arrays with an HWIO kernel",
-        _nhwc_hwio,
-        _channels_first,
-    ),
-    Convention(
-        "it would be right with weights stored (in, out, kh, kw)",
-        _input_channels_first,
-        ops=("conv2d", "conv_transpose2d"),
-    ),
-    Convention(
-        "it would be right with the weight stored (in, out)", _transposed_weight, ops=("linear",)
-    ),
-    Convention(
-        "it would be right with the kernel flipped: it computes a convolution in the "
-        "mathematical sense, torch a cross-correlation",
-        _flipped,
-        ops=("conv2d", "conv_transpose2d"),
-    ),
-    Convention(
-        "it would be right with dilation counted from 0",
-        _from_zero,
-        ops=("conv2d", "conv_transpose2d", "max_pool2d", "unfold"),
-    ),
-]
+CONVENTIONS: list[Convention] = [
+    ("on channels-last (NHWC) arrays", (*CONVOLUTIONS, *IMAGES), _input(_last), _first),
+    ("on channels-last (NHWC) arrays with an HWIO kernel", ("conv2d",),
+     _weight(lambda w: w.transpose(2, 3, 1, 0), _last), _first),
+    ("with weights stored (in, out, kh, kw)", CONVOLUTIONS,
+     _weight(lambda w: w.swapaxes(0, 1)), np.asarray),
+    ("with the weight stored (in, out)", ("linear",), _weight(np.transpose), np.asarray),
+    ("with the kernel flipped: it computes a convolution in the mathematical sense, torch a "
+     "cross-correlation", CONVOLUTIONS, _weight(lambda w: w[..., ::-1, ::-1]), np.asarray),
+    ("with dilation counted from 0", (*CONVOLUTIONS, "max_pool2d", "unfold"),
+     _from_zero, np.asarray),
+]  # fmt: skip
 
 
 def convention(
-    op: str, rows: Sequence[Evidence], passed: Sequence[Evidence],
-    passes: Callable[[Evidence, Convention], bool],
+    op: str, rows: Sequence[Evidence], passed: Sequence[Evidence], fn: Callable[..., Any],
+    passes: Callable[[Evidence, Callable[..., Any]], bool],
 ) -> str:  # fmt: skip
     """Return the convention under which the failing rows would pass, "" if there is none.
 
-    ``passes`` tells whether a row passes if the function is called by a convention.
+    Args:
+        op: the operation.
+        rows: the failing ones.
+        passed: the others; a convention under which one of them fails is none.
+        fn: the function.
+        passes: tells whether a row passes with another function.
     """
-    for candidate in CONVENTIONS:
-        if op in candidate.ops:
-            right = sum(passes(row, candidate) for row in rows)
-            if right >= max(2, 0.6 * len(rows)) and all(passes(row, candidate) for row in passed):
-                return f"{candidate.text} [right on {right} of {len(rows)} failing rows]"
+    for text, ops, change, restore in CONVENTIONS:
+        if op in ops:
+
+            def adapted(*arrays: Any, change: Any = change, back: Any = restore, **options: Any) -> Any:
+                sent, asked = change(*arrays, **options)
+                result = fn(*sent, **asked)
+                return tuple(map(back, result)) if isinstance(result, tuple) else back(result)
+
+            right = sum(passes(row, adapted) for row in rows)
+            if right >= max(2, 0.6 * len(rows)) and all(passes(row, adapted) for row in passed):
+                return f"it would be right {text} [right on {right} of {len(rows)} failing rows]"
     return ""
-
-
-def adapted(fn: Callable[..., Any], by: Convention) -> Callable[..., Any]:
-    """Return a function of another convention as one of the usual."""
-
-    def call(*arrays: Any, **options: Any) -> Any:
-        translated, changed = by.translate(list(arrays), options)
-        result = fn(*translated, **changed)
-        if isinstance(result, tuple):
-            return tuple(by.restore(part) for part in result)
-        return by.restore(result)
-
-    return call

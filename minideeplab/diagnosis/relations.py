@@ -73,13 +73,14 @@ def cut_off(pairs: Sequence[Pair]) -> str:
 def emptied(pairs: Sequence[Pair]) -> str:
     """Say that results nearer to zero than a bound become zero."""
     bound = max(float(np.abs(e[np.abs(g - e) > tol]).max(initial=0.0)) for g, e, tol in pairs)
-    if sum(int(np.sum((g == 0) & (e != 0))) for g, e, _ in pairs) < 3:  # chance
+    zeroed = sum(int(np.sum((g == 0) & (e != 0))) for g, e, _ in pairs)
+    if zeroed < 3 or not any(got.any() for got, _, _ in pairs):  # chance, or all zero
         return ""
     for text, keeps in (
         (f"results up to {bound:.6g} in magnitude become zero", lambda e: np.abs(e) > bound),
         (f"results up to {bound:.6g} become zero", lambda e: e > bound),
     ):
-        if all(got.any() and _near(got, np.where(keeps(e), e, 0.0), t) for got, e, t in pairs):
+        if all(_near(got, np.where(keeps(e), e, 0.0), t) for got, e, t in pairs):
             return text
     return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.diagnosis.arguments import NEUTRAL
+from minideeplab.diagnosis.changes import NEUTRAL
 from minideeplab.diagnosis.evidence import Evidence
 
 WIDTHS = (4, 8, 16, 32, 64)

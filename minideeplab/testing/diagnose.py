@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from minideeplab.diagnosis.arguments import Function
-from minideeplab.diagnosis.conventions import Convention, adapted, convention
+from minideeplab.diagnosis.conventions import convention
 from minideeplab.diagnosis.evidence import Evidence, Fault, Raised
 from minideeplab.diagnosis.explain import explain
 from minideeplab.diagnosis.known import Mistake, Prediction
@@ -210,14 +210,14 @@ def _convention(subject: Subject, rows: Sequence[Evidence], passed: Sequence[Evi
     if subject.library.name != "numpy":
         return ""
 
-    def passes(row: Evidence, by: Convention) -> bool:
+    def passes(row: Evidence, fn: Callable[..., Any]) -> bool:
         case, dtype = row.source
-        outcome = replace(subject, fn=adapted(subject.fn, by), backward=None).attempt(case, dtype)
+        outcome = replace(subject, fn=fn, backward=None).attempt(case, dtype)
         if isinstance(outcome, Mismatch):
             return False
         return not judge(case, case.arguments(dtype), outcome, reference(case, dtype))
 
-    return convention(subject.op, rows, passed, passes)
+    return convention(subject.op, rows, passed, subject.fn, passes)
 
 
 def _violated(subject: Subject, failing: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""Guesses that the right function was called with other arguments: an array, a number, an option."""
+"""Guesses that the right function was called with other arguments or options."""
 
 from __future__ import annotations
 

@@ -27,7 +27,8 @@ def _input(change: Callable[[np.ndarray], np.ndarray]) -> Callable[..., tuple]:
 
 
 def _weight(
-    change: Callable[[np.ndarray], np.ndarray], image: Callable[[np.ndarray], np.ndarray] = lambda a: a
+    change: Callable[[np.ndarray], np.ndarray],
+    image: Callable[[np.ndarray], np.ndarray] = lambda a: a,
 ) -> Callable[..., tuple]:
     return lambda x, w, *rest, **options: ((image(x), change(w), *rest), options)
 
@@ -70,7 +71,9 @@ def convention(
     for text, ops, change, restore in CONVENTIONS:
         if op in ops:
 
-            def adapted(*arrays: Any, change: Any = change, back: Any = restore, **options: Any) -> Any:
+            def adapted(
+                *arrays: Any, change: Any = change, back: Any = restore, **options: Any
+            ) -> Any:
                 sent, asked = change(*arrays, **options)
                 result = fn(*sent, **asked)
                 return tuple(map(back, result)) if isinstance(result, tuple) else back(result)

@@ -105,10 +105,11 @@ def best_of(found: Sequence[Explanation]) -> list[Explanation]:
 
 def _said(equal: Sequence[Explanation], count: int) -> str:
     """Return mistakes that fit equally well in words."""
-    texts = dict.fromkeys(e.mistake.text for e in equal)
+    first, *others = dict.fromkeys(e.mistake.text for e in equal)
     names = ", ".join(e.mistake.name for e in equal if e.mistake.name)
     rows = f"the same on {len(equal[0].matched)} of {count} failing rows"
-    return f"{' (or, as well, '.join(texts)}{')' * (len(texts) - 1)} [{f'{names}: ' if names else ''}{rows}]"
+    also = f" (or, as well, {others[0]})" if others else ""
+    return f"{first}{also} [{names}: {rows}]" if names else f"{first}{also} [{rows}]"
 
 
 def _in_these_rows(found: Sequence[Explanation], rows: Sequence[Evidence]) -> str:
@@ -236,4 +237,3 @@ def _values(rows: Sequence[Evidence], others: Sequence[Evidence]) -> str:
         or factors_of_cases(pairs, [row.name for row in rows])
         or rising(pairs)
     )
-

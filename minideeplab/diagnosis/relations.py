@@ -1,4 +1,4 @@
-"""How wrong numbers relate to the right ones: one table of factors, signs, flips, shifts, places."""
+"""How wrong numbers relate to the right ones: a table of factors, signs, flips, shifts."""
 
 from __future__ import annotations
 
@@ -235,13 +235,17 @@ def common_factor(pairs: Sequence[Pair]) -> float | None:
     parts = [
         got[seen] / right[seen]
         for got, right, _ in pairs
-        for seen in [np.isfinite(got) & np.isfinite(right) & (np.abs(right) > 1e-3 * largest(right))]
+        for seen in [
+            np.isfinite(got) & np.isfinite(right) & (np.abs(right) > 1e-3 * largest(right))
+        ]
     ]
     ratios = np.concatenate(parts)
     middle = float(np.median(ratios)) if ratios.size else np.nan
     if ratios.size < 2 or not np.allclose(ratios, middle, rtol=1e-6) or abs(middle - 1) < 1e-6:
         return None
-    exact = all(_near(g, middle * e, (1 + abs(middle)) * t + 1e-6 * largest(g)) for g, e, t in pairs)
+    exact = all(
+        _near(g, middle * e, (1 + abs(middle)) * t + 1e-6 * largest(g)) for g, e, t in pairs
+    )
     return middle if exact else None
 
 

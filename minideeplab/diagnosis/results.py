@@ -54,56 +54,55 @@ def changed_results(
         sizes: counts by which results may be multiplied.
     """
     wrong = sorted({fault.what for row in rows for fault in row.relevant(gradients)})
-    if not wrong or (not gradients and wrong != ["output"]):
-        return
-    before = f"{' and '.join(wrong)}: " if gradients else ""
-    for text, change, fitted in _changes(rows, wrong[0], gradients, names, sizes):
-        yield Mistake(before + text, _changed(change, wrong), fitted=fitted)
+    if wrong and (gradients or wrong == ["output"]):
+        before = f"{' and '.join(wrong)}: " if gradients else ""
+        shown = list(_shown(rows, wrong[0]))[:3]
+        for text, change in (*_functions(), *_copies(names, gradients)):
+            yield Mistake(before + text, _changed(change, wrong))
+        for text, change in (*_factors(sizes), *_fitted(shown), *_added(shown, names, gradients)):
+            yield Mistake(before + text, _changed(change, wrong), fitted=True)
 
 
-def _changed(change: Change, wrong: Sequence[str]) -> Callable[[Evidence], Prediction | None]:
-    def predict(row: Evidence) -> Prediction | None:
+def _changed(change: Change, wrong: Sequence[str]) -> Callable[[Evidence], Prediction]:
+    def predict(row: Evidence) -> Prediction:
         results = {}
-        for what in wrong:
-            if what in row.right:
-                right = np.asarray(row.right[what])
-                try:
-                    with np.errstate(all="ignore"):
-                        value = change(right, row)
-                except INVALID:
-                    value = None
-                results[what] = (right if value is None else np.asarray(value)).astype(row.dtype)
+        for what in set(wrong) & set(row.right):
+            right = np.asarray(row.right[what])
+            try:
+                with np.errstate(all="ignore"):
+                    value = change(right, row)
+            except INVALID:
+                value = None
+            results[what] = (right if value is None else np.asarray(value)).astype(row.dtype)
         return Prediction(results)
 
     return predict
 
 
-def _changes(
-    rows: Sequence[Evidence], what: str, gradients: bool, names: Sequence[str],
-    sizes: Mapping[str, Size],
-) -> Iterator[tuple[str, Change, bool]]:  # fmt: skip
-    """Yield changes with their texts, and whether they are fitted to numbers."""
+def _functions() -> Iterator[tuple[str, Change]]:
     for text, function in FUNCTIONS.items():
-        yield f"every result is {text}", lambda y, row, f=function: f(y), False
+        yield f"every result is {text}", lambda y, row, f=function: f(y)
+
+
+def _factors(sizes: Mapping[str, Size]) -> Iterator[tuple[str, Change]]:
     for text, factor in factors(sizes):
-        yield f"every result is {text}", lambda y, row, f=factor: y * f(row), True
-    shown = list(_shown(rows, what))[:3]
-    for row, got, right in shown:
-        yield from _fitted(got, right)
-    arguments = [("grad_out", "the gradient of the output")] if gradients else []
-    for key, said in [*arguments, *((name, f"the {name}") for name in names)]:
-        yield f"every result is times {said} once more", _product(key, 1), False
-        yield f"every result is divided by {said}", _product(key, -1), False
-        for text, function in (("", np.asarray), ("the sign of ", np.sign)):
-            for row, got, right in shown:
-                yield from _added(row, got - right, key, f"{text}{said}", function)
-        yield f"every result is {said}", lambda y, row, k=key: _like(y, row.arrays.get(k)), False
-        yield from _leaks(shown, key, said, "grad_out" if gradients else key)
-    if gradients:
-        for name in names:
-            other = f"grad_{name}"
-            yield (f"it is the gradient of the {name}",
-                   lambda y, row, k=other: _like(y, row.right.get(k)), False)  # fmt: skip
+        yield f"every result is {text}", lambda y, row, f=factor: y * f(row)
+
+
+def _named(names: Sequence[str], gradients: bool) -> dict[str, str]:
+    cotangent = {"grad_out": "the gradient of the output"} if gradients else {}
+    return cotangent | {name: f"the {name}" for name in names}
+
+
+def _copies(names: Sequence[str], gradients: bool) -> Iterator[tuple[str, Change]]:
+    """Yield results that are an argument, times it, or the gradient of another argument."""
+    for key, said in _named(names, gradients).items():
+        yield f"every result is times {said} once more", _product(key, 1)
+        yield f"every result is divided by {said}", _product(key, -1)
+        yield f"every result is {said}", lambda y, row, k=key: _like(y, row.arrays.get(k))
+        if gradients:
+            yield (f"it is the gradient of {said}",
+                   lambda y, row, k=f"grad_{key}": _like(y, row.right.get(k)))  # fmt: skip
 
 
 def _like(y: np.ndarray, other: Any) -> np.ndarray | None:
@@ -113,8 +112,8 @@ def _like(y: np.ndarray, other: Any) -> np.ndarray | None:
 
 def _product(key: str, power: int) -> Change:
     def change(y: np.ndarray, row: Evidence) -> np.ndarray | None:
-        array = row.arrays.get(key)
-        if array is None or array.dtype.kind != "f":
+        array = row.arrays[key]
+        if array.dtype.kind != "f":
             return None
         if array.ndim == 1 and y.ndim > 1 and array.size == y.shape[1]:  # one for each channel
             array = array.reshape((-1,) + (1,) * (y.ndim - 2))
@@ -123,9 +122,10 @@ def _product(key: str, power: int) -> Change:
     return change
 
 
-def _shown(
-    rows: Sequence[Evidence], what: str
-) -> Iterator[tuple[Evidence, np.ndarray, np.ndarray]]:
+Shown = tuple[Evidence, np.ndarray, np.ndarray]
+
+
+def _shown(rows: Sequence[Evidence], what: str) -> Iterator[Shown]:
     """Yield rows with their wrong and their right result, where both are finite numbers."""
     for row in rows:
         if not row.raised and any((f.what, f.kind) == (what, "value") for f in row.faults):
@@ -134,56 +134,54 @@ def _shown(
                 yield row, got, right
 
 
-def _fitted(got: np.ndarray, right: np.ndarray) -> Iterator[tuple[str, Change, bool]]:
-    """Yield a straight line and a power through the results of a row."""
-    if np.ptp(right):
-        slope, start = map(float, np.polyfit(right.ravel(), got.ravel(), 1))
-        a, b = nice(slope), nice(start) if abs(start) > 1e-9 else 0.0
-        if b and a == 1:
-            text = f"the right one plus {b:.6g}"
-        elif b:
-            text = f"{a:.6g} y + {b:.6g}, y being the right one"
-        else:
-            text = f"{a:.6g} times the right one" if a else "zero"
-        yield f"every result is {text}", lambda y, row: a * y + b, True
-    seen = (np.abs(right) > 0) & (np.abs(got) > 0) & (np.abs(right) != 1)
-    if seen.any():
-        p = nice(float(np.median(np.log(np.abs(got[seen])) / np.log(np.abs(right[seen])))))
-        text = f"every result is the right one to the power {p:.6g}"
-        yield text, lambda y, row: np.sign(y) * np.abs(y) ** p, True
+def _fitted(shown: Sequence[Shown]) -> Iterator[tuple[str, Change]]:
+    """Yield a straight line and a power through the results of each row."""
+    for _, got, right in shown:
+        if np.ptp(right):
+            slope, start = map(float, np.polyfit(right.ravel(), got.ravel(), 1))
+            a, b = nice(slope), nice(start) if abs(start) > 1e-9 else 0.0
+            text = (
+                f"{a:.6g} y + {b:.6g}, y being the right one"
+                if b
+                else f"{a:.6g} times the right one"
+            )
+            text = f"the right one plus {b:.6g}" if b and a == 1 else text if a or b else "zero"
+            yield f"every result is {text}", lambda y, row, a=a, b=b: a * y + b
+        seen = (np.abs(right) > 0) & (np.abs(got) > 0) & (np.abs(right) != 1)
+        if seen.any():
+            p = nice(float(np.median(np.log(np.abs(got[seen])) / np.log(np.abs(right[seen])))))
+            text = f"every result is the right one to the power {p:.6g}"
+            yield text, lambda y, row, p=p: np.sign(y) * np.abs(y) ** p
 
 
 def _added(
-    row: Evidence, error: np.ndarray, key: str, said: str, function: Callable
-) -> Iterator[tuple[str, Change, bool]]:
-    """Yield a multiple of an argument that is added to the result: weight decay, a skip."""
-    added = row.arrays.get(key)
-    if added is None or added.shape != error.shape or added.dtype.kind != "f":
-        return
-    wide = function(added).astype(np.float64)
-    share = nice(float(np.vdot(wide, error) / (np.vdot(wide, wide) or 1.0)))
+    shown: Sequence[Shown], names: Sequence[str], gradients: bool
+) -> Iterator[tuple[str, Change]]:
+    """Yield a multiple of an argument that is added, everywhere or where one is negative."""
+    for key, said in _named(names, gradients).items():
+        for row, got, right in shown:
+            array = row.arrays.get(key)
+            if array is None or array.shape != got.shape or array.dtype.kind != "f":
+                continue
+            for text, function in (("", np.asarray), ("the sign of ", np.sign)):
+                share = _share(function(array), got - right)
+                yield f"{share:.6g} times {text}{said} is added", _sum(key, function, share)
+            x = row.arrays[names[0]]
+            below = x < 0 if np.shape(x) == got.shape else np.zeros(got.shape, bool)
+            if np.any(below) and not np.any(right[below]):  # as in a ReLU
+                slope = _share(array[below], got[below])
+                leak = "the gradient leaks" if gradients else "negative values leak"
+                yield f"{leak} through, times {slope:.6g}", _leaking(names[0], key, slope)
 
-    def change(y: np.ndarray, row: Evidence) -> np.ndarray | None:
-        other = _like(y, row.arrays.get(key))
-        return None if other is None else y + share * function(other)
 
-    yield f"{share:.6g} times {said} is added", change, True
+def _sum(key: str, function: Callable[[Any], Any], share: float) -> Change:
+    return lambda y, row: y + share * _like(y, function(row.arrays[key]))
 
 
-def _leaks(
-    shown: Sequence[tuple[Evidence, np.ndarray, np.ndarray]], key: str, said: str, passed: str
-) -> Iterator[tuple[str, Change, bool]]:
-    """Yield results with a slope where an argument is negative, as a leaky ReLU has."""
-    for row, got, right in shown[:2]:
-        x, sent = row.arrays.get(key), row.arrays.get(passed)
-        if x is None or x.dtype.kind != "f" or not x.shape == got.shape == np.shape(sent):
-            continue
-        below = (x < 0) & (sent != 0)
-        if np.any(below) and not np.any(right[below]):
-            slope = nice(float(np.median(got[below] / sent[below])))
-            name = "the gradient leaks" if passed == "grad_out" else "negative values leak"
+def _share(array: np.ndarray, error: np.ndarray) -> float:
+    wide = array.astype(np.float64)
+    return nice(float(np.vdot(wide, error) / (np.vdot(wide, wide) or 1.0)))
 
-            def change(y: np.ndarray, row: Evidence, slope: float = slope) -> np.ndarray:
-                return np.where(row.arrays[key] < 0, slope * row.arrays[passed], y)
 
-            yield f"{name} through, times {slope:.6g}", change, True
+def _leaking(x: str, sent: str, slope: float) -> Change:
+    return lambda y, row: np.where(row.arrays[x] < 0, slope * row.arrays[sent], y)

@@ -19,7 +19,13 @@ import numpy as np
 
 from minideeplab.diagnosis.arguments import Function, other_arguments
 from minideeplab.diagnosis.evidence import (
-    Evidence, Fault, Raised, is_number, largest, right_pairs, value_pairs,
+    Evidence,
+    Fault,
+    Raised,
+    is_number,
+    largest,
+    right_pairs,
+    value_pairs,
 )  # fmt: skip
 from minideeplab.diagnosis.explain import best_of
 from minideeplab.diagnosis.known import Mistake, Prediction, explanations
@@ -145,7 +151,8 @@ def told(row: Evidence) -> str:
         return CHECKER.get(outcome.message.partition(":")[0], outcome.error)
     safe = [_text(fault) for fault in row.faults if fault.kind in ("shape", "dtype")]
     types = [
-        f"a {type(row.got[f.what]).__name__} is returned, expected a {type(row.right[f.what]).__name__}"
+        f"a {type(row.got[f.what]).__name__} is returned, expected "
+        f"a {type(row.right[f.what]).__name__}"
         for f in row.faults if f.kind in ("returned", "none")
     ]  # fmt: skip
     return "; ".join(safe + types) or "a wrong result"
@@ -221,15 +228,16 @@ def _relation(lost: Sequence[Evidence], passed: Sequence[Evidence]) -> str:
         return ""
     pairs = value_pairs(lost)
     passing = right_pairs(passed, names)
-    text = _argument(lost, passed) or related(pairs, passing)
+    text = _argument(lost) or related(pairs, passing)
     return _whole(lost, text or factors_of_cases(pairs, [row.name for row in lost]))
 
 
-def _argument(lost: Sequence[Evidence], passed: Sequence[Evidence]) -> str:
+def _argument(lost: Sequence[Evidence]) -> str:
     """Say that an argument is returned as it came."""
+    arrays = [[a for a in row.arrays.values() if isinstance(a, np.ndarray)] for row in lost]
     if all(
-        any(isinstance(a, np.ndarray) and np.array_equal(row.got[f.what], a) for a in row.arrays.values())
-        for row in lost for f in row.faults
+        any(np.array_equal(row.got[f.what], a) for a in given)
+        for row, given in zip(lost, arrays, strict=True) for f in row.faults
     ):  # fmt: skip
         return "an argument is returned as it came"
     return ""
@@ -243,9 +251,7 @@ def _shapes(lost: Sequence[Evidence]) -> list[tuple[tuple[int, ...], tuple[int, 
     ]  # fmt: skip
 
 
-def _as_if(
-    lesson: Lesson, task: Task, lost: Sequence[Evidence], passed: Sequence[Evidence]
-) -> str:
+def _as_if(lesson: Lesson, task: Task, lost: Sequence[Evidence], passed: Sequence[Evidence]) -> str:
     """Return which change of one argument explains all results, "" if none does."""
     rows = [row for row in lost if not row.raised]
     if 2 * len(rows) <= len(lost):
@@ -259,9 +265,7 @@ def _as_if(
             raise ValueError(outcome.error)
         return _parts(task, rows[0].right if len(rows[0].right) > 1 else None, outcome.value)
 
-    function = Function(
-        forward, {name: name for name in names}, fits=False, text=AS_IF + "{}"
-    )
+    function = Function(forward, {name: name for name in names}, fits=False, text=AS_IF + "{}")
     found = best_of(explanations(other_arguments(function, rows, False), rows, passed, least=1.0))
     confirmed = len(rows) > 1 or any(np.size(v) > 3 for v in rows[0].right.values())
     texts = [e.mistake.text.removeprefix(AS_IF) for e in found]

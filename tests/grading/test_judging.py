@@ -200,6 +200,25 @@ def test_hints_do_not_show_hidden_values(lesson, function):
         assert secret not in found.hint
 
 
+def test_a_hint_is_not_refuted_by_a_case(lesson):
+    """A known wrong answer that loses more, or a factor of one case, is not named as a rule."""
+    one = result(lesson, "1.1", lambda x: x**2 if len(x) == 2 else 2 * x)
+    assert one.lost == ("two",) and one.mistake == ""
+    half = result(lesson, "1.1", lambda x: x if len(x) == 2 else 2 * x)
+    assert half.hint.startswith("an argument") or "where it is wrong" in half.hint
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x: (x[::-1], float(len(x))), "length: returned float 3.0 (a float), expected"),
+        (lambda x: (x[::-1] + 0j, len(x)), "wrong dtype: complex128"),
+    ],
+)
+def test_wrong_types_are_said(lesson, function, hint):
+    assert hint in result(lesson, "1.3", function).hint
+
+
 def test_proofs_hold_for_the_small_lesson(lesson):
     assert prove(lesson) == []
 

@@ -42,7 +42,8 @@ def explain(
         if found:
             return found
     if not parts and wrong:
-        parts = [remark(wrong, others, function.defaults, bool(local)), local]
+        said = remark(wrong, others, function.defaults, bool(local))
+        parts = [said, local if said else local.replace("there", f"on {len(wrong)} rows", 1)]
     elif rest:
         said = remark(rest, others + [row for row in wrong if row not in rest], function.defaults)
         more = "row is" if len(rest) == 1 else "rows are"

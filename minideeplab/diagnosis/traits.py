@@ -91,6 +91,7 @@ def _option(name: str, value: Any) -> Iterator[str]:
 
 def _arrays(row: Evidence) -> Iterator[str]:
     arrays = {name: a for name, a in row.arrays.items() if isinstance(a, np.ndarray)}
+    yield from (f"no {name.replace('_', ' ')}" for name, a in row.arrays.items() if a is None)
     for number, (name, array) in enumerate(arrays.items()):
         if name == "grad_out":
             continue
@@ -112,6 +113,7 @@ def _arrays(row: Evidence) -> Iterator[str]:
 def _shapes(row: Evidence, options: Mapping[str, Any]) -> Iterator[str]:
     shape = np.shape(next(iter(row.arrays.values()), ()))
     yield f"an input of {len(shape)} axes"
+    yield from (f"an input of other than {n} axes" for n in (2, 4) if len(shape) != n)
     if len(shape) == 4:
         yield "more than 2 images" if shape[0] > 2 else "2 images at most"
     planes = shape[-2:] if len(shape) > 2 else ()

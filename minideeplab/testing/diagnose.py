@@ -69,6 +69,7 @@ def diagnose(
             known = [_mistake(m) for m in mutants(subject.op) if bool(m.backward) == gradients]
             other = None if gradients else functools.partial(_convention, subject, passed=fine)
             parts.append(explain(wrong, fine, known, _function(subject.op), gradients, other))
+    parts.append(_depends_on_calls(subject, passed, rtol) if failed else "")
     if not failed:
         parts.append(_violated(subject, {row.row for row in rows if row.status == "fail"}))
     return "; ".join(part for part in parts if part)
@@ -218,6 +219,21 @@ def _convention(subject: Subject, rows: Sequence[Evidence], passed: Sequence[Evi
         return not judge(case, case.arguments(dtype), outcome, reference(case, dtype))
 
     return convention(subject.op, rows, passed, subject.fn, passes)
+
+
+def _depends_on_calls(subject: Subject, passed: Sequence[Evidence], rtol: float) -> str:
+    """Say that a row that passed is wrong when it is run again; a few rows are tried."""
+    if type(subject) is not Subject:  # results computed elsewhere
+        return ""
+    for row in passed[:: 1 + len(passed) // 6]:
+        case, dtype = row.source
+        outcome = subject.attempt(case, dtype)
+        wrong = isinstance(outcome, Mismatch) or judge(
+            case, case.arguments(dtype), outcome, reference(case, dtype), rtol
+        )
+        if wrong and "random" not in case.tags:
+            return f"{case.id} passed and is wrong when run again: results depend on earlier calls"
+    return ""
 
 
 def _violated(subject: Subject, failing: set[str]) -> str:

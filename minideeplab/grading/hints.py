@@ -59,7 +59,8 @@ def evidence_of(
         text = f"{outcome.error}: {outcome.message}".strip(": ") or outcome.kind
         got, faults = _raised(outcome), [Fault("call", "raised", text)]
     elif set(got) != set(right):
-        right, text = {"": expected}, difference(expected, outcome.value, task.rtol, task.returns)
+        right, got = {"": expected}, {"": outcome.value}
+        text = difference(expected, outcome.value, task.rtol, task.returns)
         faults = [Fault("", "type", text)]
     else:
         texts = {what: difference(right[what], got[what], task.rtol) for what in right}
@@ -96,7 +97,8 @@ def _parts(task: Task, expected: Any, value: Any) -> dict[str, Any]:
     if not isinstance(expected, tuple) or not isinstance(value, tuple | list):
         return {"": value}
     names = task.returns if len(task.returns) == len(value) else range(len(value))
-    return {str(name): part for name, part in zip(names, value, strict=True)}
+    named = [str(name).replace("grad_", "gradient_") for name in names]  # "grad_" is the kit's
+    return dict(zip(named, value, strict=True))
 
 
 def _kind(text: str, right: Any, got: Any) -> str:
@@ -263,7 +265,7 @@ def _as_if(lesson: Lesson, task: Task, lost: Sequence[Evidence], passed: Sequenc
         outcome = run_case(task.reference, case, lesson.given)
         if outcome.kind != VALUE:
             raise ValueError(outcome.error)
-        return _parts(task, rows[0].right if len(rows[0].right) > 1 else None, outcome.value)
+        return _parts(task, outcome.value, outcome.value)
 
     function = Function(forward, {name: name for name in names}, fits=False, text=AS_IF + "{}")
     found = best_of(explanations(other_arguments(function, rows, False), rows, passed, least=1.0))

@@ -208,6 +208,17 @@ def test_a_hint_is_not_refuted_by_a_case(lesson):
     assert half.hint.startswith("an argument") or "where it is wrong" in half.hint
 
 
+def test_parts_of_the_right_answer_to_other_arguments():
+    """A tuple as if an argument were another; one of another length is no crash."""
+    cases = tuple(Case(f"n={n}", (np.arange(float(n)) ** 2, n), shown=True) for n in (5, 6, 7))
+    task = Task("1.1", "f", 1, lambda x, n: (x[:n] - n, x.sum() + n * n), cases, ("a", "b"))
+    lesson = Lesson(None, None, (task,), (), None)
+    said = result(lesson, "1.1", lambda x, n: (x[:n] - 2 * n, x.sum() + 4 * n * n)).hint
+    assert said == "the result would be right for argument 2 doubled"
+    mixed = result(lesson, "1.1", lambda x, n: (x, n, n) if n == 5 else (x - n, 0.5))
+    assert mixed.lost == ("n=5", "n=6", "n=7") and mixed.hint
+
+
 @pytest.mark.parametrize(
     ("function", "hint"),
     [

@@ -86,7 +86,7 @@ def _place(error: BaseException, backward: bool) -> str:
     """Return where an exception was raised: forward or backward, and the line outside the kit."""
     frames = traceback.extract_tb(error.__traceback__)
     backward = backward or any(frame.name == "gradients" for frame in frames)
-    ours = (str(Path(__file__).parents[1]), sysconfig.get_path("purelib"))
+    ours = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib", "stdlib")))
     theirs = [f for f in frames if not f.filename.startswith(ours) and "<" not in f.filename]
     line = f", line {theirs[-1].lineno} of {Path(theirs[-1].filename).name}" if theirs else ""
     return ("backward" if backward else "forward") + line

@@ -1,12 +1,15 @@
 """The fast CPU backend: the names of ``minideeplab.ops``, compiled with Numba, on all cores.
 
 Where a compiled kernel is no faster than NumPy (matmuls, gathers, reshapes), the definition itself
-is the backend's function, imported below by name.
+is the backend's function. The first import takes every definition; those that follow replace it.
 """
 
-# ruff: noqa: F401
-
 from __future__ import annotations
+
+from minideeplab.ops import *
+from minideeplab.ops import __all__ as __all__
+
+# isort: split
 
 from minideeplab.backends.numba_cpu.activation import (
     dropout,
@@ -49,23 +52,5 @@ from minideeplab.backends.numba_cpu.pool import (
 )
 from minideeplab.backends.numba_cpu.resize import interpolate, interpolate_backward
 from minideeplab.backends.numba_cpu.runtime.malloc import INFERENCE, keep_freed_memory
-from minideeplab.ops import (
-    adaptive_avg_pool2d,
-    adaptive_avg_pool2d_backward,
-    fold,
-    fold_backward,
-    linear,
-    linear_backward,
-    pad,
-    pad_backward,
-    unfold,
-    unfold_backward,
-)
 
 keep_freed_memory(INFERENCE)
-
-# The names that the callers still use.
-conv2d_finished = conv2d_epilogue
-descend = sgd_update
-max_pool2d_values = max_pool2d_without_indices
-max_pool2d_values_backward = max_pool2d_without_indices_backward

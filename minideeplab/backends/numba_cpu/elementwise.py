@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
 from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
 
@@ -25,14 +26,14 @@ def _add(first, last, thread_id, a, b, y):
 
 def sgd_update(
     w: np.ndarray, g: np.ndarray, velocity: np.ndarray, momentum: float, lr: float, decay: float
-) -> bool:
-    """Compute ``SGD.update`` in place; return False, unchanged, if an array is not C-contiguous."""
+) -> None:
+    """Change w and velocity in place, compiled if all three are contiguous NumPy arrays."""
     arrays = w, g, velocity
     if not all(isinstance(a, np.ndarray) and a.flags.c_contiguous for a in arrays):
-        return False
+        return ops.sgd_update(*arrays, momentum, lr, decay)
     rates = (w.dtype.type(rate) for rate in (momentum, lr, decay))
     parallel_range(_sgd_update, w.size, *(a.reshape(-1) for a in arrays), *rates)
-    return True
+    return None
 
 
 @parallel_kernel

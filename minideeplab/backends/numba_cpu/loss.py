@@ -8,8 +8,6 @@ that fit the cache.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from minideeplab import ops
@@ -46,12 +44,7 @@ def cross_entropy(
         parallel_range(_losses, len(rows), *operands, work=rows.shape[1])
     else:
         options = (weight, ignore_index, "none", label_smoothing)
-
-        def run(n: int, part: slice) -> None:
-            strip = np.ascontiguousarray(scores[n : n + 1, :, part])
-            losses[n, part] = ops.cross_entropy(strip, target[n : n + 1, ..., part], *options)[0]
-
-        _for_each_strip(run, scores.shape)
+        _by_definition(losses, ops.cross_entropy, (), scores, target, options)
     if reduction == "mean":
         return losses.sum() / total_weight(target, weights, ignore_index)
     return losses.sum() if reduction == "sum" else losses
@@ -79,14 +72,7 @@ def cross_entropy_backward(
         return drows.reshape(*dloss.shape, scores.shape[1]).transpose(0, 2, 1)
     dscores = np.empty_like(scores)
     options = (weight, ignore_index, "none", label_smoothing)
-
-    def run(n: int, part: slice) -> None:
-        strip = np.ascontiguousarray(scores[n : n + 1, :, part])
-        dscores[n, :, part] = ops.cross_entropy_backward(
-            dloss[n : n + 1, part], strip, target[n : n + 1, ..., part], *options
-        )[0]
-
-    _for_each_strip(run, scores.shape)
+    _by_definition(dscores, ops.cross_entropy_backward, (dloss,), scores, target, options)
     return dscores
 
 
@@ -99,11 +85,19 @@ def _rows(scores: np.ndarray) -> np.ndarray:
     return pixels(scores[..., None]).reshape(-1, scores.shape[1])
 
 
-def _for_each_strip(task: Callable[[int, slice], None], shape: tuple[int, int, int]) -> None:
-    """Call ``task(n, pixels)`` on every strip of scores (N, C, L)."""
-    count, channels, length = shape
-    strips = [slice(*s) for s in spans(length, max(1, STRIP // max(1, channels)))]
-    parallel_for(lambda i: task(i // len(strips), strips[i % len(strips)]), count * len(strips))
+def _by_definition(result, definition, cotangents, scores, target, options) -> None:
+    """Fill ``result`` (N, ..., L) by the definition, on strips of scores (N, C, L)."""
+    count, channels, length = scores.shape
+    strips = spans(length, max(1, STRIP // max(1, channels)))
+
+    def run(index: int) -> None:
+        n, part = index // len(strips), slice(*strips[index % len(strips)])
+        strip = np.ascontiguousarray(scores[n : n + 1, :, part])
+        given = (a[n : n + 1, part] for a in cotangents)
+        labels = target[n : n + 1, ..., part]
+        result[n, ..., part] = definition(*given, strip, labels, *options)[0]
+
+    parallel_for(run, count * len(strips))
 
 
 @jit

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.pool import max_pool2d_backward, output_shape, with_indices
+from minideeplab.backends.numba_cpu.pool import max_pool2d, max_pool2d_backward, output_shape
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
 from minideeplab.backends.numba_cpu.runtime.scratch import aligned
@@ -72,18 +72,18 @@ def max_pool2d_without_indices_backward(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    ceil_mode: bool,
 ) -> np.ndarray:
     """Return dx (N, C, H, W): each cotangent is added at the position of its maximum.
 
     That is the first of equal values, and the last NaN. Each task owns some rows of one image. If
     channels do not fill whole vectors, the indices are computed after all.
     """
-    window = (*kernel_size, *stride, *padding, *dilation)
     if x.shape[1] % CHANNELS:
-        indices = with_indices(x, pixels(y).shape, window)[1]
+        _, indices = max_pool2d(x, kernel_size, stride, padding, dilation, ceil_mode)
         return max_pool2d_backward(dy, indices, x.shape)
     x, y, dy = pixels(x), pixels(y), pixels(dy)
-    dx = aligned(x.shape, x.dtype)
+    dx, window = aligned(x.shape, x.dtype), (*kernel_size, *stride, *padding, *dilation)
     height = max(4 * stride[0], GRAIN // max(1, x.shape[2] * x.shape[3]))
     count = len(x) * -(-x.shape[1] // height)
     parallel_range(_scatter, count, dy, x, y, dx, height, window, step=1)

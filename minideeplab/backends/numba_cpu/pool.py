@@ -30,13 +30,7 @@ def max_pool2d(
     The first of equal values wins, NaN beats everything, padding is -inf.
     """
     shape = output_shape(x, kernel_size, stride, padding, dilation, ceil_mode)
-    return with_indices(x, shape, (*kernel_size, *stride, *padding, *dilation))
-
-
-def with_indices(
-    x: np.ndarray, shape: tuple[int, ...], window: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``max_pool2d`` for an output of ``shape`` (N, P, Q, C)."""
+    window = (*kernel_size, *stride, *padding, *dilation)
     x, y, indices = pixels(x), np.empty(shape, x.dtype), np.empty(shape, np.int64)
     work = shape[2] * shape[3] * window[0] * window[1]
     parallel_range(_max_pool, shape[0] * shape[1], x, y, indices, window, work=work)

@@ -67,7 +67,7 @@ class Problem:
     def transposed(self) -> Problem:
         """Return the problem whose output is this one's input gradient; stride 1 only.
 
-        The kernel turned by 180 degrees slides over dy, which needs the padding that this
+        The kernel rotated by 180 degrees slides over dy, which needs the padding that this
         convolution did not have: the reach of the kernel less its padding (it may be negative).
         """
         reach = (d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))

@@ -64,7 +64,7 @@ def _transpose(context, builder, sig, args):
 
 
 def _masked_load(builder, length):
-    """Return how to load the first ``length`` lanes; what lies behind them need not exist."""
+    """Return how to load the first ``length`` lanes; numbers after them need not exist."""
     flag, number = ir.IntType(1), ir.IntType(32)
     mask = ir.VectorType(flag, CHANNELS)([flag(lane < length) for lane in range(CHANNELS)])
     kind = ir.FunctionType(VECTOR, [VECTOR.as_pointer(), number, mask.type, VECTOR])

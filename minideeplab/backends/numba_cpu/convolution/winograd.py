@@ -144,13 +144,13 @@ def _filter_by_filter(
     problem, work, count = grid.problem, grid.work(), tiles[1] - tiles[0]
     v, blocks = grid.packed("all_inputs", problem.channels, count), grid.blocks(BLOCK_BYTES, *tiles)
     parallel_range(transform_inputs, len(blocks), blocks, grid.inputs(x), v, work, check, step=1)
-    filters, channels = problem.filters // CHANNELS, problem.channels // CHANNELS
-    size = _part(filters, channels)
+    filters = problem.filters // CHANNELS
+    size = _part(filters, v.panels)
     checks = np.zeros(-(-filters // size[0]), y.dtype)
     u = grid.packed("filters", size[0] * CHANNELS, size[1] * CHANNELS, per_thread=True)
     p = grid.packed("products", size[0] * CHANNELS, count, per_thread=True)
-    parallel_range(convolve_filters, len(checks), tiles, v, w, size, channels, grid.outputs(y),
-                   epilogue, Scratch(u, p, work), checks, step=1)  # fmt: skip
+    parallel_range(convolve_filters, len(checks), tiles, v, w, size, grid.outputs(y), epilogue,
+                   Scratch(u, p, work), checks, step=1)  # fmt: skip
     return bool(np.isfinite(checks.sum()))
 
 

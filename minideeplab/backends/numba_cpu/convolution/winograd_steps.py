@@ -35,8 +35,8 @@ from minideeplab.backends.numba_cpu.simd import CHANNELS
 class Scratch(NamedTuple):
     """Work arrays, one for each thread: two packed operands and two tiles."""
 
-    a: Packed
-    b: Packed
+    a: Packed  # inputs or filters
+    b: Packed  # products or cotangents
     work: np.ndarray
 
 
@@ -61,20 +61,17 @@ def transform_inputs(first, last, thread_id, blocks, x, v, work, check):
 
 
 @parallel_kernel
-def convolve_filters(
-    first, last, thread_id, tiles, v, w, size, channels, y, epilogue, each, checks
-):
+def convolve_filters(first, last, thread_id, tiles, v, w, size, y, epilogue, each, checks):
     """Compute the outputs of some filters a part: filters to points, matmul, points to outputs.
 
-    The inputs of ``tiles`` = (first, last) are transformed already; w are ``stored`` filters of
-    ``channels`` panels.
+    The inputs of ``tiles`` = (first, last) are transformed already; w are ``stored`` filters.
     """
     u, p, work = of_thread(each.a, thread_id), of_thread(each.b, thread_id), each.work[thread_id]
     count = y.pixels.shape[1] // CHANNELS
     for part in range(first, last):
         filters = part * size[0], min((part + 1) * size[0], count)
-        for start in range(0, channels, size[1]):
-            some = start, min(start + size[1], channels)
+        for start in range(0, v.panels, size[1]):
+            some = start, min(start + size[1], v.panels)
             to_points(w, u, (filters, some), (filters[0], start))
             panels = filters[1] - filters[0]
             multiply_part(v, u, panels, p, tiles[1] - tiles[0], N * N, some, start > 0)

@@ -1,4 +1,4 @@
-"""Place points in the permutohedral lattice: the kernels behind ``build_lattice``.
+"""Place points in the permutohedral lattice: the kernels of ``build_lattice``.
 
 The definition is ``ops/crf/lattice.py``; the steps have the same names. Points are processed in
 tiles: each step is a loop over the tile, which the compiler vectorizes.

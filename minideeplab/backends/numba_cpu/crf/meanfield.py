@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minideeplab.backends.numba_cpu.crf import passes
-from minideeplab.backends.numba_cpu.crf.filtering import chained
+from minideeplab.backends.numba_cpu.crf.lattice import chained
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans, thread_count
 from minideeplab.backends.numba_cpu.simd import padded

@@ -157,7 +157,7 @@ def keep(tile, first, rows):
 
 @jit
 def softmax(tile):
-    """Turn each row of scores into probabilities."""
+    """Replace each row of scores by its softmax."""
     lanes = tile.shape[1]
     for p in range(tile.shape[0]):
         best = load(tile, p, 0)

@@ -95,7 +95,8 @@ def convolve(
     coarse = np.flatnonzero(check.coarse)
     if not finite or len(coarse) > MOST * grid.count:
         return None
-    direct_tiles(x, w, y, epilogue, grid, coarse, transposed)
+    if len(coarse):
+        direct_tiles(x, w, y, epilogue, grid, coarse, transposed)
     return y
 
 

@@ -107,6 +107,16 @@ def paint_over(image: np.ndarray, labels: np.ndarray, palette: np.ndarray) -> np
     return overlay(image, labels.astype(np.uint8), palette, 0.65)
 
 
+def paint_strokes(image: np.ndarray, marks: np.ndarray, palette: np.ndarray) -> np.ndarray:
+    """Return the image with brush strokes, marks (H, W) of labels or 255, on a black rim."""
+    from scipy.ndimage import maximum_filter
+
+    drawn = image.copy()
+    drawn[maximum_filter(marks != 255, 5)] = 0
+    drawn[marks != 255] = palette[marks[marks != 255]]
+    return drawn
+
+
 def add_legend(
     figure: Figure,
     names: Sequence[str],

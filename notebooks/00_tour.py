@@ -1,6 +1,10 @@
 # %% [markdown]
 # # From image to sharp mask in one sitting
 #
+# *Next:* [01 Holes in filters](01_holes_in_filters.ipynb) ·
+# *Paper:* sections 3 and 4 ·
+# *Source:* [`inference.py`](../minideeplab/inference.py)
+#
 # DeepLab ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915)) labels every pixel of an image
 # in four steps: a network with *atrous* convolutions, several receptive fields at once (*ASPP*),
 # bilinear upsampling, and a fully connected *CRF*. First the result on a photograph of a street
@@ -70,8 +74,8 @@ plt.show()
 # ## Step 1: see far without shrinking
 #
 # A classifier halves its input five times and ends with one vector of scores for 32 × 32 pixels.
-# That is too coarse for masks. DeepLab stops halving early and spreads the taps of its filters apart
-# instead: an atrous convolution of rate $r$ reads
+# That is too coarse for masks. DeepLab stops halving early and spreads the taps of its filters
+# apart instead: an atrous convolution of rate $r$ reads
 #
 # $$ y[p] = \sum_k w[k]\; x[p + r\,k]. $$
 #
@@ -97,9 +101,9 @@ print("weights of the four branches:", *branches, sep="\n  ")
 assert len(set(branches)) == 1, "a larger rate costs no weights"
 
 # %% [markdown]
-# Small rates read parts of an object, large rates its surroundings. Where a large filter sticks out of the
-# image it reads zeros, which is why one large rate alone would not do. The branches are computed
-# side by side and joined: *atrous spatial pyramid pooling*.
+# Small rates read parts of an object, large rates its surroundings. Where a large filter sticks
+# out of the image it reads zeros, which is why one large rate alone would not do. The branches
+# are computed side by side and joined: *atrous spatial pyramid pooling*.
 #
 # ## Step 2: one score for each class, on a coarse grid
 #
@@ -205,3 +209,9 @@ axes.set(xlabel="network alone, mean IoU, %", ylabel="with the CRF, %", aspect="
 axes.legend(loc="lower right", handletextpad=0.2)
 plt.show()
 
+# %% [markdown]
+# - **Predict.** On which kinds of images does the CRF worsen the labels? The last figure has
+#   some.
+# - **Try.** Segment a photograph of your own: `minideeplab segment street.jpg`.
+# - **Read the source.** [`inference.py`](../minideeplab/inference.py).
+# - **Next.** [01 Holes in filters](01_holes_in_filters.ipynb).

@@ -1,6 +1,12 @@
 # %% [markdown]
 # # Holes in filters
 #
+# *Previous:* [00 The tour](00_tour.ipynb) · *Next:* [02 Features on a
+# photograph](02_features_on_a_photograph.ipynb) · *Lesson:* [1
+# Convolution](../lessons/01_convolution/lesson.py), [2 Atrous
+# convolution](../lessons/02_atrous_convolution/lesson.py) · *Paper:* section 3.1 · *Source:*
+# [`ops/conv.py`](../minideeplab/ops/conv.py)
+#
 # How does a filter see further without more weights, and a network give denser scores without
 # being trained again? DeepLab solves both with *atrous* convolution, from the French *à trous*,
 # "with holes" ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.1).
@@ -11,7 +17,7 @@ import numpy as np
 
 import minideeplab as mdl
 import minideeplab.functional as F
-from minideeplab.visualize.plots import BLUE, ORANGE, show
+from minideeplab.visualize.plots import BLUE, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
 
@@ -132,18 +138,18 @@ axes.legend(loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2)
 plt.show()
 
 # %% [markdown]
-# This is how DeepLab turns a classifier of stride 32 into a segmentation network of stride 8. No new
-# weights and no new training are needed; more positions are computed.
+# This is how DeepLab turns a classifier of stride 32 into a segmentation network of stride 8. No
+# new weights and no new training are needed; more positions are computed.
 #
-# ![Stride 2 becomes rate 2: the old outputs stay, new ones appear between](../.github/images/stride-to-rate.gif)
+# ![Stride 2 becomes rate 2](../.github/images/stride-to-rate.gif)
 #
 # ## What does a stack of layers see?
 #
-# The *receptive field* of an output is the set of pixels that can change it (the paper says *field
-# of view*, `LargeFOV`). We get it from the
-# gradient: with positive weights everywhere, send back a one from one output, and the pixels whose
-# gradient is not zero are those that were read; its size tells over how many paths. Each layer of
-# $K$ taps and rate $r$ widens the field by $(K-1)\,r$.
+# The *receptive field* of an output is the set of pixels that can change it (the paper says
+# *field of view*, `LargeFOV`). We get it from the gradient: with positive weights everywhere,
+# send back a one from one output, and the pixels whose gradient is not zero are those that were
+# read; its size tells over how many paths. Each layer of $K$ taps and rate $r$ widens the field
+# by $(K-1)\,r$.
 
 
 # %%
@@ -219,3 +225,10 @@ plt.show()
 # they turn the dot into a lattice of dots. DeepLab uses large rates *once*, behind many plain
 # layers that mix neighbouring pixels, and joins several rates side by side. There gridding does
 # little harm.
+
+# %% [markdown]
+# - **Predict.** Which pixels do rates 1, 2, 3 read in three layers? And 2, 3, 4?
+# - **Try.** Change `stacks` to your own rates, and find three whose receptive field is as large
+#   as possible without holes.
+# - **Read the source.** [`ops/conv.py`](../minideeplab/ops/conv.py).
+# - **Next.** [02 Features on a photograph](02_features_on_a_photograph.ipynb).

@@ -1,14 +1,20 @@
 # %% [markdown]
 # # What the layers see on a photograph
 #
+# *Previous:* [01 Holes in filters](01_holes_in_filters.ipynb) · *Next:* [03 Stride 32 against
+# 8](03_stride_32_against_8.ipynb) · *Lesson:* [3
+# VGG-16](../lessons/03_pooling_vgg16_weights/lesson.py) · *Paper:* sections 3.1 and 4.1.1 ·
+# *Source:* [`models/vgg.py`](../minideeplab/models/vgg.py),
+# [`models/deeplab.py`](../minideeplab/models/deeplab.py)
+#
 # DeepLab starts from a network that was trained for another task. VGG-16 was trained to classify a
 # million photographs into a thousand classes; its features are useful for much more. We look at
 # features on a photograph that no network here was trained for, test what they tell apart, and
 # compute the receptive field of each layer.
 #
 # The weights of VGG-16 are a file of 553 MB, which this package does not contain. So the figures
-# show the bundled network `camvid`, which was trained on 367 road scenes. The last cell shows the same
-# for VGG-16, if you have the file.
+# show the bundled network `camvid`, which was trained on 367 road scenes. The last cell shows the
+# same for VGG-16, if you have the file.
 
 # %%
 from itertools import pairwise
@@ -274,13 +280,15 @@ paper = (kernel - 1) * rate * 8 + 32  # table 1: fc6's span at stride 8, plus on
 print("measured:", measured)
 print(f"the paper's table 1: {paper} pixels, fc6 alone")
 assert measured == {"pool5": 227, "pool5a": 243, "fc6": 435, "fc6 without pool5a": 419}
-assert measured["pool5a"] == deeplab["pool5a"] and measured["fc6"] == deeplab["fc6"] and paper == 224
+assert (
+    measured["pool5a"] == deeplab["pool5a"] and measured["fc6"] == deeplab["fc6"] and paper == 224
+)
 
 # %% [markdown]
 # So three numbers are in use for LargeFOV. The whole network reads 435 pixels. Without `pool5a`,
-# as in the ASPP variants, a branch of rate 12 reads 419. The 224 of the paper's table 1, and of this
-# package's [results](../minideeplab/experiments/results/shapes/field-of-view.md), counts fc6's own
-# kernel: its span of 24 positions of 8 pixels, plus 32.
+# as in the ASPP variants, a branch of rate 12 reads 419. The 224 of the paper's table 1, and of
+# this package's [results](../minideeplab/experiments/results/shapes/field-of-view.md), counts
+# fc6's own kernel: its span of 24 positions of 8 pixels, plus 32.
 #
 # DeepLab removes two strides without making the receptive field smaller, since rates replace them.
 # Its `fc6` of 3 × 3 taps and rate 12 needs far fewer weights than the classifier's:
@@ -313,3 +321,11 @@ else:
     draw_channels(seen, ends)
     for name in ends:
         print(f"{name}: regions told apart {told_apart(seen[name]):.0f} %")
+
+# %% [markdown]
+# - **Predict.** What is the receptive field of ASPP-L's branch of rate 24? (No `pool5a`.)
+# - **Try.** Call `measure` on `models.DeepLab("aspp-l")` with `fc6_4` at its end, and a larger
+#   `SIDE`.
+# - **Read the source.** [`models/vgg.py`](../minideeplab/models/vgg.py),
+#   [`models/deeplab.py`](../minideeplab/models/deeplab.py).
+# - **Next.** [03 Stride 32 against 8](03_stride_32_against_8.ipynb).

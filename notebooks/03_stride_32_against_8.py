@@ -1,6 +1,12 @@
 # %% [markdown]
 # # Stride 32 against stride 8
 #
+# *Previous:* [02 Features on a photograph](02_features_on_a_photograph.ipynb) ·
+# *Next:* [04 Upsampling conventions](04_upsampling_conventions.ipynb) ·
+# *Lesson:* [4 Dense features](../lessons/04_dense_features/lesson.py) ·
+# *Paper:* section 3.1 ·
+# *Source:* [`models/deeplab.py`](../minideeplab/models/deeplab.py)
+#
 # A classifier halves its input five times: one position for 32 × 32 pixels. DeepLab stops after
 # three halvings and computes scores every 8 pixels, from the *same weights*
 # ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.1). How is that done, what does
@@ -25,7 +31,8 @@ plt.style.use("minideeplab.visualize.lecture")
 # %% [markdown]
 # ## Where the scores lie
 #
-# A dot is one position for which the network computes scores. Everything in between is interpolated.
+# A dot is one position for which the network computes scores. Everything in between is
+# interpolated.
 
 # %%
 path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
@@ -43,10 +50,11 @@ plt.show()
 #
 # ## The surgery
 #
-# VGG-16 with the strides of its two last pooling layers taken away gives more positions, but wrong
-# features: the layers behind them were trained on neighbours that lie two (four) steps apart. So the
-# taps move apart by the same factor: conv5 gets rate 2, and `fc6` rate 12 instead of 3. Below are
-# both networks, with one set of weights (random and narrow: the identity holds for any weights).
+# VGG-16 with the strides of its two last pooling layers taken away gives more positions, but
+# wrong features: the layers behind them were trained on neighbours that lie two (four) steps
+# apart. So the taps move apart by the same factor: conv5 gets rate 2, and `fc6` rate 12 instead
+# of 3. Below are both networks, with one set of weights (random and narrow: the identity holds
+# for any weights).
 
 # %%
 dense = mdl.models.DeepLab("largefov", num_classes=5, width=1 / 8, seed=1).eval()  # stride 8
@@ -226,3 +234,10 @@ for column, stride in ((1, 32), (2, 8)):
         show(panels[row, column], paint(labels[kind, stride]), f"{kind}, stride {stride}")
 add_legend(figure, scenes.classes, SCENE_COLOURS, ignored=True)
 plt.show()
+
+# %% [markdown]
+# - **Predict.** Which layers have to change for output stride 16?
+# - **Try.** Put a window with holes in the place of `pool5` (take every second pixel of a phase)
+#   and make the last identity exact.
+# - **Read the source.** [`models/deeplab.py`](../minideeplab/models/deeplab.py).
+# - **Next.** [04 Upsampling conventions](04_upsampling_conventions.ipynb).

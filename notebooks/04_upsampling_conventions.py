@@ -1,6 +1,12 @@
 # %% [markdown]
 # # Where do pixels lie? Upsampling and its conventions
 #
+# *Previous:* [03 Stride 32 against 8](03_stride_32_against_8.ipynb) ·
+# *Next:* [05 ASPP branches](05_aspp_branches.ipynb) ·
+# *Lesson:* [5 Bilinear upsampling](../lessons/05_bilinear_upsampling/lesson.py) ·
+# *Paper:* section 3.1 ·
+# *Source:* [`ops/resize.py`](../minideeplab/ops/resize.py)
+#
 # A network of output stride 8 gives one score for 8 × 8 pixels; bilinear interpolation brings the
 # scores back to full size. There are two ways to lay a coarse grid over a fine one, and mixing
 # them up shifts every mask by a few pixels. The bug is common in segmentation
@@ -186,3 +192,9 @@ plt.show()
 # about half the gradient of the inner ones; with half-pixels every score receives nearly the same.
 #
 # **To remember.** Find out where your scores are centred. DeepLab: sizes $8k+1$, corners aligned.
+
+# %% [markdown]
+# - **Predict.** How large is the largest shift of half-pixels for stride 16?
+# - **Try.** Set `pixels` to 80, which is not $8k+1$, and see where the last score lies.
+# - **Read the source.** [`ops/resize.py`](../minideeplab/ops/resize.py).
+# - **Next.** [05 ASPP branches](05_aspp_branches.ipynb).

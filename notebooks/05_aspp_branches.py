@@ -1,6 +1,12 @@
 # %% [markdown]
 # # ASPP: which branch responds to which size?
 #
+# *Previous:* [04 Upsampling conventions](04_upsampling_conventions.ipynb) ·
+# *Next:* [06 What backpropagation computes](06_what_backprop_sends_back.ipynb) ·
+# *Lesson:* [6 ASPP, multi-scale](../lessons/06_aspp_multi_scale/lesson.py) ·
+# *Paper:* section 3.2 ·
+# *Source:* [`models/small.py`](../minideeplab/models/small.py)
+#
 # Objects come in all sizes. *Atrous spatial pyramid pooling* filters the same features with
 # several rates side by side ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.2).
 # We first build a pyramid by hand, which shows the idea, and then measure what a trained one does.
@@ -17,7 +23,6 @@ import minideeplab.functional as F
 from minideeplab.visualize.plots import ORANGE, show
 
 plt.style.use("minideeplab.visualize.lecture")
-ORANGE = "#D55E00"
 RATES = (2, 4, 8, 12)
 STRIDE = 8  # between features
 
@@ -68,8 +73,8 @@ plt.show()
 
 # %% [markdown]
 # Rate 2 responds to the small disk only: on a larger one all its taps read the same value. Each
-# larger rate responds to one more disk. No single rate tells the sizes apart; the four together do. The
-# response in the middle of a disk, as it grows:
+# larger rate responds to one more disk. No single rate tells the sizes apart; the four together
+# do. The response in the middle of a disk, as it grows:
 
 # %%
 radii = np.arange(2, 105, 2)
@@ -231,13 +236,14 @@ figure.colorbar(drawn, label="lost, % of the pixels")
 plt.show()
 
 # %% [markdown]
-# The trained pyramid does not divide the sizes as the hand-made one does: rate 2 matters for every
-# size, and rate 12 is not most important for the large objects. A cell whose mean is not larger than
-# its standard deviation says nothing.
+# The trained pyramid does not divide the sizes as the hand-made one does: rate 2 matters for
+# every size, and rate 12 is not most important for the large objects. A cell whose mean is not
+# larger than its standard deviation says nothing.
 #
 # One explanation: these images have 16 × 21 features, so most taps of rate 12 read the zeros around
 # the image, and the branch is close to a filter of one tap. A test: put four scenes into one image
 # of 241 × 321 pixels. The objects stay as they are, but more taps of rate 12 lie inside the image.
+
 
 # %%
 def mosaic(scenes):
@@ -271,8 +277,14 @@ print("change, set by set:", ", ".join(f"{n}: {m:+.1f} ± {s:.1f}" for n, m, s i
 assert (change.mean(axis=0) < 0).all(), "on average less is lost where the taps lie inside"
 
 # %% [markdown]
-# With its taps inside the image, rate 12 is needed less, on average in every size group. That agrees
-# with the explanation, but the differences are of the size of their standard deviation, so it is not
-# proved. Later versions of DeepLab make the one-tap filter a branch of its own. Nothing in training
-# asks the branches to divide the sizes. What a branch is worth would only be known from training
-# again without it, since the others could adapt.
+# With its taps inside the image, rate 12 is needed less, on average in every size group. That
+# agrees with the explanation, but the differences are of the size of their standard deviation, so
+# it is not proved. Later versions of DeepLab make the one-tap filter a branch of its own. Nothing
+# in training asks the branches to divide the sizes. What a branch is worth would only be known
+# from training again without it, since the others could adapt.
+
+# %% [markdown]
+# - **Predict.** Does a branch of rate 24 help on scenes of 121 × 161 pixels?
+# - **Try.** Replace two branches at once by their means: are rates 4 and 8 needed together?
+# - **Read the source.** [`models/small.py`](../minideeplab/models/small.py).
+# - **Next.** [06 What backpropagation computes](06_what_backprop_sends_back.ipynb).

@@ -1,6 +1,12 @@
 # %% [markdown]
 # # What backpropagation computes
 #
+# *Previous:* [05 ASPP branches](05_aspp_branches.ipynb) · *Next:* [07 Mean field, step by
+# step](07_mean_field_step_by_step.ipynb) · *Lesson:* [7 Loss and
+# training](../lessons/07_loss_and_training/lesson.py), [8 Testing
+# gradients](../lessons/08_testing_gradients/lesson.py) · *Paper:* section 4.1 · *Source:*
+# [`tape.py`](../minideeplab/tape.py), [`ops/conv.py`](../minideeplab/ops/conv.py)
+#
 # A network learns from the gradient of the loss with respect to its weights. We follow the gradient
 # from the loss, through the upsampling and the network, to the pixels. On the way we measure which
 # pixels an output depends on, and what keeps the gradient from vanishing.
@@ -94,9 +100,10 @@ plt.show()
 #
 # ## Which pixels does one output depend on?
 #
-# In theory: all within the *receptive field*, which follows from kernels, strides and rates alone. In
-# practice most of it hardly counts. We propagate a random gradient back from the middle position of
-# three stages and average over scenes. The white square is the receptive field in theory.
+# In theory: all within the *receptive field*, which follows from kernels, strides and rates
+# alone. In practice most of it hardly counts. We propagate a random gradient back from the middle
+# position of three stages and average over scenes. The white square is the receptive field in
+# theory.
 
 # %%
 large = mdl.data.SyntheticScenes(3, size=(321, 321), seed=7)
@@ -154,9 +161,9 @@ plt.show()
 
 # %% [markdown]
 # White: the field in theory (in the last panel it is larger than the image). Orange: half of the
-# influence comes from within this square. The middle of a field has many more paths to the output than its
-# rim, so that the effective field is much smaller than the nominal one. A branch with a large rate
-# is the exception: its taps lie far apart.
+# influence comes from within this square. The middle of a field has many more paths to the output
+# than its rim, so that the effective field is much smaller than the nominal one. A branch with a
+# large rate is the exception: its taps lie far apart.
 #
 # ## Does the gradient vanish?
 #
@@ -210,15 +217,16 @@ assert ends["1.4 × He"] > 100 > 2 > ends["He"] > 0.1 > ends["0.7 × He"] * 100
 assert ends["0.7 × He, shortcuts"] > 100 * ends["0.7 × He"]
 
 # %% [markdown]
-# A factor of 1.4 more or less makes the gradient explode or vanish. Shortcuts (here $(x + f(x))/\sqrt2$) give
-# the gradient a path around the weights, and batch normalisation undoes their scale. Both make
-# networks forgiving; the bundled net has both and could be trained from nothing. VGG-16 has
-# neither, and was trained in steps, from a shallow net to a deep one.
+# A factor of 1.4 more or less makes the gradient explode or vanish. Shortcuts (here $(x +
+# f(x))/\sqrt2$) give the gradient a path around the weights, and batch normalisation undoes their
+# scale. Both make networks forgiving; the bundled net has both and could be trained from nothing.
+# VGG-16 has neither, and was trained in steps, from a shallow net to a deep one.
 #
 # ## Maximum and ReLU
 #
 # A maximum passes the gradient to the largest pixel; the others receive zero. Where several are
-# equal, the first one receives it, in PyTorch as here. ReLU passes nothing where its output is zero.
+# equal, the first one receives it, in PyTorch as here. ReLU passes nothing where its output is
+# zero.
 
 # %%
 x = mdl.Tensor(np.array([[[[1.0, 5.0, 2.0, 2.0], [3.0, 4.0, 2.0, 2.0]]]]), requires_grad=True)
@@ -230,3 +238,10 @@ x = mdl.Tensor(np.array([-1.0, 0.0, 2.0]), requires_grad=True)
 F.relu(x).backward(np.ones(3))
 print("ReLU of", x.data, "passes", x.grad)
 assert np.array_equal(x.grad, [0, 0, 1])
+
+# %% [markdown]
+# - **Predict.** What is the gradient of an upsampled score of a pixel whose label is 255?
+# - **Try.** Set `depth=60` in `sizes`, and find the scale at which the gradient keeps its size.
+# - **Read the source.** [`tape.py`](../minideeplab/tape.py),
+#   [`ops/conv.py`](../minideeplab/ops/conv.py).
+# - **Next.** [07 Mean field, step by step](07_mean_field_step_by_step.ipynb).

@@ -1,6 +1,12 @@
 # %% [markdown]
 # # Mean field, step by step
 #
+# *Previous:* [06 What backpropagation computes](06_what_backprop_sends_back.ipynb) · *Next:* [08
+# The lattice, drawn](08_the_lattice_in_2d.ipynb) · *Lesson:* [9 Mean
+# field](../lessons/09_mean_field/lesson.py) · *Paper:* section 3.3 · *Source:*
+# [`crf/dense.py`](../minideeplab/crf/dense.py),
+# [`ops/crf/meanfield.py`](../minideeplab/ops/crf/meanfield.py)
+#
 # A few strokes of a brush on a photograph, and a fully connected CRF
 # ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.3) that spreads them over all
 # pixels. No network is involved. We first compute the sums exactly, on a small crop, and then fast,
@@ -69,7 +75,11 @@ marks = np.array(canvas)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 4.9))
 show(left, photograph, "photograph")
-show(right, paint_strokes(photograph, marks, palette), f"strokes on {(marks != 255).mean():.1%} of the pixels")
+show(
+    right,
+    paint_strokes(photograph, marks, palette),
+    f"strokes on {(marks != 255).mean():.1%} of the pixels",
+)
 add_square(left, (70, 86), 48, "white")
 left.text(60, 40, "crop", color="white", fontsize=12, weight="bold")
 add_legend(figure, regions, palette)
@@ -97,10 +107,10 @@ plt.show()
 #
 # since $\sum_{m \ne l} Q_j(m) = 1 - Q_j(l)$, and what is the same for all labels drops out. In
 # words: sum the probabilities of all other pixels, weighted by similarity; add the unary term;
-# normalise. The code
-# below does two things more, as most implementations do: each kernel is divided by
-# $\sqrt{n_i n_j}$ with $n_i = \sum_j k_{ij}$, so that frequent colours do not dominate, and a pixel
-# is in its own sum ($j = i$), which saves a subtraction (`self_term=False` leaves it out).
+# normalise. The code below does two things more, as most implementations do: each kernel is
+# divided by $\sqrt{n_i n_j}$ with $n_i = \sum_j k_{ij}$, so that frequent colours do not
+# dominate, and a pixel is in its own sum ($j = i$), which saves a subtraction (`self_term=False`
+# leaves it out).
 #
 # ## Exactly, on a crop
 #
@@ -239,3 +249,10 @@ plt.show()
 # Too narrow, and a pixel has hardly any links: specks remain. Too wide, and colours no
 # longer count: the labels run across edges, and the flag takes half of the cap. DeepLab chose its
 # widths by a search on 100 images.
+
+# %% [markdown]
+# - **Predict.** What happens with `compat=0` for the bilateral kernel?
+# - **Try.** Draw strokes for a fifth region, the collar.
+# - **Read the source.** [`crf/dense.py`](../minideeplab/crf/dense.py),
+#   [`ops/crf/meanfield.py`](../minideeplab/ops/crf/meanfield.py).
+# - **Next.** [08 The lattice, drawn](08_the_lattice_in_2d.ipynb).

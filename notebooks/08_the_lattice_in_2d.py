@@ -1,6 +1,12 @@
 # %% [markdown]
 # # The permutohedral lattice, drawn
 #
+# *Previous:* [07 Mean field, step by step](07_mean_field_step_by_step.ipynb) ·
+# *Next:* [09 The CRF's five parameters](09_crf_parameters.ipynb) ·
+# *Lesson:* [10 Permutohedral lattice](../lessons/10_permutohedral_lattice/lesson.py) ·
+# *Paper:* section 3.3 ·
+# *Source:* [`ops/crf/lattice.py`](../minideeplab/ops/crf/lattice.py)
+#
 # The CRF's messages are Gaussian sums over all pairs of pixels: for $N$ points $f_i$ with values
 # $v_i$,
 #
@@ -15,10 +21,9 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minideeplab as mdl
 from minideeplab.ops.crf import lattice as pl
 from minideeplab.ops.crf.exact import ExactKernel
-from minideeplab.visualize.plots import BLUE, ORANGE, GREEN
+from minideeplab.visualize.plots import BLUE, GREEN, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
 CORNER_COLOURS = np.array([BLUE, ORANGE, GREEN])
@@ -240,3 +245,9 @@ plt.show()
 # A photograph has hundreds of thousands of pixels, and mean field filters once for each label and
 # iteration. That is why the dense CRF became practical with the lattice. Besides the definition
 # used here (`minideeplab/ops/crf/lattice.py`) there is a compiled version of the same algorithm.
+
+# %% [markdown]
+# - **Predict.** How many vertices does a point touch in five dimensions?
+# - **Try.** Move `point` to the middle of a triangle and to a corner; where is the error larger?
+# - **Read the source.** [`ops/crf/lattice.py`](../minideeplab/ops/crf/lattice.py).
+# - **Next.** [09 The CRF's five parameters](09_crf_parameters.ipynb).

@@ -1,6 +1,13 @@
 # %% [markdown]
 # # The CRF's five numbers
 #
+# *Previous:* [08 The lattice, drawn](08_the_lattice_in_2d.ipynb) · *Next:* [10 Is your framework
+# right?](10_is_your_framework_right.ipynb) · *Lesson:* [9 Mean
+# field](../lessons/09_mean_field/lesson.py), [10 Permutohedral
+# lattice](../lessons/10_permutohedral_lattice/lesson.py) · *Paper:* sections 3.3 and 4.1.2 ·
+# *Source:* [`crf/refinement.py`](../minideeplab/crf/refinement.py),
+# [`crf/search.py`](../minideeplab/crf/search.py)
+#
 # "Which parameters did you use?" is the question asked most often about DeepLab's CRF. There are
 # five. We vary each of them and look at the masks and at the mean IoU. With a running kernel there
 # are sliders at the end.
@@ -38,12 +45,13 @@ plt.style.use("minideeplab.visualize.lecture")
 # | $w_2$ | weight of the smoothness kernel (position only) | - |
 # | $\sigma_\gamma$ | its width in position | pixels |
 #
-# The smoothness kernel removes specks. The first version of the paper fixed $w_2 = \sigma_\gamma = 3$
-# and searched the other three on 100 images; the released settings of the second version change
-# these two as well. The names: *v1* and *v2* are the two versions of the paper ([1412.7062](
-# https://arxiv.org/abs/1412.7062) and [1606.00915](https://arxiv.org/abs/1606.00915)); *msc* is a
-# network with multi-scale features; *coco* was pretrained on MS-COCO; *largefov* has the head of
-# notebook 02; *vgg16* and *resnet101* are trunks.
+# The smoothness kernel removes specks. The first version of the paper fixed $w_2 = \sigma_\gamma
+# = 3$ and searched the other three on 100 images; the released settings of the second version
+# change these two as well. The names: *v1* and *v2* are the two versions of the paper
+# ([1412.7062]( https://arxiv.org/abs/1412.7062) and
+# [1606.00915](https://arxiv.org/abs/1606.00915)); *msc* is a network with multi-scale features;
+# *coco* was pretrained on MS-COCO; *largefov* has the head of notebook 02; *vgg16* and
+# *resnet101* are trunks.
 
 # %%
 for name, p in PARAMETERS.items():
@@ -90,7 +98,9 @@ SCENE = 7
 alone = probabilities[SCENE].argmax(0)
 figure, panels = plt.subplots(3, 4, figsize=(9.4, 6.2))
 show(panels[0, 0], images[SCENE], "image")
-show(panels[1, 0], paint(alone, truth=truths[SCENE]), f"network: {mean_iou([alone], [SCENE]):.0f} %")
+show(
+    panels[1, 0], paint(alone, truth=truths[SCENE]), f"network: {mean_iou([alone], [SCENE]):.0f} %"
+)
 panels[2, 0].set_axis_off()
 for row, alpha in zip(panels[:, 1:], (5, 40, 160), strict=True):
     for axes, beta in zip(row, (3, 30, 100), strict=True):
@@ -104,15 +114,15 @@ add_legend(figure, scenes.classes, SCENE_COLOURS, wrong=True)
 plt.show()
 
 # %% [markdown]
-# With $\sigma_\alpha = 5$ only specks change. With 40 the box becomes whole. With $\sigma_\beta = 100$
-# nearly all colours count as similar and labels cross edges. The small star is lost in every one: it
-# is red on red, and its probability from the network is low.
+# With $\sigma_\alpha = 5$ only specks change. With 40 the box becomes whole. With $\sigma_\beta =
+# 100$ nearly all colours count as similar and labels cross edges. The small star is lost in every
+# one: it is red on red, and its probability from the network is low.
 #
 # ## On ten scenes, as numbers
 #
 # One scene may be an exception. Here is the mean IoU of ten, searched as the authors did: with
-# everything else fixed, over a grid of $\sigma_\alpha$ and $\sigma_\beta$; then over $w_1$ and over the number of
-# iterations.
+# everything else fixed, over a grid of $\sigma_\alpha$ and $\sigma_\beta$; then over $w_1$ and
+# over the number of iterations.
 
 # %%
 everyone = range(len(images))
@@ -165,12 +175,13 @@ assert by_weight[-1] < max(by_weight) and grid[2:, 3].max() < grid.max(), "too m
 #
 # - The optimum is broad. From 20 to 80 pixels and from 10 to 30 grey values all is within two
 #   points. A rough search is enough.
-# - A small $\sigma_\alpha$ does little. The CRF can only correct pixels that have links to correct ones.
+# - A small $\sigma_\alpha$ does little. The CRF can only correct pixels that have links to
+#   correct ones.
 # - A large $\sigma_\beta$ or $w_1$ lowers the IoU: neighbouring objects merge.
 # - After five iterations little changes; ten are usual.
 #
-# Choose the parameters on images on which you will not report. `minideeplab.crf.search` does what the
-# authors did: a coarse grid, then finer ones around the best point.
+# Choose the parameters on images on which you will not report. `minideeplab.crf.search` does what
+# the authors did: a coarse grid, then finer ones around the best point.
 #
 # ## Sliders
 #
@@ -184,7 +195,11 @@ def turn(scene=SCENE, w1=4, sigma_alpha=40, sigma_beta=30, w2=3, sigma_gamma=3, 
     before = probabilities[scene].argmax(0)
     figure, panels = plt.subplots(1, 3, figsize=(9, 3))
     show(panels[0], images[scene], "image")
-    show(panels[1], paint(before, truth=truths[scene]), f"network: {mean_iou([before], [scene]):.0f} %")
+    show(
+        panels[1],
+        paint(before, truth=truths[scene]),
+        f"network: {mean_iou([before], [scene]):.0f} %",
+    )
     show(panels[2], paint(labels, truth=truths[scene]), f"CRF: {mean_iou([labels], [scene]):.0f} %")
     add_legend(figure, scenes.classes, SCENE_COLOURS, wrong=True)
     plt.show()
@@ -203,3 +218,11 @@ if importlib.util.find_spec("ipywidgets") and not page:
              iterations=slider(0, 20, 10))  # fmt: skip
 else:
     turn()
+
+# %% [markdown]
+# - **Predict.** Which $\sigma_\alpha$ suits images of twice the size?
+# - **Try.** Search `w2` and `sigma_gamma` on the ten scenes, then score the best on
+#   `scenes[15:25]`.
+# - **Read the source.** [`crf/refinement.py`](../minideeplab/crf/refinement.py),
+#   [`crf/search.py`](../minideeplab/crf/search.py).
+# - **Next.** [10 Is your framework right?](10_is_your_framework_right.ipynb).

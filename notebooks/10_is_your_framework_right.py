@@ -1,9 +1,15 @@
 # %% [markdown]
 # # Is your framework right?
 #
-# You have written or ported a convolution. Is it correct with two strides, with a rate, on one pixel,
-# in float32, and backwards? `mdl.testing` tests any function on a table of cases and diagnoses the
-# mistake.
+# *Previous:* [09 The CRF's five parameters](09_crf_parameters.ipynb) · *Next:* [11 Your own
+# data](11_own_data.ipynb) · *Lesson:* [8 Testing
+# gradients](../lessons/08_testing_gradients/lesson.py) · *Source:*
+# [`testing/conformance.py`](../minideeplab/testing/conformance.py),
+# [`testing/gradients.py`](../minideeplab/testing/gradients.py)
+#
+# You have written or ported a convolution. Is it correct with two strides, with a rate, on one
+# pixel, in float32, and backwards? `mdl.testing` tests any function on a table of cases and
+# diagnoses the mistake.
 
 # %%
 import importlib.util
@@ -12,12 +18,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import minideeplab as mdl
-from minideeplab.testing.mutants import mutants
 from minideeplab.testing.mutant import right, right_backward
-from minideeplab.visualize.plots import BLUE, ORANGE, GREEN, show
+from minideeplab.testing.mutants import mutants
+from minideeplab.visualize.plots import BLUE, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.8"
+GREY = "0.8"
 
 # %% [markdown]
 # ## A convolution that passes its tests
@@ -59,9 +65,10 @@ print("diagnosis:", report.diagnosis)
 assert not report.passed and "stride" in report.diagnosis
 
 # %% [markdown]
-# The diagnosis is computed: the kit implements many known mistakes and compares their results with
-# ours on the rows that fail. Other rows raise: padding by name, and images without a batch. We do not
-# want to support those and say so; rows "not implemented" are counted apart. With the mistake fixed:
+# The diagnosis is computed: the kit implements many known mistakes and compares their results
+# with ours on the rows that fail. Other rows raise: padding by name, and images without a batch.
+# We do not want to support those and say so; rows "not implemented" are counted apart. With the
+# mistake fixed:
 
 
 # %%
@@ -183,8 +190,8 @@ axes.legend(loc="lower right", title="caught by", alignment="left")
 plt.show()
 
 # %% [markdown]
-# `minideeplab check --self-test` verifies that the table catches all of them. That takes some minutes,
-# so here are three that both ordinary tests miss:
+# `minideeplab check --self-test` verifies that the table catches all of them. That takes some
+# minutes, so here are three that both ordinary tests miss:
 
 # %%
 for op, name in (("softmax", "cotangent-overwritten"), ("relu", "half-at-zero"),
@@ -233,3 +240,10 @@ if importlib.util.find_spec("torch"):
         print(str(report).splitlines()[0])
 else:
     print("PyTorch is not installed: pip install torch")
+
+# %% [markdown]
+# - **Predict.** Which mistakes does a cotangent of ones find for `relu`?
+# - **Try.** Give `check_op` your own function, or one of your framework.
+# - **Read the source.** [`testing/conformance.py`](../minideeplab/testing/conformance.py),
+#   [`testing/gradients.py`](../minideeplab/testing/gradients.py).
+# - **Next.** [11 Your own data](11_own_data.ipynb).

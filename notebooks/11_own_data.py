@@ -1,6 +1,11 @@
 # %% [markdown]
 # # Your own data in ten minutes
 #
+# *Previous:* [10 Is your framework right?](10_is_your_framework_right.ipynb) · *Next:* [12 A tour
+# of the GPU](12_gpu_tour.ipynb) · *Lesson:* [7 Loss and
+# training](../lessons/07_loss_and_training/lesson.py) · *Paper:* section 4.1 · *Source:*
+# [`data/own.py`](../minideeplab/data/own.py), [`cli/__init__.py`](../minideeplab/cli/__init__.py)
+#
 # Thirty images, thirty masks, no data-set download, no GPU: from a folder to a network trained on
 # your classes, with four commands. Most problems with own data are in the masks, so we begin with a
 # mistake.
@@ -18,7 +23,7 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 import minideeplab as mdl
-from minideeplab.visualize.plots import add_legend, paint, show, street
+from minideeplab.visualize.plots import add_legend, paint
 
 plt.style.use("minideeplab.visualize.lecture")
 
@@ -82,7 +87,7 @@ def draw_image():
     return np.clip(image, 0, 255).astype(np.uint8), labels
 
 
-pairs = [draw_picture() for _ in range(30)]
+pairs = [draw_image() for _ in range(30)]
 split = {"train": pairs[:24], "val": pairs[24:]}
 
 figure, panels = plt.subplots(1, 4, figsize=(9, 2))
@@ -95,8 +100,8 @@ plt.show()
 # ## The folder, with a mistake
 #
 # The layout: `train` and `val` with images, `trainannot` and `valannot` with masks of the same
-# names, and `classes.txt` with one class a line. The mistake: the masks are written in black, grey and
-# white, so that they look right in a viewer.
+# names, and `classes.txt` with one class a line. The mistake: the masks are written in black,
+# grey and white, so that they look right in a viewer.
 
 
 # %%
@@ -192,7 +197,14 @@ add_legend(figure, CLASSES, palette, ignored=True)
 plt.show()
 
 # %% [markdown]
-# For your own images: put them in a folder of this layout, run `minideeplab check-data`, and use the
-# commands above with some thousand iterations. If the result is poor: are the
-# objects the size they were at training? Is a class rare (`--class-weights`)? Does the loss fall,
-# and does `val` follow (`--validate-every 100` keeps the best)?
+# For your own images: put them in a folder of this layout, run `minideeplab check-data`, and use
+# the commands above with some thousand iterations. If the result is poor: are the objects the
+# size they were at training? Is a class rare (`--class-weights`)? Does the loss fall, and does
+# `val` follow (`--validate-every 100` keeps the best)?
+
+# %% [markdown]
+# - **Predict.** What happens to a class that is in 3 of 24 images?
+# - **Try.** Use `--init camvid`, or no `--init`, and compare the mean IoU.
+# - **Read the source.** [`data/own.py`](../minideeplab/data/own.py),
+#   [`cli/__init__.py`](../minideeplab/cli/__init__.py).
+# - **Next.** [12 A tour of the GPU](12_gpu_tour.ipynb).

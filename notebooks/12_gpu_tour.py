@@ -1,10 +1,16 @@
 # %% [markdown]
 # # A tour of the GPU, without one
 #
+# *Previous:* [11 Your own data](11_own_data.ipynb) · *Next:* [13 From VGG-16 to
+# DeepLab](13_from_vgg_to_deeplab.ipynb) · *Lesson:* [12 CUDA
+# kernels](../lessons/12_cuda_kernels/lesson.py) · *Source:*
+# [`backends/cuda/activation.py`](../minideeplab/backends/cuda/activation.py),
+# [`testing/simt/__init__.py`](../minideeplab/testing/simt/__init__.py)
+#
 # A GPU runs one small program, a *kernel*, in thousands of threads at once. How do the operations
-# of DeepLab look as kernels, and what can go wrong? This notebook needs no GPU and uses none: Numba's
-# simulator executes the kernels on the CPU, slowly, and the package's checker logs their memory
-# accesses.
+# of DeepLab look as kernels, and what can go wrong? This notebook needs no GPU and uses none:
+# Numba's simulator executes the kernels on the CPU, slowly, and the package's checker logs their
+# memory accesses.
 
 # %%
 import inspect
@@ -20,7 +26,7 @@ import minideeplab as mdl
 import minideeplab.functional as F
 from minideeplab.backends.cuda import activation
 from minideeplab.testing import simt
-from minideeplab.visualize.plots import BLUE, ORANGE, show
+from minideeplab.visualize.plots import BLUE, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
 OKABE = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
@@ -29,8 +35,8 @@ OKABE = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7")
 # ## Threads, blocks and grid
 #
 # Threads come in *blocks*, blocks form a *grid*. All threads run the same program; only their
-# numbers tell them apart. In this kernel each thread writes its numbers to the elements that it processes.
-# The loop lets a limited grid walk over any number of elements.
+# numbers tell them apart. In this kernel each thread writes its numbers to the elements that it
+# processes. The loop lets a limited grid walk over any number of elements.
 
 
 # %%
@@ -102,10 +108,10 @@ for name, reference, ours in zip(("forward", "gradient"), run("numpy"), run("cud
 # %% [markdown]
 # ## Coalesced memory access
 #
-# Thirty-two threads, a *warp*, execute each step at the same time, and memory is read in lines of 128 bytes. If
-# the threads of a warp read neighbouring numbers, one line serves all; if they read far apart, each
-# needs a line of its own. Softmax over the classes: a thread goes down the classes of one pixel.
-# Which memory layout is better?
+# Thirty-two threads, a *warp*, execute each step at the same time, and memory is read in lines of
+# 128 bytes. If the threads of a warp read neighbouring numbers, one line serves all; if they read
+# far apart, each needs a line of its own. Softmax over the classes: a thread goes down the
+# classes of one pixel. Which memory layout is better?
 
 # %%
 CLASSES, PIXELS, WARP = 21, 4096, 32
@@ -173,10 +179,10 @@ for kernel in (scatter, scatter_atomic, gather):
     assert bool(problems) == (kernel is scatter)
 
 # %% [markdown]
-# In the simulator this race rarely changes the result; on a GPU it sometimes does. The checker does
-# not depend on that: it logs which thread accesses which element, and reports accesses that nothing
-# orders. Atomic addition removes the race, but then the order of the sum, and so its last bits, vary
-# from run to run. The package *gathers* where possible.
+# In the simulator this race rarely changes the result; on a GPU it sometimes does. The checker
+# does not depend on that: it logs which thread accesses which element, and reports accesses that
+# nothing orders. Atomic addition removes the race, but then the order of the sum, and so its last
+# bits, vary from run to run. The package *gathers* where possible.
 #
 # How a race loses numbers, if all threads read before any writes:
 
@@ -232,3 +238,12 @@ for kernel, size, blocks in ((no_bound, 6, 2), (reverse, 4, 1), (reverse_with_ba
 # `minideeplab bench gpu` measures how fast. The kernels are in `minideeplab/backends/cuda/`, one
 # file an idea, each with a drawing of its thread map; beside them, in `kernels/`, are CUDA C
 # sources.
+
+# %% [markdown]
+# - **Predict.** How many lines of memory does a step read if 16 channels are interleaved?
+# - **Try.** Remove `cuda.syncthreads()` from `reverse_with_barrier`, and put it into a branch
+#   that half of the threads take.
+# - **Read the source.**
+#   [`backends/cuda/activation.py`](../minideeplab/backends/cuda/activation.py),
+#   [`testing/simt/__init__.py`](../minideeplab/testing/simt/__init__.py).
+# - **Next.** [13 From VGG-16 to DeepLab](13_from_vgg_to_deeplab.ipynb).

@@ -3,8 +3,9 @@
     python notebooks/build.py                    build those whose source changed
     python notebooks/build.py 03                 build the ones whose names begin so, changed or not
     python notebooks/build.py --check            write nothing: every .ipynb must have its source's
-                                                 cells, outputs without errors and a small size, and
-                                                 its source must run from a clean kernel
+                                                 cells, outputs without errors and a small size; its
+                                                 links must lead to files, and its source must run
+                                                 from a clean kernel
 
 Sources are edited, never the .ipynb. Needs `pip install -e '.[notebooks]'`.
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -40,9 +42,11 @@ def main() -> int:
         parser.error(f"no notebook of that name in {FOLDER}: {' '.join(options.names)}")
     if options.check:
         return int(any([report(source) for source in sources]))
-    for source in sources:
-        if options.names or not in_step(source):
-            build(source)
+    stale = [source for source in sources if options.names or not in_step(source)]
+    for source in stale:
+        build(source)
+    if not stale:
+        print(f"all {len(sources)} notebooks are up to date")
     return 0
 
 
@@ -111,7 +115,7 @@ def report(source: Path) -> list[str]:
 
 
 def find_faults(source: Path) -> list[str]:
-    """Hold a notebook against its source, without running anything."""
+    """Compare a notebook with its source, without running anything."""
     target = source.with_suffix(".ipynb")
     if not target.exists():
         return [f"{target.name} is missing; run python notebooks/build.py"]
@@ -120,12 +124,19 @@ def find_faults(source: Path) -> list[str]:
         faults.append(f"{target.name} has other cells; run python notebooks/build.py")
     if target.stat().st_size > SIZE_LIMIT:
         faults.append(f"{target.name} is larger than {SIZE_LIMIT} bytes")
+    faults += [f"broken link: {link}" for link in find_broken_links(source.read_text("utf-8"))]
     code = [cell for cell in nbformat.read(target, 4).cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         faults.append(f"{target.name} was not executed from top to bottom")
     if any(output.output_type == "error" for cell in code for output in cell.outputs):
         faults.append(f"{target.name} shows an error")
     return faults
+
+
+def find_broken_links(text: str) -> list[str]:
+    """Return the relative links of a text that lead to no file."""
+    links = re.findall(r"\]\(([^)\s#]+)", text)
+    return [link for link in links if "://" not in link and not (FOLDER / link).exists()]
 
 
 def in_step(source: Path) -> bool:

@@ -259,10 +259,10 @@ def segmentation() -> plt.Figure:
         "fully connected CRF": paint(q.argmax(0), CAMVID_COLOURS),
     }
     figure, panels = plt.subplots(2, 4, figsize=(11, 5.2))
-    closer = (slice(150, 258), slice(0, 144))
+    closer = (slice(60, 168), slice(60, 204))
     for column, (title, image) in zip(panels.T, steps.items(), strict=True):
         show(column[0], image, title)
-        column[0].add_patch(plt.Rectangle((0, 150), 144, 108, fill=False, ec="white", lw=1.5))
+        column[0].add_patch(plt.Rectangle((60, 60), 144, 108, fill=False, ec="white", lw=1.5))
         show(column[1], image[closer])
     add_legend(figure, CAMVID_CLASSES, CAMVID_COLOURS, columns=6)
     return figure

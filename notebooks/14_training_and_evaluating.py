@@ -200,7 +200,7 @@ for axes, scale, view in zip(panels.flat, SCALES, maps, strict=False):
 show(panels[1, 0], images[SCENE], "image")
 drawn = show(panels[1, 1], fused[box], "fused by maximum", **signed)
 show(panels[1, 2], parts[winner], "scale of the maximum")
-figure.colorbar(drawn, ax=panels[:, :2], shrink=0.7, label="score")
+figure.colorbar(drawn, ax=panels, shrink=0.7, label="score")
 add_legend(figure, [str(scale) for scale in SCALES], parts[:3])
 plt.show()
 

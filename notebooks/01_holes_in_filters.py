@@ -17,7 +17,7 @@ import numpy as np
 
 import minideeplab as mdl
 import minideeplab.functional as F
-from minideeplab.visualize.plots import BLUE, ORANGE
+from minideeplab.visualize.plots import BLUE, ORANGE, show, street
 
 plt.style.use("minideeplab.visualize.lecture")
 
@@ -143,6 +143,41 @@ plt.show()
 #
 # ![Stride 2 becomes rate 2](../.github/images/stride-to-rate.gif)
 #
+# ## On an image: the paper's figure 3
+#
+# A derivative filter of 7 × 7 taps on a photograph. Above, the image is made half as large,
+# filtered, and the result interpolated. Below, the same filter with rate 2 runs on the full image.
+# It gives the same values at every second pixel, and computes those in between.
+
+# %%
+grey = street()[240:340, :140].mean(axis=2)[None, None] / 255
+offsets = np.arange(-3, 4)
+gauss = np.exp(-(offsets**2) / 4.5)
+edges = (np.outer(-offsets * gauss, gauss) / 12)[None, None]  # derivative from top to bottom
+
+coarse = F.conv2d(grey[:, :, ::2, ::2], edges, padding=3)
+interpolated = F.interpolate(coarse, size=(99, 139), mode="bilinear", align_corners=True)
+fine = F.conv2d(grey, edges, padding=6, dilation=2)
+assert np.allclose(fine[:, :, ::2, ::2], coarse), "the same values where both exist"
+
+figure, panels = plt.subplots(2, 3, figsize=(9.6, 5.4))
+signed = {"cmap": "PuOr_r", "vmin": -0.4, "vmax": 0.4}
+show(panels[0, 0], grey[0, 0, ::2, ::2], "half size")
+show(panels[0, 1], coarse[0, 0], "filtered", **signed)
+show(panels[0, 2], interpolated[0, 0], "interpolated", **signed)
+show(panels[1, 0], grey[0, 0], "full size")
+drawn = show(panels[1, 1], fine[0, 0], "filtered with rate 2", **signed)
+show(
+    panels[1, 2],
+    np.abs(fine[0, 0, :99, :139] - interpolated[0, 0]),
+    "difference",
+    vmin=0,
+    vmax=0.4,
+)
+figure.colorbar(drawn, ax=panels, shrink=0.7, label="response")
+plt.show()
+
+# %% [markdown]
 # ## What does a stack of layers see?
 #
 # The *receptive field* of an output is the set of pixels that can change it (the paper says

@@ -90,7 +90,8 @@ figure, panels = plt.subplots(1, 3, figsize=(9.4, 2.9))
 for axes, grad, title in ((panels[0], scores.grad, "at 121 × 161 scores"),
                           (panels[1], coarse.grad, "at 31 × 41 scores")):  # fmt: skip
     limit = np.quantile(np.abs(grad[0, box]), 0.995)
-    show(axes, grad[0, box], title, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    bar = show(axes, grad[0, box], title, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    figure.colorbar(bar, ax=axes, shrink=0.75, format="%.0e", ticks=(-limit, 0, limit))
 show(panels[2], ndimage.gaussian_filter(arrived, 1), "at the pixels", cmap="cividis")
 plt.show()
 

@@ -58,8 +58,8 @@ figure, axes = plt.subplots(figsize=(9, 2.9))
 for i in range(SIZE):
     x, y = i % 16, lap[i]
     axes.add_patch(plt.Rectangle((x, y), 0.94, 0.9, color=OKABE[block[i]]))
-    axes.text(x + 0.47, y + 0.45, thread[i], ha="center", va="center", fontsize=14)
-    axes.text(x + 0.9, y + 0.86, i, ha="right", va="bottom", fontsize=7.5)
+    axes.text(x + 0.47, y + 0.45, thread[i], ha="center", va="center", fontsize=15)
+    axes.text(x + 0.9, y + 0.86, i, ha="right", va="bottom", fontsize=10)
 for number in range(BLOCKS):
     axes.text(4 * number + 1.97, -0.2, f"block {number}", ha="center", fontsize=12)
 axes.set(xlim=(0, 16), ylim=(3, -0.6), yticks=(0.45, 1.45, 2.45), xticks=[])

@@ -202,16 +202,16 @@ def draw_step(image: np.ndarray, title: str, palette: np.ndarray) -> Image.Image
 # ------------------------------------------------------------ a network learns
 
 
-def training(iterations: int = 600, batch: int = 4) -> Iterator[Image.Image]:
+def training(iterations: int = 1500, batch: int = 4) -> Iterator[Image.Image]:
     """The small network's labels of one new scene, from random weights on."""
     scenes = mdl.data.SyntheticScenes(4 * iterations, size=(97, 129), seed=1)
-    image, truth = mdl.data.SyntheticScenes(40, size=(121, 161), seed=5)[12]
+    image, truth = mdl.data.SyntheticScenes(40, size=(121, 161), seed=5)[24]
     net = mdl.models.deeplab_small(num_classes=6, seed=0)
     optimizer = optim.make_optimizer("adamw", net.named_parameters(), 2e-3, 0.02, 0.9)
     rate = schedule.make_schedule("poly", iterations, warm_up_iterations=20)
     losses = []
     for iteration in range(iterations + 1):
-        if iteration in (0, 5, 10, 20, 40, 70) or iteration % 50 == 0:
+        if iteration in (0, 5, 10, 20, 40, 70) or iteration % 100 == 0:
             labels, _ = mdl.segment(image, net.eval(), crf=False)
             yield draw_progress(image, truth, labels, losses, iterations)
         images, masks = zip(

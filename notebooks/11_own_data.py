@@ -183,7 +183,7 @@ minideeplab("segment", "beach/val", "--weights", "run/weights.npz", "--out", "ma
 net = mdl.models.from_checkpoint(work / "run" / "weights.npz")
 
 figure, panels = plt.subplots(3, 3, figsize=(9, 6.6))
-palette = np.array([(205, 205, 205), (0, 158, 115), (230, 159, 0)], np.uint8)
+palette = np.array([(187, 187, 187), (27, 116, 69), (240, 228, 65)], np.uint8)
 for row, (image, labels) in zip(panels, split["val"], strict=False):
     found, _ = mdl.segment(image, net)
     row[0].imshow(image)

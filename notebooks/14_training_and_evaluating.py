@@ -62,7 +62,7 @@ iou = (predicted & true).sum() / (predicted | true).sum()
 regions = np.full(true.shape, 3)
 regions[predicted & true], regions[predicted & ~true], regions[~predicted & true] = 0, 1, 2
 regions[~counts] = 255
-parts = np.array([(0, 114, 178), (213, 94, 0), (240, 228, 66), (205, 205, 205)], np.uint8)
+parts = np.array([(0, 114, 178), (213, 94, 0), (240, 228, 66), (187, 187, 187)], np.uint8)
 names = ("both", "false positive", "false negative", "neither")
 figure, panels = plt.subplots(1, 3, figsize=(10, 3.4))
 show(panels[0], images[SCENE], "image")

@@ -59,13 +59,13 @@ def find_sources(names: list[str]) -> list[Path]:
 def execute(source: Path) -> nbformat.NotebookNode:
     """Run a source in a new kernel and return the notebook with its outputs.
 
-    Once in a while Jupyter loses a kernel's answer and waits for it in vain: a cell that took too
-    long gets one more try, in another kernel. One that raises does not.
+    Jupyter occasionally loses a kernel's reply: a cell that exceeds the time limit gets one more try,
+    in another kernel. One that raises does not.
     """
     try:
         return execute_once(source)
     except CellTimeoutError:
-        print(f"{source.name}: no answer in {TIME_LIMIT} s, once more", flush=True)
+        print(f"{source.name}: no reply in {TIME_LIMIT} s, once more", flush=True)
         return execute_once(source)
 
 
@@ -150,6 +150,6 @@ def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    os.environ["MINIDEEPLAB_STATIC"] = "1"  # a page has no kernel that could answer sliders
+    os.environ["MINIDEEPLAB_STATIC"] = "1"  # a page has no kernel for sliders
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # whatever CI says
     sys.exit(main())

@@ -19,7 +19,7 @@ VISIONS = ("normal", "protan", "deutan")
 @pytest.mark.parametrize("vision", VISIONS)
 @pytest.mark.parametrize(
     ("palette", "bound"),
-    [(plots.CAMVID_COLOURS, 20), (plots.SCENE_COLOURS, 15), (plots.REGION_COLOURS, 20)],
+    [(plots.CAMVID_COLOURS, 20), (plots.SCENE_COLOURS, 20), (plots.REGION_COLOURS, 20)],
 )
 def test_classes_differ_for_every_colour_vision(palette, bound, vision):
     seen = np.vstack([palette, plots.IGNORED, plots.WRONG])

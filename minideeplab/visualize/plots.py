@@ -36,7 +36,7 @@ CAMVID_COLOURS = np.array(
 
 #: The synthetic scenes' classes for display, in the order of ``SCENE_CLASSES``.
 SCENE_COLOURS = np.array(
-    [(205, 205, 205), (213, 94, 0), (0, 114, 178), (0, 158, 115), (240, 228, 66), (204, 121, 167)],
+    [(187, 187, 187), (213, 94, 0), (3, 115, 180), (27, 116, 69), (240, 228, 65), (170, 97, 136)],
     dtype=np.uint8,
 )
 

@@ -3,9 +3,8 @@
     python notebooks/build.py                    build those whose source changed
     python notebooks/build.py 03                 build the ones whose names begin so, changed or not
     python notebooks/build.py --check            write nothing: every .ipynb must have its source's
-                                                 cells, outputs without errors and a small size; its
-                                                 links must lead to files, and its source must run
-                                                 from a clean kernel
+                                                 cells, outputs without errors and a small size, and
+                                                 its source must run from a clean kernel
 
 Sources are edited, never the .ipynb. Needs `pip install -e '.[notebooks]'`.
 """
@@ -14,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import time
 from pathlib import Path
@@ -59,8 +57,8 @@ def find_sources(names: list[str]) -> list[Path]:
 def execute(source: Path) -> nbformat.NotebookNode:
     """Run a source in a new kernel and return the notebook with its outputs.
 
-    Jupyter occasionally loses a kernel's reply: a cell that exceeds the time limit gets one more try,
-    in another kernel. One that raises does not.
+    Jupyter occasionally loses a kernel's reply: a cell that exceeds the time limit gets one more
+    try, in another kernel. One that raises does not.
     """
     try:
         return execute_once(source)
@@ -124,19 +122,12 @@ def find_faults(source: Path) -> list[str]:
         faults.append(f"{target.name} has other cells; run python notebooks/build.py")
     if target.stat().st_size > SIZE_LIMIT:
         faults.append(f"{target.name} is larger than {SIZE_LIMIT} bytes")
-    faults += [f"broken link: {link}" for link in find_broken_links(source.read_text("utf-8"))]
     code = [cell for cell in nbformat.read(target, 4).cells if cell.cell_type == "code"]
     if [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
         faults.append(f"{target.name} was not executed from top to bottom")
     if any(output.output_type == "error" for cell in code for output in cell.outputs):
         faults.append(f"{target.name} shows an error")
     return faults
-
-
-def find_broken_links(text: str) -> list[str]:
-    """Return the relative links of a text that lead to no file."""
-    links = re.findall(r"\]\(([^)\s#]+)", text)
-    return [link for link in links if "://" not in link and not (FOLDER / link).exists()]
 
 
 def in_step(source: Path) -> bool:

@@ -52,6 +52,14 @@ def test_paint_marks_ignored_and_wrong_pixels():
     assert [tuple(pixel) == plots.WRONG for pixel in wrong[0]] == [False, True, False, True]
 
 
+def test_strokes_have_a_black_rim():
+    marks = np.full((9, 9), 255)
+    marks[4, 4] = 1
+    drawn = plots.paint_strokes(np.full((9, 9, 3), 90, np.uint8), marks, plots.REGION_COLOURS)
+    np.testing.assert_array_equal(drawn[4, 4], plots.REGION_COLOURS[1])
+    assert (drawn[3:6, 2] == 0).all() and (drawn[0] == 90).all()
+
+
 def test_legend_lists_classes_and_ignored():
     figure = Figure(layout="constrained")
     plots.show(figure.subplots(), np.zeros((3, 4)), "zeros")

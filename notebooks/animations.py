@@ -82,9 +82,6 @@ def render(figure: plt.Figure, dpi: int = 80) -> Image.Image:
         return Image.open(file).convert("RGB")
 
 
-# ------------------------------------------------------------ a filter slides over its input
-
-
 def atrous() -> Iterator[Image.Image]:
     """A 3 x 3 filter of rates 1 and 2 slides over 7 x 7 pixels and fills its output."""
     rng = np.random.default_rng(0)
@@ -117,9 +114,6 @@ def draw_slide(
     right.add_patch(plt.Rectangle((-0.5, -0.5), 7, 7, fill=False, ec="0.6", lw=1))
     square = (position[1] - 0.5, position[0] - 0.5)
     right.add_patch(plt.Rectangle(square, 1, 1, fill=False, ec=ORANGE, lw=3))
-
-
-# ------------------------------------------------------------ stride becomes rate
 
 
 def stride_to_rate() -> Iterator[Image.Image]:
@@ -156,8 +150,6 @@ def draw_layers(stride: int, output: int, title: str) -> Image.Image:
     axes.spines[:].set_visible(False)
     return render(figure, 75)
 
-
-# ------------------------------------------------------------ mean field on a photograph
 
 REGIONS = ("Sky", "Building", "Tree", "Road", "Car")
 STROKES = (
@@ -199,9 +191,6 @@ def draw_step(image: np.ndarray, title: str, palette: np.ndarray) -> Image.Image
     return render(figure, 75)
 
 
-# ------------------------------------------------------------ a network learns
-
-
 def training(iterations: int = 1500, batch: int = 4) -> Iterator[Image.Image]:
     """The small network's labels of one new scene, from random weights on."""
     scenes = mdl.data.SyntheticScenes(4 * iterations, size=(97, 129), seed=1)
@@ -239,9 +228,6 @@ def draw_progress(
     panels["D"].set(xlim=(0, iterations), ylim=(0, 2.5), xlabel="iteration", ylabel="loss")
     add_legend(figure, SCENE_CLASSES, SCENE_COLOURS, ignored=True)
     return render(figure, 70)
-
-
-# ------------------------------------------------------------ the README's first image
 
 
 def segmentation() -> plt.Figure:

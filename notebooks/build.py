@@ -40,7 +40,7 @@ def main() -> int:
         parser.error(f"no notebook of that name in {FOLDER}: {' '.join(options.names)}")
     if options.check:
         return int(any([report(source) for source in sources]))
-    stale = [source for source in sources if options.names or not in_step(source)]
+    stale = [source for source in sources if options.names or not is_current(source)]
     for source in stale:
         build(source)
     if not stale:
@@ -108,7 +108,7 @@ def report(source: Path) -> list[str]:
     except Exception as error:  # whatever a cell raises
         faults.append(f"does not run from a clean kernel: {error}")
     seconds = time.perf_counter() - start
-    print(f"{source.name}: {'; '.join(faults) or 'in step, runs'} ({seconds:.0f} s)", flush=True)
+    print(f"{source.name}: {'; '.join(faults) or 'up to date, runs'} ({seconds:.0f} s)", flush=True)
     return faults
 
 
@@ -118,7 +118,7 @@ def find_faults(source: Path) -> list[str]:
     if not target.exists():
         return [f"{target.name} is missing; run python notebooks/build.py"]
     faults = []
-    if not in_step(source):
+    if not is_current(source):
         faults.append(f"{target.name} has other cells; run python notebooks/build.py")
     if target.stat().st_size > SIZE_LIMIT:
         faults.append(f"{target.name} is larger than {SIZE_LIMIT} bytes")
@@ -130,7 +130,7 @@ def find_faults(source: Path) -> list[str]:
     return faults
 
 
-def in_step(source: Path) -> bool:
+def is_current(source: Path) -> bool:
     """Tell whether the notebook beside a source has the source's cells."""
     target = source.with_suffix(".ipynb")
     return target.exists() and _cells(jupytext.read(source)) == _cells(nbformat.read(target, 4))

@@ -84,7 +84,7 @@ def _judged(
     forward_only = not subject.differentiates
     report = Report(op, subject.name, rows, forward_only=forward_only)
     if report.failures:
-        return replace(report, diagnosis=diagnose(subject, report.failures))
+        return replace(report, diagnosis=diagnose(subject, rows, names, rtol))
     return report
 
 

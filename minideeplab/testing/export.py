@@ -170,7 +170,7 @@ def judge_results(path: str | Path) -> Report:
     report = Report(ops[0], str(path), rows, forward_only=forward_only)
     with quiet():
         subject = Computed(ops[0], _elsewhere, results=results)
-        return replace(report, diagnosis=diagnose(subject, report.failures))
+        return replace(report, diagnosis=diagnose(subject, rows, dtypes))
 
 
 @dataclass(frozen=True)

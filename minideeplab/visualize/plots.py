@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
 
-from minideeplab.io import read_image
 from minideeplab.visualize import colourise, overlay
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def street() -> np.ndarray:
 
     Copyright (c) 2014 Mapillary, from OpenSfM; ``street.LICENSE`` beside it has the terms (BSD).
     """
-    return read_image(Path(__file__).parent / "street.jpg")
+    with Image.open(Path(__file__).parent / "street.jpg") as image:
+        return np.asarray(image.convert("RGB"))
 
 
 def show(axes: Axes, image: np.ndarray, title: str = "", **options: object) -> AxesImage:

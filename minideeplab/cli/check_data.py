@@ -39,7 +39,7 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     from minideeplab.data.own import class_file
     from minideeplab.data.own_check import check_own
 
-    listed, reports = check_own(folder, masks, classes)
+    listed, reports = check_own(folder, [(folder, masks)] if masks else None, classes)
     names = [] if listed is None else listed.names
     if names:
         click.echo(f"{class_file(folder)}: {len(names)} classes: {', '.join(names)}")

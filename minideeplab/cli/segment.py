@@ -114,7 +114,7 @@ def _segment_all(
         def images() -> Iterator[np.ndarray]:
             for path, name in zip(paths, names, strict=True):
                 try:
-                    image = io.read_image(path)
+                    image = io.read_image(path, net.meta.get("intensity_range"))
                 except (ValueError, OSError, MemoryError) as error:
                     fail(path, error)
                     continue

@@ -176,5 +176,6 @@ def _add_notes(report: Report, images: list[Path]) -> None:
     grey = find_intensity_range(images)
     if grey is not None:
         report.notes.append(
-            f"images of more than 8 bits: grey values {grey[0]:.4g} to {grey[1]:.4g} become 0 to 255"
+            "images of more than 8 bits: "
+            f"grey values {grey[0]:.4g} to {grey[1]:.4g} become 0 to 255"
         )

@@ -18,15 +18,15 @@ QUICK = 100  # pairs of a split that the check before training reads
 
 def check_own(
     root: str | os.PathLike[str],
-    masks: str | os.PathLike[str] | None = None,
+    pairs: list[tuple[Path, Path]] | None = None,
     num_classes: int | None = None,
     quick: bool = False,
 ) -> tuple[Classes | None, list[Report]]:
     """Return the classes of a folder, None without a file of them, and a report for each split.
 
     Args:
-        root: holds ``train`` + ``trainannot`` and so on; or images, if ``masks`` is given.
-        masks: a folder of masks.
+        root: holds ``train`` + ``trainannot`` and so on, and classes.txt.
+        pairs: folders of images and of masks; by default those of the known layouts in ``root``.
         num_classes: expected number of classes, by default that of the file.
         quick: read at most 100 pairs of a split, and of images the header only.
 
@@ -38,7 +38,7 @@ def check_own(
     if file.is_file():
         classes = read_classes(file)
     try:
-        pairs = find_pairs(root) if masks is None else [(Path(root), Path(masks))]
+        pairs = pairs or find_pairs(root)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{error}{conversion(root)}") from None
     reports = []

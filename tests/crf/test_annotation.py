@@ -56,7 +56,7 @@ def test_colours_are_labels_and_black_is_unknown(tmp_path):
     [
         ([BLACK, RED, BLUE], [[0, 1, 2]], "unknown"),  # scribbles saved with a palette
         (voc_palette()[:3], [[0, 1, 2]], "label"),  # PASCAL VOC's background
-        (np.vstack([[BLACK, RED, BLUE], np.full((253, 3), 9)]), [[0, 1, 255]], "label"),
+        (np.vstack([[BLACK, RED, BLUE], np.full((253, 3), 9)]), [[0, 1, 2, 255]], "label"),
     ],
 )
 def test_black_in_a_palette(tmp_path, colours, labels, black_is):
@@ -71,6 +71,39 @@ def test_labels_that_do_not_occur_are_left_out(tmp_path):
     found = read_annotation(tmp_path / "a.png")
     np.testing.assert_array_equal(found.numbers, [3, 7])
     np.testing.assert_array_equal(found.index, [[0, 1, -1]])
+
+
+def disk():
+    y, x = np.mgrid[:48, :64]
+    return (y - 24) ** 2 + (x - 30) ** 2 < 200
+
+
+@pytest.mark.parametrize("name, mode", [
+    ("a.png", "L"), ("a.png", "RGB"), ("a.png", "1"), ("a.png", "P"), ("a.jpg", "L"),
+    ("a.jpg", "RGB"),
+])  # fmt: skip
+def test_a_mask_of_black_and_white_has_two_labels(tmp_path, name, mode):
+    Image.fromarray(np.uint8(255) * disk()).convert(mode).save(tmp_path / name, quality=70)
+    found = read_annotation(tmp_path / name)
+    np.testing.assert_array_equal(found.index, disk())
+    assert len(found.numbers) == 2
+
+
+@pytest.mark.parametrize("colours, mode, words", [
+    ([(0, 0, 0), (255, 0, 0)], "RGB", "one label only, expected 2 or more; --black label"),
+    ([(7, 7, 7), (255, 255, 255)], "L", "one label only, expected 2 or more$"),
+])  # fmt: skip
+def test_one_label_is_refused(tmp_path, colours, mode, words):
+    image = Image.fromarray(np.uint8(colours)[disk().astype(int)]).convert(mode)
+    image.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=words):
+        read_annotation(tmp_path / "a.png")
+
+
+def test_a_jpeg_of_colours_is_named_as_lossy(tmp_path):
+    Image.fromarray(strokes()).save(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"a\.jpg: JPEG is lossy and changes labels"):
+        read_annotation(tmp_path / "a.jpg")
 
 
 def test_writes_the_named_image_in_the_same_colours(photo, tmp_path, capsys):

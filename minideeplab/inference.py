@@ -19,6 +19,7 @@ from minideeplab import backends, executors
 from minideeplab import functional as F
 from minideeplab.nn import Module
 from minideeplab.tensor import no_grad
+from minideeplab.tiling import blend_tiles
 
 Network = Callable[[np.ndarray], Any]
 
@@ -31,6 +32,7 @@ def segment(
     flip: bool = False,
     fusion: str = "mean",
     max_side: int = 1024,
+    tile: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label every pixel of an image.
 
@@ -48,6 +50,8 @@ def segment(
         fusion: ``"mean"`` of the probabilities or, as the authors, ``"max"`` of the scores.
         max_side: an image with a longer side is processed at that size, and its probabilities
             are interpolated to its own size; this bounds time and memory.
+        tile: process the image at its own size, whatever ``max_side`` says, in overlapping tiles
+            of this height and width. The CRF still runs on the whole image.
 
     Returns:
         labels (H, W), uint8 up to 256 classes, and probabilities (C, H, W) float32.
@@ -55,11 +59,16 @@ def segment(
     Raises:
         ValueError: an argument out of its range, or scores that are not finite.
     """
-    _check(image, net, scales, fusion, max_side)
+    _check(image, net, scales, fusion, max_side, tile)
     height, width = image.shape[:2]
-    working = resize(image, min(1.0, max_side / max(height, width)))
-    known = _known_size(working, net)
-    probabilities = predict(working, net, [known * scale for scale in scales], flip, fusion)
+    size = max(height, width)
+    working = image if tile else resize(image, min(1.0, max_side / size))
+    known = _known_size(min(tile, size) if tile else max(working.shape[:2]), net)
+    views = [known * scale for scale in scales]
+    if tile:
+        probabilities = blend_tiles(working, tile, lambda p: predict(p, net, views, flip, fusion))
+    else:
+        probabilities = predict(working, net, views, flip, fusion)
     if crf is not False:
         from minideeplab.crf import refine
 
@@ -77,8 +86,10 @@ def segment_all(
     executor: Executor | None = None,
     return_errors: bool = False,
     **options: Any,
-) -> Iterator[np.ndarray | Exception]:
+) -> Iterator[Any]:
     """Yield the labels (H, W) of many images, in their order.
+
+    With ``probabilities=True`` it yields pairs, as ``segment`` returns them.
 
     Args:
         images: (H, W, 3) uint8 each; drawn as they are needed.
@@ -86,7 +97,7 @@ def segment_all(
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
         return_errors: yield the ValueError or MemoryError of an image in place of its labels and
             continue; by default it is raised.
-        options: further arguments of ``segment``: crf, scales, ...
+        options: further arguments of ``segment``: crf, scales, ...; and ``probabilities``.
 
     Raises:
         ValueError: as ``segment``.
@@ -102,9 +113,12 @@ def segment_all(
 
 def _labels(
     net: Network, options: Mapping[str, Any], return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+) -> Any:
+    both = options.get("probabilities", False)
+    options = {name: value for name, value in options.items() if name != "probabilities"}
     try:
-        return segment(image, net, **options)[0]
+        result = segment(image, net, **options)
+        return result if both else result[0]
     except (ValueError, MemoryError) as error:
         if return_errors:
             return error
@@ -113,16 +127,15 @@ def _labels(
 
 def _labels_elsewhere(
     shared: executors.Shared, backend: str, return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+) -> Any:
     net, options = shared.get()
     with backends.use_backend(backend):
         return _labels(net, options, return_errors, image)
 
 
-def _known_size(image: np.ndarray, net: Network) -> float:
-    """Return the scale, at most 1, that brings an image to the size of the training images."""
-    trained = getattr(net, "meta", {}).get("image_size", image.shape[:2])
-    return min(1.0, max(trained) / max(image.shape[:2]))
+def _known_size(side: int, net: Network) -> float:
+    """Return the scale, at most 1, that brings the longer side to that of the training images."""
+    return min(1.0, max(getattr(net, "meta", {}).get("image_size", [side])) / side)
 
 
 def crf_options(crf: bool | Mapping[str, Any], net: Network) -> dict[str, Any]:
@@ -253,11 +266,11 @@ def _evaluating(net: Network) -> Iterator[None]:
 
 
 def _check(
-    image: np.ndarray, net: Network, scales: Sequence[float], fusion: str, max_side: int
-) -> None:
+    image: np.ndarray, net: Network, scales: Sequence[float], fusion: str, max_side: int,
+    tile: int | None,
+) -> None:  # fmt: skip
     if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
-        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image)
-        raise ValueError(f"image: expected uint8 (H, W, 3), got {kind}")
+        raise ValueError(f"image: expected uint8 (H, W, 3), got {_kind_and_hint(image)}")
     if image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"image: expected (H, W, 3) with pixels, got {image.shape}")
     if not hasattr(net, "preprocessing"):
@@ -268,3 +281,19 @@ def _check(
         raise ValueError(f"fusion: expected 'mean' or 'max', got {fusion!r}")
     if max_side < 16:
         raise ValueError(f"max_side: expected 16 or more, got {max_side}")
+    if tile is not None and tile < 16:
+        raise ValueError(f"tile: expected 16 or more, or None, got {tile}")
+
+
+def _kind_and_hint(image: Any) -> str:
+    """Return what was given in place of an image, and how to make one of it."""
+    if not isinstance(image, np.ndarray):
+        return f"{type(image)}"
+    kind = f"{image.dtype} {image.shape}"
+    if image.ndim == 4:
+        return f"{kind}; segment takes one image, segment_all many"
+    if image.dtype.kind == "u" and image.dtype.itemsize > 1:
+        return f"{kind}; scale its range to 0..255: np.uint8(image * (255 / image.max()))"
+    if image.dtype.kind == "f":
+        return f"{kind}; of values in 0..1 make np.uint8(255 * image)"
+    return kind

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,11 +93,22 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         try:
             image = Image.open(file)
             image.load()
+        except Image.DecompressionBombError:
+            raise ValueError(
+                f"{path}: more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; segment --max-pixels, "
+                "in Python io.allow_pixels, raises the limit"
+            ) from None
         except Image.UnidentifiedImageError:
             raise ValueError(f"{path}: not an image in any format known here") from None
         except Exception as error:  # decoders of damaged files raise nearly anything
             raise ValueError(f"{path}: cannot be decoded as an image ({error})") from error
         yield image
+
+
+def allow_pixels(count: int) -> None:
+    """Let images of up to ``count`` pixels be read; 178,956,970 by default, for safety."""
+    Image.MAX_IMAGE_PIXELS = -(-count // 2)  # Pillow warns above this, and refuses twice as many
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 def _wide_to_uint8(

@@ -5,6 +5,7 @@ Exit status: 0 success, 1 an error (one line on stderr), 2 wrong usage, 130 inte
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import pkgutil
@@ -29,6 +30,17 @@ class CommandFolder(click.Group):
         if cmd_name not in self.list_commands(ctx):
             return None
         return importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or fail naming those with a similar name."""
+        names = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in names:
+            close = difflib.get_close_matches(args[0], names)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
 
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}

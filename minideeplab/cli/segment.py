@@ -49,6 +49,11 @@ def parse_scales(
               help="Average with the mirrored image.  [default: as the weights]")  # fmt: skip
 @click.option("--max-side", default=1024, type=click.IntRange(16),
               help="Scale larger images down to this, pixels of the longer side.")  # fmt: skip
+@click.option("--tile", type=click.IntRange(64), metavar="SIDE",
+              help="Label large images at full size, in overlapping tiles.")  # fmt: skip
+@click.option("--probabilities", is_flag=True, help="Also write NAME.npy, (C, H, W) float32.")
+@click.option("--max-pixels", default=178_956_970, type=click.IntRange(1),
+              help="Refuse images of more pixels.")  # fmt: skip
 @click.option("--overlay-alpha", default=0.5, type=click.FloatRange(0, 1),
               help="Strength of the colours in the overlay.")  # fmt: skip
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
@@ -56,14 +61,15 @@ def parse_scales(
 def command(
     inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, backend: str | None,
     jobs: int, dask: str | None, scales: tuple[float, ...] | None, flip: bool | None,
-    **options: Any,
+    max_pixels: int, **options: Any,
 ) -> None:  # fmt: skip
     """Label every pixel of images with a trained network.
 
     For each image NAME it writes NAME.png, the class numbers as a palette image of the same
     size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
-    is accepted. An image that cannot be read is reported, the others are processed, and the exit
-    status is 1.
+    is accepted. Larger images than --max-side are scaled down for the network; --tile keeps their
+    size. An image that cannot be read is reported, the others are processed, and the exit status
+    is 1.
 
     \b
     Example:
@@ -74,6 +80,7 @@ def command(
     from minideeplab import executors, inference, io, models, pretrained
     from minideeplab.backends import use_backend
 
+    io.allow_pixels(max_pixels)
     paths = io.expand(inputs)
     names = unique_names(paths)
     refuse_to_overwrite(paths, names, out)
@@ -122,12 +129,15 @@ def _segment_all(
                 yield image
 
         results = inference.segment_all(images(), net, executor, return_errors=True, **options)
-        for labels in results:
+        for result in results:
             path, target, image = waiting.popleft()
             try:
-                if isinstance(labels, Exception):
-                    raise labels
+                if isinstance(result, Exception):
+                    raise result
+                labels, probabilities = result if options["probabilities"] else (result, None)
                 line = _write(target, image, labels, net, alpha)
+                if probabilities is not None:
+                    _write_array(target.with_name(f"{target.name}.npy"), probabilities)
             except (ValueError, OSError, MemoryError) as error:
                 fail(path, error)
                 continue
@@ -148,6 +158,15 @@ def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha:
     io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)
     io.write_image(target.with_name(f"{target.name}-overlay.png"), overlay)
     return f"{target}.png  {summary(labels, net.meta.get('classes'))}"
+
+
+def _write_array(path: Path, array: np.ndarray) -> None:
+    import numpy as np
+
+    from minideeplab.io import atomic_write
+
+    with atomic_write(path) as temporary:
+        np.save(temporary, array)
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:

@@ -81,6 +81,14 @@ def test_unknown_command_is_2(capsys):
     assert "No such command 'nonsense'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("typed, meant", [
+    ("segmnt", "segment"), ("evalute", "evaluate"), ("chek-data", "check-data"),
+])  # fmt: skip
+def test_a_mistyped_command_is_answered_with_the_one_meant(capsys, typed, meant):
+    assert cli.run([typed, "a.png"]) == 2
+    assert f"No such command '{typed}'. Did you mean {meant}" in capsys.readouterr().err
+
+
 def test_every_command_has_help_with_an_example():
     group = cli.cli
     context = click.Context(group)

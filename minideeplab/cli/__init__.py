@@ -61,6 +61,7 @@ def cli(debug: bool) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    os.environ["MPLBACKEND"] = "Agg"  # figures go to files; Jupyter's backend may be missing here
     arguments = list(sys.argv[1:] if args is None else args)
     sys.exit(run(arguments))
 

@@ -43,7 +43,7 @@ class Config:
     step_factor: float = setting(0.1, "What the step schedule multiplies the rate by.")
     warm_up: int = setting(100, "Iterations of linear rise at the start.")
     class_weights: str = setting(
-        "log", "Weights of rare classes in the loss.", ("none", "root", "log", "median")
+        "root", "Weights of rare classes in the loss.", ("none", "root", "log", "median")
     )
     loss_at: str = setting(
         "full",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -108,3 +109,14 @@ def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "segment" in done.stdout
+
+
+def test_a_backend_of_matplotlib_that_is_not_installed_does_not_matter():
+    code = (
+        "from minideeplab import cli\n"
+        "cli.run = lambda arguments: bool(__import__('matplotlib.figure').get_backend() != 'Agg')\n"
+        "cli.main([])"
+    )
+    environment = {**os.environ, "MPLBACKEND": "missing"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60)
+    assert done.returncode == 0

@@ -18,8 +18,9 @@ import numpy as np
 from minideeplab.backends import load, use_backend
 from minideeplab.bench.layers import LARGEFOV
 from minideeplab.bench.report import Results, markdown
-from minideeplab.testing.cases import NETWORK, cases
-from minideeplab.testing.frameworks import Minideeplab, installed, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab, installed
+from minideeplab.testing.operations import NETWORK, cases
 from minideeplab.testing.runner import DTYPES, check_row, framework_reference
 
 

@@ -27,16 +27,16 @@ def command(
     from tqdm import tqdm
 
     from minideeplab.io import atomic_write
-    from minideeplab.testing.cases import TABLE, cases
+    from minideeplab.testing.operations import NAMES, find
     from minideeplab.testing.runner import DTYPES
     from minideeplab.testing.verify import parties, table, verify
 
     for op in ops:
-        cases(op)  # a name that is unknown is an error before anything runs
+        find(op)  # a name that is unknown is an error before anything runs
     judged = parties(backends or None)
     sections, unanimous = [], True
     for dtype in DTYPES:
-        found = [verify(op, judged, dtype) for op in tqdm(ops or tuple(TABLE), dtype, leave=False)]
+        found = [verify(op, judged, dtype) for op in tqdm(ops or NAMES, dtype, leave=False)]
         unanimous = unanimous and all(agreement.unanimous for agreement in found)
         sections.append(table(found, dtype))
     report = "\n".join(sections)

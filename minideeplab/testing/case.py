@@ -213,15 +213,15 @@ def single(
     *,
     fill: Fill = normal,
     layout: str = "contiguous",
-    tags: tuple[str, ...] = (),
+    tags: str = "",
     note: str = "",
     gradient: bool = True,
     **options: Any,
 ) -> Case:
     """Return a row of an operation with one array argument, ``input`` of shape ``x``."""
-    arrays = {"input": Array(x, fill, layout)}
     differentiable = ("input",) if gradient else ()
-    return Case(op, name, arrays, options, differentiable, tags=frozenset(tags), note=note)
+    arrays = {"input": Array(x, fill, layout)}
+    return Case(op, name, arrays, options, differentiable, tags=frozenset(tags.split()), note=note)
 
 
 def weighted(
@@ -231,17 +231,56 @@ def weighted(
     w: tuple[int, ...],
     b: int | None = None,
     *,
-    tags: tuple[str, ...] = (),
-    layouts: tuple[str, str] = ("contiguous", "contiguous"),
     fill: Fill = normal,
+    layout: str = "contiguous",
+    tags: str = "",
     note: str = "",
     **options: Any,
 ) -> Case:
-    """Return a row with an input of shape ``x``, a weight ``w`` and perhaps ``b`` biases."""
-    arrays = {"input": Array(x, fill, layouts[0]), "weight": Array(w, normal, layouts[1])}
+    """Return a row with an input of shape ``x``, a weight ``w`` and perhaps ``b`` biases.
+
+    ``layout`` may be two words, for the input and the weight.
+    """
+    first, *rest = layout.split()
+    arrays = {"input": Array(x, fill, first), "weight": Array(w, normal, (rest or [first])[0])}
     if b is not None:
         arrays["bias"] = Array((b,))
-    return Case(op, name, arrays, options, tuple(arrays), tags=frozenset(tags), note=note)
+    return Case(op, name, arrays, options, tuple(arrays), tags=frozenset(tags.split()), note=note)
+
+
+TILE = "a fast kernel works in tiles of 8, 16, 32 or 64: this ends inside one"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Writer of the rows of one operation, ``row(name, shape, ...)``, and of those that all need.
+
+    ``build`` is ``single``, ``weighted`` or another maker of a Case that takes ``tags``, ``note``
+    and ``layout``.
+    """
+
+    build: Callable[..., Case]
+
+    def __call__(self, name: str, *shapes: Any, **details: Any) -> Case:
+        """Return a row."""
+        return self.build(name, *shapes, **details)
+
+    def edge(self, name: str, *shapes: Any, tags: str = "", **details: Any) -> Case:
+        """Return a row tagged "edge"."""
+        return self.build(name, *shapes, tags=f"edge {tags}", **details)
+
+    def empty(self, *shapes: Any, **details: Any) -> Case:
+        """Return the row "empty-batch"."""
+        return self.build("empty-batch", *shapes, tags="empty", **details)
+
+    def tile(self, *shapes: Any, **details: Any) -> Case:
+        """Return the row "beyond-a-tile", too large for one tile of a fast kernel."""
+        return self.build("beyond-a-tile", *shapes, note=TILE, **details)
+
+    def laid(self, layout: str, *shapes: Any, **details: Any) -> Case:
+        """Return the row "<layout>-input", whose arrays lie in memory as ``layout`` says."""
+        name = f"{layout.split()[0].replace('_', '-')}-input"
+        return self.build(name, *shapes, layout=layout, tags="strided", **details)
 
 
 def nan_in_parameters(

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import TABLE, Case
+from minideeplab.testing.case import Case
+from minideeplab.testing.operations import OPERATIONS
 
 Outcome = dict[str, Any]
 """What a run of a row gave, by name: "output", "indices", an updated argument's name, and
@@ -40,13 +41,13 @@ def match_gradients(case: Case, gradients: Any) -> dict[str, Any]:
     one for each differentiable argument; always as many as the operation can have is fine, too.
     """
     parts = list(gradients) if isinstance(gradients, tuple | list) else [gradients]
-    rows = TABLE[case.op]
+    record = OPERATIONS[case.op]
     orders = (
-        list(case.arrays),
-        list(case.differentiable),
-        list(max((row.differentiable for row in rows), key=len)),
+        tuple(case.arrays),
+        case.differentiable,
+        record.differentiable,
         [name for name, recipe in case.arrays.items() if recipe is not None],
-        list(max((row.arrays for row in rows), key=len)),
+        record.arguments,
     )
     for names in orders:
         if len(names) == len(parts):

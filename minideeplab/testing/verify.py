@@ -14,15 +14,12 @@ from itertools import combinations
 import numpy as np
 
 from minideeplab.backends import available_backends
-from minideeplab.testing.cases import Case, cases
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch, compare, scale, tolerance
-from minideeplab.testing.frameworks import (
-    Minideeplab,
-    Torch,
-    installed,
-    operation,
-)
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab, Torch, installed
 from minideeplab.testing.library import Library, Outcome
+from minideeplab.testing.operations import cases
 from minideeplab.testing.runner import attempt, judge, reference
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from minideeplab.testing.random_cases import DRAW, random_case
 
 from minideeplab.cli import run
 from minideeplab.testing.cases import NETWORK
 from minideeplab.testing.fuzz import Tally, fuzz
-from minideeplab.testing.random_cases import DRAW, random_case
 
 SEED = 20261123
 

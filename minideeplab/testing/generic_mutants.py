@@ -110,7 +110,8 @@ FORWARD: dict[str, tuple[Maker, str]] = {
     "tile-only": (_output(_tile_only), "columns after the last full tile of 8 are not computed"),
     "batch-axis-kept": (_output(lambda y, x: y[None] if x.ndim == 3 else y),
                         "an unbatched input comes back with a batch axis"),
-    "buffer-reused": (_buffer_reused, "one buffer is reused: a later call changes an earlier result"),
+    "buffer-reused": (_buffer_reused,
+                      "one buffer is reused: a later call changes an earlier result"),
 }  # fmt: skip
 
 

@@ -85,7 +85,7 @@ def altered(op: str, **changes: Callable[[Any], Any]) -> Function:
 
 
 def before(op: str, change: Callable[..., Any]) -> Function:
-    """Return ``op`` whose arrays are replaced by ``change(*arrays, **options)``, a tuple of them."""
+    """Return ``op`` whose arrays are those that ``change(*arrays, **options)`` returns."""
     return lambda *arrays, **options: right(op)(*change(*arrays, **options), **options)
 
 

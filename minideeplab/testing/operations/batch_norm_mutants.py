@@ -107,9 +107,8 @@ def _normalised_over(axes: Callable[[int], tuple[int, ...]]) -> Function:
         x: np.ndarray, mean: Any, var: Any, weight: Any = None, bias: Any = None, **options: Any
     ) -> np.ndarray:
         over = axes(x.ndim)
-        y = batch_norm(x, mean, var, weight, bias, **options)
         if not options.get("training") or not over:
-            return y
+            return batch_norm(x, mean, var, weight, bias, **options)
         centred = x - x.mean(over, keepdims=True)
         y = centred / np.sqrt(x.var(over, keepdims=True) + options.get("eps", 1e-5))
         return _affine(y, x, weight, bias)
@@ -194,7 +193,8 @@ FORWARD = {
     "instance": (_normalised_over(lambda n: tuple(range(2, n))),
                  "it is instance norm: every image by itself"),
     "not-centred": (_not_centred, "the mean is not subtracted"),
-    "updated-first": (_updated_first, "in training the running statistics, just updated, normalise"),
+    "updated-first": (_updated_first,
+                      "in training it normalises by the running statistics, just updated"),
     "correction-inverted": (
         _correction_inverted,
         "the running variance is corrected by (n - 1) / n instead of n / (n - 1)"),

@@ -44,7 +44,7 @@ ROWS = [
     row("depthwise-multiplier", (2, 3, 6, 7), (6, 1, 2, 3), 6, groups=3),
     row("same", X, (4, 3, 3, 5), 4, padding="same"),
     row.edge("same-even-kernel", X, (4, 3, 4, 2), padding="same",
-             note="an odd total of padding puts the extra row at the bottom, the extra column right"),
+             note="the extra row of an odd total of padding is at the bottom, the column right"),
     row("same-dilated", X, (4, 3, 2, 3), 4, padding="same", dilation=(3, 2)),
     row("same-groups", (2, 4, 5, 7), (2, 2, 2, 3), padding="same", groups=2),
     row("valid", X, W, 4, padding="valid", stride=(1, 2)),

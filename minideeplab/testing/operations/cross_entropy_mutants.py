@@ -196,8 +196,9 @@ FORWARD = {
         "with probabilities the weighted mean divides by weights, not pixels"),
     "in-bits": (after("cross_entropy", lambda loss, x, *r, **o: (loss / np.log(2)).astype(x.dtype)),
                 "the logarithm to base 2"),
-    "nan-guarded": (after("cross_entropy", lambda loss, *r, **o: np.nan_to_num(loss, posinf=np.inf)),
-                    "the mean over no pixel is 0 instead of NaN"),
+    "nan-guarded": (
+        after("cross_entropy", lambda loss, *r, **o: np.nan_to_num(loss, posinf=np.inf)),
+        "the mean over no pixel is 0 instead of NaN"),
     "ignored-first": (_relabelled(lambda t, c, counted: np.where(counted, t, 0)),
                       "ignored pixels count, as class 0"),
     "ignored-last": (_relabelled(lambda t, c, counted: np.where(counted, t, c - 1)),

@@ -58,7 +58,8 @@ fold = right("fold")
 
 
 def _taps_first(x: np.ndarray, **options: Any) -> tuple[np.ndarray]:
-    split = x.reshape(*x.shape[:-2], taps(options), -1, x.shape[-1])
+    places = taps(options)
+    split = x.reshape(*x.shape[:-2], places, x.shape[-2] // places, x.shape[-1])
     return (split.swapaxes(-3, -2).reshape(x.shape),)
 
 

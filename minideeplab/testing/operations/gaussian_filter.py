@@ -54,8 +54,8 @@ ROWS = [
     row.edge("one-point", (3, 1), 2, note="a point gets its own message"),
     row.edge("two-points", (3, 2), 2),
     row("same-place", (3, 20), 2, fill=constant(1.5), tags="tie"),
-    row("near", (3, 40), 2, fill=spread(0.05), note="every point gets messages from all"),
-    row("far", (3, 40), 2, fill=spread(50.0), note="the points hardly get any message"),
+    row("near", (3, 40), 2, fill=spread(0.05), note="all messages have large weights"),
+    row("far", (3, 40), 2, fill=spread(50.0), note="hardly any message has a weight"),
     row("far-from-origin", (3, 40), 2, fill=spread(1.0, 50.0),
         note="|f|^2 + |g|^2 - 2 f g loses digits here"),
     row("before", (3, 40), 2, normalization="before"),
@@ -142,7 +142,7 @@ KERNELS: dict[str, tuple[Kernel, str]] = {
     "cut-at-3": (lambda f: gaussian(f) * (squared(f) < 9),
                  "the kernel is cut off at 3 standard deviations"),
     "cauchy": (lambda f: 1 / (1 + squared(f)), "the kernel is 1 / (1 + |f - g|^2)"),
-    "one-sided": (lambda f: np.tril(gaussian(f)), "a point gets messages only from those before it"),
+    "one-sided": (lambda f: np.tril(gaussian(f)), "a point gets no message from those after it"),
 }  # fmt: skip
 
 FORWARD = {

@@ -39,7 +39,7 @@ def _pool(change: Callable[..., tuple[np.ndarray, np.ndarray]]) -> Function:
 
 
 def _indices(change: Callable[..., np.ndarray]) -> Function:
-    """Return max pooling with its indices changed, by ``change(indices, height, width, options)``."""
+    """Return max pooling with its indices replaced by ``change(indices, H, W, options)``."""
     return _pool(lambda y, indices, x, options: (y, change(indices, *x.shape[-2:], options)))
 
 
@@ -64,9 +64,13 @@ def _window(place: tuple[int, ...], size: tuple[int, ...], options: dict[str, An
     return (axes[0][:, None] * size[1] + axes[1]).ravel()
 
 
+def _flat(x: np.ndarray) -> np.ndarray:
+    return x.reshape(*x.shape[:-2], x.shape[-2] * x.shape[-1])
+
+
 def _last_tie(y: np.ndarray, indices: np.ndarray, x: np.ndarray, options: Any) -> Any:
     """Let the last of equal maxima win."""
-    flat = x.reshape(*x.shape[:-2], -1)
+    flat = _flat(x)
     for place in np.ndindex(y.shape):
         window = _window(place[-2:], x.shape[-2:], options)
         values = flat[place[:-2]][window]
@@ -166,7 +170,7 @@ def _scattered(winners: Callable[..., Any], add: bool) -> Callable[..., np.ndarr
         x = arrays[0]
         y, indices = _both(x, options)
         dx = np.zeros(x.shape, x.dtype)
-        flat, source = dx.reshape(*x.shape[:-2], -1), x.reshape(*x.shape[:-2], -1)
+        flat, source = _flat(dx), _flat(x)
         for place in np.ndindex(y.shape):
             window = _window(place[-2:], x.shape[-2:], options)
             seen = winners(indices[place], window, source[place[:-2]][window] == y[place])

@@ -74,8 +74,8 @@ def softmax_kwargs(op: str) -> dict[str, Any]:
 
 def _draw(rng: Rng) -> Drawn:
     shape = any_shape(rng)
-    options = {"dim": whole(rng, -len(shape), len(shape) - 1)}
-    return Drawn({"input": array(rng, shape)}, options)
+    arrays = {"input": array(rng, shape)}
+    return Drawn(arrays, {"dim": whole(rng, -len(shape), len(shape) - 1)})
 
 
 SATURATED = 4096.0

@@ -57,7 +57,8 @@ def _reordered(change: Callable[[np.ndarray], np.ndarray]) -> Function:
 
     def forward(x: np.ndarray, **options: Any) -> np.ndarray:
         columns = unfold(x, **options)
-        shape = (*columns.shape[:-2], -1, *pair(options["kernel_size"]), columns.shape[-1])
+        rows = (x.shape[-3], *pair(options["kernel_size"]))
+        shape = (*columns.shape[:-2], *rows, columns.shape[-1])
         return change(columns.reshape(shape)).reshape(columns.shape)
 
     return forward

@@ -13,7 +13,7 @@ import numpy as np
 
 import minideeplab as mdl
 from minideeplab.testing.mutant import right, right_backward
-from minideeplab.testing.mutants import mutants
+from minideeplab.testing.operations import mutants
 
 plt.style.use("minideeplab.visualize.lecture")
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.8"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import Function, Mutant, before, right, right_backward
+from minideeplab.testing.mutant import Function, Mutant, right, right_backward
 
 Maker = Callable[[str], Function]
 """Makes a wrong implementation of the operation of this name."""
@@ -33,7 +33,7 @@ def _output(change: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Maker:
 
 def _sent(change: Callable[..., Sequence[Any]]) -> Maker:
     """Return a maker that replaces the arrays by ``change(*arrays)``."""
-    return lambda op: before(op, lambda *arrays, **options: change(*arrays))
+    return lambda op: right(op).before(lambda *arrays, **options: change(*arrays))
 
 
 def _in_single_precision(op: str) -> Function:
@@ -97,9 +97,8 @@ FORWARD: dict[str, tuple[Maker, str]] = {
     "double-result": (_output(lambda y, x: y.astype(np.float64)),
                       "the result is float64 whatever the input is"),
     "first-image": (_output(_first_image), "every image of the batch gets the first's result"),
-    "strides-ignored": (
-        _sent(lambda x, *rest: (np.ravel(x, order="K").reshape(x.shape), *rest)),
-        "the input's strides are ignored: memory is read as if contiguous"),
+    "strides-ignored": (_sent(lambda x, *rest: (np.ravel(x, order="K").reshape(x.shape), *rest)),
+                        "the input's strides are ignored: memory is read as if contiguous"),
     "input-overwritten": (_input_overwritten, "the input is written to"),
     "empty-refused": (_sent(_refused_if_empty), "an empty batch is refused"),
     "parameters-cleaned": (
@@ -146,9 +145,8 @@ BACKWARD: dict[str, tuple[Maker, str]] = {
     "gradient-zero": (_changed(lambda g, x: np.zeros_like(g)), "the gradients are all zero"),
     "gradient-per-image": (_changed(lambda g, x: g / max(1, len(x)) if x.ndim > 1 else g),
                            "the gradients are divided by the batch size"),
-    "cotangent-ignored": (
-        _cotangent_ignored,
-        "the output's gradient is ignored: as if the loss were the plain sum"),
+    "cotangent-ignored": (_cotangent_ignored,
+                          "the output's gradient is ignored: as if the loss were the plain sum"),
     "cotangent-overwritten": (_cotangent_overwritten, "the output's gradient is written to"),
 }  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,14 +37,55 @@ class Mutant:
     property_only: bool = False
 
 
-def right(op: str) -> Function:
-    """Return the definition of ``op``, arrays in and arrays out."""
+@dataclass(frozen=True)
+class Right:
+    """The definition of an operation, arrays in and arrays out, and wrong forms of it."""
 
-    def forward(*arrays: Any, **options: Any) -> Any:
+    op: str
+
+    def __call__(self, *arrays: Any, **options: Any) -> Any:
+        """Return what the definition gives."""
         with use_backend("numpy"):
-            return operation("minideeplab", op)(*arrays, **options)
+            return operation("minideeplab", self.op)(*arrays, **options)
 
-    return forward
+    def altered(self, **changes: Callable[[Any], Any]) -> Function:
+        """Return it with the options in ``changes`` replaced by a function of their value."""
+
+        def forward(*arrays: Any, **options: Any) -> Any:
+            full = {p.name: p.default for p in parameters(self.op) if p.name in changes} | options
+            return self(*arrays, **options | {key: f(full[key]) for key, f in changes.items()})
+
+        return forward
+
+    def without(self, *names: str) -> Function:
+        """Return it ignoring some of its options."""
+        return lambda *arrays, **options: self(
+            *arrays, **{name: value for name, value in options.items() if name not in names}
+        )
+
+    def before(self, change: Callable[..., Any]) -> Function:
+        """Return it with the arrays that ``change(*arrays, **options)`` returns."""
+        return lambda *arrays, **options: self(*change(*arrays, **options), **options)
+
+    def after(self, change: Callable[..., Any]) -> Function:
+        """Return it with its result replaced by ``change(result, *arrays, **options)``."""
+        return lambda *arrays, **options: change(self(*arrays, **options), *arrays, **options)
+
+    def confused(self, **kinds: str) -> dict[str, tuple[Function, str]]:
+        """Return mutants by name: ``confused(stride="swapped of-height")``."""
+        return {
+            f"{option}-{kind}".replace("_", "-"): (
+                self.altered(**{option: CONFUSIONS[kind][0](option)}),
+                CONFUSIONS[kind][1].format(option),
+            )
+            for option, names in kinds.items()
+            for kind in names.split()
+        }
+
+
+def right(op: str) -> Right:
+    """Return the definition of ``op``, arrays in and arrays out."""
+    return Right(op)
 
 
 def right_backward(op: str) -> Function:
@@ -72,33 +113,6 @@ def right_backward(op: str) -> Function:
 def _copy(array: np.ndarray | None) -> np.ndarray | None:
     """Return a copy, since a second call must not update running statistics again."""
     return None if array is None else array.copy()
-
-
-def altered(op: str, **changes: Callable[[Any], Any]) -> Function:
-    """Return ``op`` with the options in ``changes`` replaced by a function of their value."""
-
-    def forward(*arrays: Any, **options: Any) -> Any:
-        full = {p.name: p.default for p in parameters(op) if p.name in changes} | options
-        return right(op)(*arrays, **options | {key: f(full[key]) for key, f in changes.items()})
-
-    return forward
-
-
-def before(op: str, change: Callable[..., Any]) -> Function:
-    """Return ``op`` whose arrays are those that ``change(*arrays, **options)`` returns."""
-    return lambda *arrays, **options: right(op)(*change(*arrays, **options), **options)
-
-
-def after(op: str, change: Callable[..., Any]) -> Function:
-    """Return ``op`` whose result is replaced by ``change(result, *arrays, **options)``."""
-    return lambda *arrays, **options: change(right(op)(*arrays, **options), *arrays, **options)
-
-
-def without(op: str, *names: str) -> Function:
-    """Return ``op`` that ignores some of its options."""
-    return lambda *arrays, **options: right(op)(
-        *arrays, **{name: value for name, value in options.items() if name not in names}
-    )
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -133,18 +147,6 @@ CONFUSIONS: dict[str, tuple[Callable[[str], Callable[[Any], Any]], str]] = {
     "from-zero": (lambda option: one_more, "{} is counted from 0: 1 must be the ordinary case"),
 }
 """The usual mistakes with an option: how its value is changed, and what is said."""
-
-
-def confused(op: str, **kinds: str) -> dict[str, tuple[Function, str]]:
-    """Return mutants of ``op`` by name: ``confused(op, stride="swapped of-height")``."""
-    return {
-        f"{option}-{kind}".replace("_", "-"): (
-            altered(op, **{option: CONFUSIONS[kind][0](option)}),
-            CONFUSIONS[kind][1].format(option),
-        )
-        for option, names in kinds.items()
-        for kind in names.split()
-    }
 
 
 def of_wide(function: Callable[[np.ndarray], np.ndarray]) -> Function:
@@ -184,16 +186,3 @@ def on(position: int, change: Callable[[np.ndarray], np.ndarray]) -> Change:
 def zeroed(gradient: np.ndarray) -> np.ndarray:
     """Return zeros in the place of a gradient."""
     return 0 * gradient
-
-
-def forwards(op: str, table: Mapping[str, tuple[Function, str]]) -> list[Mutant]:
-    """Return mutants of the forward from names, functions and diagnoses."""
-    return [Mutant(op, name, text, forward=fn) for name, (fn, text) in table.items()]
-
-
-def backwards(op: str, table: Mapping[str, tuple[Change, str]]) -> list[Mutant]:
-    """Return mutants of the backward from names, ``gradients`` changes and diagnoses."""
-    return [
-        Mutant(op, name, text, backward=gradients(op, change))
-        for name, (change, text) in table.items()
-    ]

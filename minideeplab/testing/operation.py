@@ -5,16 +5,17 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from minideeplab.testing.case import Array, Case
 from minideeplab.testing.definitions import parameters
-from minideeplab.testing.mutant import Mutant
+from minideeplab.testing.mutant import Function, Mutant, gradients
 
 Rng = np.random.Generator
+Wrong = Mapping[str, tuple[Function, str]]
 Arguments = Mapping[str, Any]
 Sides = tuple[np.ndarray, np.ndarray, float]
 Equation = Callable[[Any, Rng, Any], Sides]
@@ -100,7 +101,8 @@ class Operation:
         rows: of the table of cases.
         sample: one ordinary call, with which the properties of all operations are judged.
         draw: a random call, for fuzzing.
-        mutants: its known wrong implementations.
+        forward: its known wrong implementations, with what is wrong, by name.
+        backward: wrong gradients likewise; `mutant.gradients` says how they are called.
         generic: names of the mistakes of any operation that its rows show, see `generic_mutants`.
         equations: its own properties; their docstrings are shown.
         family: "network", or "crf" for what PyTorch does not have.
@@ -120,7 +122,8 @@ class Operation:
     rows: Sequence[Case]
     sample: Case
     draw: Callable[[Rng], Drawn]
-    mutants: Sequence[Mutant]
+    forward: Wrong
+    backward: Wrong = field(default_factory=dict)
     generic: str = ""
     equations: tuple[Equation, ...] = ()
     family: str = "network"
@@ -132,6 +135,15 @@ class Operation:
     given_chance: Callable[..., tuple[dict[str, Any], str]] | None = None
     exported_options: Callable[[Case, dict[str, Any]], dict[str, Any]] = lambda case, given: given
     onnx: tuple[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None
+
+    def mutants(self) -> list[Mutant]:
+        """Return its own wrong implementations."""
+        op, changes = self.name, self.backward.items()
+        found = [Mutant(op, name, text, forward=fn) for name, (fn, text) in self.forward.items()]
+        return found + [
+            Mutant(op, name, text, backward=gradients(op, change))
+            for name, (change, text) in changes
+        ]
 
     @property
     def arguments(self) -> tuple[str, ...]:

@@ -11,8 +11,8 @@ from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.runtime import parallel as threads
 from minideeplab.backends.numba_cpu.runtime.parallel import thread_count
-from minideeplab.testing.cases import cases
 from minideeplab.testing.frameworks import Minideeplab
+from minideeplab.testing.operations import cases
 from minideeplab.testing.runner import check_row
 
 

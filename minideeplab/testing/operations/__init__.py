@@ -72,4 +72,4 @@ def mutants(op: str) -> tuple[Mutant, ...]:
     definitions with one part exchanged, so that each shows its own mistake and nothing else.
     """
     record = OPERATIONS[op]
-    return (*record.mutants, *generic_mutants(op, record.generic.split()))
+    return (*record.mutants(), *generic_mutants(op, record.generic.split()))

@@ -8,15 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Case, Rows, single
-from minideeplab.testing.mutant import (
-    Function,
-    altered,
-    backwards,
-    first_only,
-    forwards,
-    on,
-    swapped,
-)
+from minideeplab.testing.mutant import Function, first_only, on, right, swapped
 from minideeplab.testing.mutant import pair as two
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import array, chance, pair, planes, whole
@@ -82,8 +74,7 @@ def _equal(i: int, size: int, count: int) -> Bin:
 
 
 def _pooled(
-    bin_of: Callable[[int, int, int], Bin] = _right_bin,
-    pooled: Callable[..., np.ndarray] = np.mean,
+    bin_of: Callable[[int, int, int], Bin] = _right_bin, pooled: Callable[..., np.ndarray] = np.mean
 ) -> Function:
     """Return adaptive pooling with other bins, or another result for the pixels of a bin."""
 
@@ -100,6 +91,8 @@ def _pooled(
     return forward
 
 
+adaptive = right("adaptive_avg_pool2d")
+
 FORWARD = {
     "bins-disjoint": (_pooled(_disjoint), "bins end where the next begins: the end must round up"),
     "bins-equal": (_pooled(_equal), "all bins have size // count pixels"),
@@ -107,9 +100,9 @@ FORWARD = {
     "sum": (_pooled(pooled=np.sum), "it sums each bin instead of averaging"),
     "first": (_pooled(pooled=lambda part, axis: part[..., 0, 0]),
               "it takes the first pixel of each bin"),
-    "size-swapped": (altered("adaptive_avg_pool2d", output_size=swapped),
+    "size-swapped": (adaptive.altered(output_size=swapped),
                      "the output's height and width are confused"),
-    "size-of-height": (altered("adaptive_avg_pool2d", output_size=first_only),
+    "size-of-height": (adaptive.altered(output_size=first_only),
                        "the output's height is used for both axes"),
 }  # fmt: skip
 
@@ -125,7 +118,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (2, 3, 7, 8), (3, 5)),
     draw=_draw,
-    mutants=forwards("adaptive_avg_pool2d", FORWARD) + backwards("adaptive_avg_pool2d", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="batch-axis-kept",
     equations=(adaptive_constant,),
     linear=True,

@@ -8,16 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Rows, constant, planted, single
-from minideeplab.testing.mutant import (
-    Function,
-    altered,
-    backwards,
-    confused,
-    forwards,
-    right,
-    swapped,
-    without,
-)
+from minideeplab.testing.mutant import Function, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.windows import draw_pool, onnx_pool, taps, window_products
 from minideeplab.testing.random_arrays import chance, whole
@@ -79,13 +70,16 @@ def _draw(rng: Rng) -> Drawn:
     return draw_pool(rng, {"count_include_pad": chance(rng, 0.5)} | divisor)
 
 
+avg_pool = right("avg_pool2d")
+
+
 def _other(**changes: Any) -> Function:
-    return altered("avg_pool2d", **changes)
+    return avg_pool.altered(**changes)
 
 
 def _whole_kernel(x: np.ndarray, **options: Any) -> np.ndarray:
     divisor = options.get("divisor_override") or taps(options)
-    return right("avg_pool2d")(x, **options | {"divisor_override": divisor})
+    return avg_pool(x, **options | {"divisor_override": divisor})
 
 
 def _uniform_share(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> Any:
@@ -100,20 +94,19 @@ def _uniform_share(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> Any
 
 
 FORWARD = {
-    "padding-counted": (_other(count_include_pad=lambda c: True),
-                        "the padding is always counted"),
+    "padding-counted": (_other(count_include_pad=lambda c: True), "the padding is always counted"),
     "padding-not-counted": (_other(count_include_pad=lambda c: False),
                             "the padding is never counted"),
-    **confused("avg_pool2d", padding="ignored swapped"),
-    "divisor-ignored": (without("avg_pool2d", "divisor_override"), "divisor_override is ignored"),
+    **avg_pool.confused(padding="ignored swapped"),
+    "divisor-ignored": (avg_pool.without("divisor_override"), "divisor_override is ignored"),
     "whole-kernel": (_whole_kernel,
                      "every window is divided by the whole kernel, even where it sticks out"),
     "sum": (_other(divisor_override=lambda d: 1), "the window is summed instead of averaged"),
-    "ceil-ignored": (without("avg_pool2d", "ceil_mode"), "ceil_mode is ignored"),
+    "ceil-ignored": (avg_pool.without("ceil_mode"), "ceil_mode is ignored"),
     "ceil-always": (_other(ceil_mode=lambda c: True), "the output size is always rounded up"),
     "stride-one": (_other(stride=lambda s: 1 if s is None else s),
                    "the default stride is 1 instead of the kernel size"),
-    **confused("avg_pool2d", stride="swapped"),
+    **avg_pool.confused(stride="swapped"),
     "kernel-swapped": (_other(kernel_size=swapped), "the kernel's height and width are confused"),
     "maximum": (
         lambda x, kernel_size, stride=None, padding=0, ceil_mode=False, **o: right("max_pool2d")(
@@ -134,7 +127,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (2, 3, 7, 8), kernel_size=3, stride=2, padding=1),
     draw=_draw,
-    mutants=forwards("avg_pool2d", FORWARD) + backwards("avg_pool2d", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result first-image strides-ignored empty-refused"
     " last-column-lost tile-only batch-axis-kept gradient-per-image cotangent-ignored"
     " buffer-reused",

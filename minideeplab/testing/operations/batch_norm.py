@@ -19,16 +19,8 @@ from minideeplab.testing.case import (
     spread,
 )
 from minideeplab.testing.mutant import Function
-from minideeplab.testing.operation import (
-    Drawn,
-    Operation,
-    Result,
-    Rng,
-    Sides,
-    largest,
-    usual_terms,
-)
-from minideeplab.testing.operations.batch_norm_mutants import MUTANTS
+from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest, usual_terms
+from minideeplab.testing.operations.batch_norm_mutants import BACKWARD, FORWARD
 from minideeplab.testing.random_arrays import array, chance, decimal, integers, normals, some, whole
 
 NAN = float("nan")
@@ -161,7 +153,8 @@ OPERATION = Operation(
     ROWS,
     sample=train("sample", (3, 4, 5, 6), running=False),
     draw=_draw,
-    mutants=MUTANTS,
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="double-result first-image strides-ignored input-overwritten gradient-negated"
     " gradient-zero cotangent-ignored cotangent-overwritten",
     equations=(norm_standardises, norm_forgets_offset),

@@ -7,17 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import (
-    Change,
-    Function,
-    backwards,
-    before,
-    forwards,
-    on,
-    right,
-    without,
-    zeroed,
-)
+from minideeplab.testing.mutant import Change, Function, on, right, zeroed
 
 batch_norm = right("batch_norm")
 
@@ -172,21 +162,19 @@ FORWARD = {
                     "eps is added to the deviation instead of the variance"),
     "eps-forgotten": (_norm(inverse=lambda v, eps: 1.0 / np.sqrt(np.maximum(v, 1e-30))),
                       "eps is not added"),
-    "eps-fixed": (without("batch_norm", "eps"), "eps is ignored: always 1e-5"),
+    "eps-fixed": (batch_norm.without("eps"), "eps is ignored: always 1e-5"),
     "not-rooted": (_norm(inverse=lambda v, eps: 1.0 / (v + eps)),
                    "it divides by the variance instead of the deviation"),
     "momentum-inverted": (_norm(keep=lambda momentum: momentum),
                           "momentum is the share of the old value, as in other frameworks"),
-    "momentum-fixed": (without("batch_norm", "momentum"), "momentum is ignored: always 0.1"),
+    "momentum-fixed": (batch_norm.without("momentum"), "momentum is ignored: always 0.1"),
     "over-everything": (_norm(_over_everything), "one mean and variance for all channels together"),
     "always-training": (_switched(True), "training=False is ignored"),
     "never-training": (_switched(False), "training=True is ignored"),
-    "forgetful": (before("batch_norm", _statistics_copied),
-                  "the running statistics are not updated"),
-    "weight-ignored": (
-        before("batch_norm", lambda x, m, v, w=None, b=None, **o: (x, m, v, None, b)),
-        "the weight is ignored"),
-    "bias-ignored": (before("batch_norm", lambda x, m, v, w=None, b=None, **o: (x, m, v, w, None)),
+    "forgetful": (batch_norm.before(_statistics_copied), "the running statistics are not updated"),
+    "weight-ignored": (batch_norm.before(lambda x, m, v, w=None, b=None, **o: (x, m, v, None, b)),
+                       "the weight is ignored"),
+    "bias-ignored": (batch_norm.before(lambda x, m, v, w=None, b=None, **o: (x, m, v, w, None)),
                      "the bias is ignored"),
     "layer": (_normalised_over(lambda n: tuple(range(1, n))),
               "it is layer norm: every image by itself, over all channels"),
@@ -244,5 +232,3 @@ BACKWARD = {
     "dbias-mean": (lambda g, dy, a, o: on(4, lambda db: db / max(1.0, _count(a[0])))(g),
                    "dbias averages instead of summing"),
 }  # fmt: skip
-
-MUTANTS = forwards("batch_norm", FORWARD) + backwards("batch_norm", BACKWARD)

@@ -14,7 +14,7 @@ import numpy as np
 from minideeplab.testing.case import Case, Rows, nan_in_parameters, spread, weighted
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
-from minideeplab.testing.operations.conv2d_mutants import MUTANTS
+from minideeplab.testing.operations.conv2d_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.products import (
     bilinear_terms,
     both_sides,
@@ -158,7 +158,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (2, 3, 7, 8), W, stride=(2, 1), padding=(1, 2)),
     draw=_draw,
-    mutants=MUTANTS,
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result first-image strides-ignored input-overwritten"
     " empty-refused parameters-cleaned last-column-lost tile-only batch-axis-kept gradient-negated"
     " gradient-zero gradient-per-image cotangent-ignored cotangent-overwritten buffer-reused",

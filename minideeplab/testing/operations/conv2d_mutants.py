@@ -7,19 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import (
-    CONFUSIONS,
-    Function,
-    altered,
-    backwards,
-    confused,
-    forwards,
-    on,
-    pair,
-    right,
-    right_backward,
-    zeroed,
-)
+from minideeplab.testing.mutant import CONFUSIONS, Function, on, pair, right, right_backward, zeroed
 from minideeplab.testing.operations.products import (
     BIAS_IGNORED,
     DX_ZERO,
@@ -63,7 +51,7 @@ def _kernel_times_rate(
 
 def _in_the_loops(option: str, kind: str) -> Function:
     """Return conv2d with an option confused in its loops but not in the size of its output."""
-    changed = altered("conv2d", **{option: CONFUSIONS[kind][0](option)})
+    changed = conv2d.altered(**{option: CONFUSIONS[kind][0](option)})
 
     def forward(x: np.ndarray, w: np.ndarray, b: Any = None, **options: Any) -> np.ndarray:
         height, width = conv2d(x, w, b, **options).shape[-2:]
@@ -88,14 +76,14 @@ FORWARD = {
     "kernel-mirrored": (kernel(lambda w: w[..., ::-1]), "the kernel is mirrored left to right"),
     "kernel-transposed": (kernel(lambda w: w.swapaxes(-1, -2)),
                           "the kernel's height and width are confused"),
-    **confused("conv2d", dilation="from-zero ignored swapped of-height"),
+    **conv2d.confused(dilation="from-zero ignored swapped of-height"),
     "dilation-plus-one": (
-        altered("conv2d", dilation=lambda d: tuple(v + (v > 1) for v in pair(d))),
+        conv2d.altered(dilation=lambda d: tuple(v + (v > 1) for v in pair(d))),
         "one pixel too many between the taps: d zeros are inserted instead of d - 1"),
     "effective-kernel": (_kernel_times_rate, "the effective kernel is k d, not k + (k-1)(d-1)"),
-    **confused("conv2d", stride="swapped ignored of-height", padding="swapped of-height ignored"),
+    **conv2d.confused(stride="swapped ignored of-height", padding="swapped of-height ignored"),
     "stride-late": (_late_stride, "the stride starts at its last instead of its first pixel"),
-    "same-is-valid": (altered("conv2d", padding=lambda p: 0 if isinstance(p, str) else p),
+    "same-is-valid": (conv2d.altered(padding=lambda p: 0 if isinstance(p, str) else p),
                       "padding='same' pads nothing"),
     "padding-replicated": (_bordered(mode="edge"), "the border is repeated, not padded by zeros"),
     "padding-one-sided": (_bordered(lambda start, end: (start + end, 0)),
@@ -179,5 +167,3 @@ BACKWARD = {
     "db-zero": (on(2, zeroed), "db is all zero"),
     "db-per-pixel": (_per_pixel, "db averages over the pixels instead of summing"),
 }  # fmt: skip
-
-MUTANTS = forwards("conv2d", FORWARD) + backwards("conv2d", BACKWARD)

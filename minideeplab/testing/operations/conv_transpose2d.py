@@ -8,17 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Rows, nan_in_parameters, weighted
-from minideeplab.testing.mutant import (
-    Function,
-    after,
-    altered,
-    backwards,
-    confused,
-    forwards,
-    on,
-    right,
-    zeroed,
-)
+from minideeplab.testing.mutant import Function, on, right, zeroed
 from minideeplab.testing.mutant import pair as two
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.products import (
@@ -131,13 +121,12 @@ FORWARD = {
     "kernel-flipped": (kernel(lambda w: w[..., ::-1, ::-1]), "the kernel is flipped"),
     "kernel-transposed": (kernel(lambda w: w.swapaxes(-1, -2)),
                           "the kernel's height and width are confused"),
-    "padding-ignored": (altered("conv_transpose2d", padding=lambda p: 0), "padding is not cut off"),
-    **confused("conv_transpose2d", padding="swapped", stride="swapped"),
-    "dilation-ignored": (
-        altered("conv_transpose2d", dilation=lambda d: 1, output_padding=lambda p: 0),
-        "dilation is ignored"),
-    **confused("conv_transpose2d", dilation="from-zero", output_padding="ignored"),
-    "output-padding-before": (after("conv_transpose2d", _rolled),
+    "padding-ignored": (transpose.altered(padding=lambda p: 0), "padding is not cut off"),
+    **transpose.confused(padding="swapped", stride="swapped"),
+    "dilation-ignored": (transpose.altered(dilation=lambda d: 1, output_padding=lambda p: 0),
+                         "dilation is ignored"),
+    **transpose.confused(dilation="from-zero", output_padding="ignored"),
+    "output-padding-before": (transpose.after(_rolled),
                               "output_padding is added at the top and left instead of the end"),
     "groups-interleaved": (with_channels("conv_transpose2d", interleaved),
                            "groups are interleaved instead of blocks of channels"),
@@ -163,7 +152,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", XT, WT, stride=(2, 1), padding=(1, 0)),
     draw=_draw,
-    mutants=forwards("conv_transpose2d", FORWARD) + backwards("conv_transpose2d", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result first-image empty-refused parameters-cleaned"
     " last-column-lost tile-only batch-axis-kept gradient-per-image",
     equations=(transpose_stride_is_zero_insertion, transpose_padding_crops, transpose_of_one_pixel),

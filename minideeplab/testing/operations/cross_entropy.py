@@ -22,7 +22,7 @@ from minideeplab.testing.case import (
 )
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
-from minideeplab.testing.operations.cross_entropy_mutants import MUTANTS
+from minideeplab.testing.operations.cross_entropy_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.scores import class_axis, score_terms
 from minideeplab.testing.random_arrays import array, batch, chance, decimal, normals, some, whole
 
@@ -178,7 +178,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (2, 5, 3, 4)),
     draw=_draw,
-    mutants=MUTANTS,
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result input-overwritten empty-refused gradient-negated"
     " cotangent-ignored",
     equations=(entropy_of_equal_scores, entropy_of_one_hot, entropy_ignores),

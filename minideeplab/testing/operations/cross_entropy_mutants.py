@@ -8,17 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import (
-    Function,
-    after,
-    altered,
-    backwards,
-    before,
-    forwards,
-    right,
-    right_backward,
-    without,
-)
+from minideeplab.testing.mutant import Function, right, right_backward
 from minideeplab.testing.operations.products import DX_ZERO
 from minideeplab.testing.operations.scores import class_axis
 
@@ -90,7 +80,7 @@ def _relabelled(change: Callable[..., np.ndarray]) -> Function:
             target = change(target, x.shape[class_axis(x.ndim)], counted)
         return x, target, *weight
 
-    return before("cross_entropy", sent)
+    return cross_entropy.before(sent)
 
 
 def _ignored_is(index: int) -> Function:
@@ -105,7 +95,7 @@ def _ignored_is(index: int) -> Function:
 
 def _scores(change: Callable[[np.ndarray], np.ndarray]) -> Function:
     """Return a cross-entropy of changed scores."""
-    return before("cross_entropy", lambda x, *rest, **options: (change(x), *rest))
+    return cross_entropy.before(lambda x, *rest, **options: (change(x), *rest))
 
 
 def _scaled(factor: Callable[..., Any], of: str = "mean") -> Function:
@@ -116,7 +106,7 @@ def _scaled(factor: Callable[..., Any], of: str = "mean") -> Function:
             return loss
         return np.asarray(loss * factor(*arrays)).astype(arrays[0].dtype)
 
-    return after("cross_entropy", changed)
+    return cross_entropy.after(changed)
 
 
 def _per_weight(x: np.ndarray, target: np.ndarray, *weight: Any) -> float:
@@ -127,7 +117,7 @@ def _per_weight(x: np.ndarray, target: np.ndarray, *weight: Any) -> float:
 
 
 def _other_reduction(asked: str, given: str) -> Function:
-    return altered("cross_entropy", reduction=lambda r: given if r == asked else r)
+    return cross_entropy.altered(reduction=lambda r: given if r == asked else r)
 
 
 def _first_class_ignored(x: np.ndarray, target: np.ndarray, *rest: Any, **options: Any) -> Any:
@@ -165,13 +155,11 @@ FORWARD = {
                            "the mean divides by all pixels, weights and ignored ones included"),
     "mean-counts-ignored": (_with(lambda p: p.weights.sum()),
                             "ignored pixels count in the divisor of the mean"),
-    "weighted-mean-by-count": (
-        _with(lambda p: p.counted.sum()),
-        "the weighted mean divides by the number of pixels, not by weights"),
-    "weights-ignored": (before("cross_entropy", lambda x, target, *weight, **o: (x, target)),
+    "weighted-mean-by-count": (_with(lambda p: p.counted.sum()),
+                               "the weighted mean divides by the number of pixels, not by weights"),
+    "weights-ignored": (cross_entropy.before(lambda x, target, *weight, **o: (x, target)),
                         "the class weights are ignored"),
-    "smoothing-ignored": (without("cross_entropy", "label_smoothing"),
-                          "label_smoothing is ignored"),
+    "smoothing-ignored": (cross_entropy.without("label_smoothing"), "label_smoothing is ignored"),
     "smoothing-unweighted": (
         _with(lambda p: p.total,
               lambda p: p.weights * ((1 - p.smoothing) * p.losses + p.smoothing * p.smooth)),
@@ -189,16 +177,15 @@ FORWARD = {
                        "the logarithm of softmax: infinite where it underflows"),
     "softmax-twice": (_scores(_probabilities),
                       "softmax is applied twice: the scores are taken for logits again"),
-    "probabilities-rounded": (before("cross_entropy", _to_labels),
+    "probabilities-rounded": (cross_entropy.before(_to_labels),
                               "probabilities are replaced by their most probable class"),
     "probabilities-mean-by-weight": (
         _scaled(_per_weight),
         "with probabilities the weighted mean divides by weights, not pixels"),
-    "in-bits": (after("cross_entropy", lambda loss, x, *r, **o: (loss / np.log(2)).astype(x.dtype)),
+    "in-bits": (cross_entropy.after(lambda loss, x, *r, **o: (loss / np.log(2)).astype(x.dtype)),
                 "the logarithm to base 2"),
-    "nan-guarded": (
-        after("cross_entropy", lambda loss, *r, **o: np.nan_to_num(loss, posinf=np.inf)),
-        "the mean over no pixel is 0 instead of NaN"),
+    "nan-guarded": (cross_entropy.after(lambda loss, *r, **o: np.nan_to_num(loss, posinf=np.inf)),
+                    "the mean over no pixel is 0 instead of NaN"),
     "ignored-first": (_relabelled(lambda t, c, counted: np.where(counted, t, 0)),
                       "ignored pixels count, as class 0"),
     "ignored-last": (_relabelled(lambda t, c, counted: np.where(counted, t, c - 1)),
@@ -207,10 +194,8 @@ FORWARD = {
                         "labels are counted from 1: each means the class before"),
     "labels-shifted": (_relabelled(lambda t, c, counted: np.where(counted, (t + 1) % c, t)),
                        "each label means the next one"),
-    "mean-over-images": (_mean_over_images,
-                         "the mean divides by the images, not by the pixels"),
-    "first-class-ignored": (before("cross_entropy", _first_class_ignored),
-                            "class 0 is ignored, too"),
+    "mean-over-images": (_mean_over_images, "the mean divides by the images, not by the pixels"),
+    "first-class-ignored": (cross_entropy.before(_first_class_ignored), "class 0 is ignored, too"),
 }  # fmt: skip
 
 
@@ -275,5 +260,3 @@ BACKWARD = {
     "target-forgotten": (_of_labels(_target_forgotten),
                          "dx is the probabilities: the target is not subtracted"),
 }  # fmt: skip
-
-MUTANTS = forwards("cross_entropy", FORWARD) + backwards("cross_entropy", BACKWARD)

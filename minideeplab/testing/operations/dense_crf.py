@@ -9,7 +9,7 @@ import numpy as np
 from minideeplab.testing.case import Array, Case, Fill, Rows, constant, normal, spread
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest
-from minideeplab.testing.operations.dense_crf_mutants import MUTANTS
+from minideeplab.testing.operations.dense_crf_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.kernels import NORMALIZATIONS
 from minideeplab.testing.random_arrays import array, chance, decimal, integers, normals, some, whole
 
@@ -123,7 +123,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (3, 4, 6), image=normal, gaussian_sxy=1.5),
     draw=_draw,
-    mutants=MUTANTS,
+    forward=FORWARD,
+    backward=BACKWARD,
     equations=(crf_mirror, crf_labels, crf_sums_to_one, crf_energy_offset),
     family="crf",
     products=lambda r: float(r.x.size * r.x[0].size * r.x.size),  # all pixels with all pixels

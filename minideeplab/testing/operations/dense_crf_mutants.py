@@ -7,16 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import (
-    QUIET,
-    Function,
-    altered,
-    backwards,
-    before,
-    forwards,
-    on,
-    right,
-)
+from minideeplab.testing.mutant import QUIET, Function, on, right
 from minideeplab.testing.operations.kernels import (
     WRONG_KERNELS,
     Kernel,
@@ -115,7 +106,7 @@ def _exp_unshifted(unary: np.ndarray, image: np.ndarray, **options: Any) -> np.n
 FORWARD = {
     "repels": (_mean_field(update=lambda u, m, q: u + m),
                "the sign of the compatibility is wrong: similar pixels repel"),
-    "probabilities": (before("dense_crf", lambda u, image, **o: (-u, image)),
+    "probabilities": (dense_crf.before(lambda u, image, **o: (-u, image)),
                       "the energies are taken for log-probabilities"),
     "unary-forgotten": (_mean_field(update=lambda u, m, q: -m),
                         "the update forgets the unary energies"),
@@ -165,9 +156,9 @@ FORWARD = {
         _mean_field(features=lambda image, sxy, srgb: _features(image, sxy, srgb)[
             0 if srgb is None else 2 :]),
         "the bilateral term ignores the positions"),
-    "one-too-many": (altered("dense_crf", iterations=lambda n: n + 1),
+    "one-too-many": (dense_crf.altered(iterations=lambda n: n + 1),
                      "there is one iteration too many"),
-    "one-too-few": (altered("dense_crf", iterations=lambda n: max(0, n - 1)),
+    "one-too-few": (dense_crf.altered(iterations=lambda n: max(0, n - 1)),
                     "there is one iteration too few"),
     **wrong_normalizations("dense_crf", "the kernels are not normalised"),
     "after-for-symmetric": (renamed("dense_crf", symmetric="after"),
@@ -186,5 +177,3 @@ BACKWARD = {
     "dx-negated": (on(0, np.negative), "dx has the opposite sign"),
     "last-step-only": (_last_step, "dx differentiates the last update's unary only"),
 }
-
-MUTANTS = forwards("dense_crf", FORWARD) + backwards("dense_crf", BACKWARD)

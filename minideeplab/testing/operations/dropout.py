@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Case, Rows, positive, single
-from minideeplab.testing.mutant import QUIET, Function, forwards, right
+from minideeplab.testing.mutant import QUIET, Function, right
 from minideeplab.testing.operation import Arguments, Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import any_shape, array, decimal
 
@@ -78,6 +78,9 @@ def _drawn(x: np.ndarray, axes: int | None = None) -> np.ndarray:
     return np.random.default_rng(x.size).random(shape)
 
 
+dropout = right("dropout")
+
+
 def _trained(change: Callable[[np.ndarray, float], np.ndarray], extremes: bool = False) -> Function:
     """Return dropout that gives ``change(x, p)`` in training, where p is neither 0 nor 1.
 
@@ -86,7 +89,7 @@ def _trained(change: Callable[[np.ndarray, float], np.ndarray], extremes: bool =
 
     def forward(x: np.ndarray, p: float = 0.5, training: bool = True) -> np.ndarray:
         if not training or (p in (0, 1) and not extremes):
-            return right("dropout")(x, p=p, training=training)
+            return dropout(x, p=p, training=training)
         with np.errstate(**QUIET):
             return change(x, p).astype(x.dtype)
 
@@ -114,9 +117,8 @@ FORWARD = {
         _trained(lambda x, p: x * (_drawn(x) >= 1 - p) / max(p, 1e-6), extremes=True),
         "p is taken for the probability to keep"),
     "always-on": (_always_on, "training=False is ignored"),
-    "nan-at-one": (
-        _trained(lambda x, p: x * (_drawn(x) >= p) / (1 - np.float64(p)), extremes=True),
-        "p = 1 divides zero by zero"),
+    "nan-at-one": (_trained(lambda x, p: x * (_drawn(x) >= p) / (1 - np.float64(p)), extremes=True),
+                   "p = 1 divides zero by zero"),
     "identity": (_trained(lambda x, p: x.copy(), extremes=True), "nothing is ever dropped"),
     "divided-by-p": (_trained(lambda x, p: x * (_drawn(x) >= p) / p),
                      "kept values are divided by p instead of 1 - p"),
@@ -131,7 +133,7 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", X, training=False),
     draw=_draw,
-    mutants=forwards("dropout", FORWARD),
+    forward=FORWARD,
     equations=(dropout_masks,),
     given_chance=_given_mask,
 )

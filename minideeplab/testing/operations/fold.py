@@ -8,16 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Rows, single
-from minideeplab.testing.mutant import (
-    altered,
-    backwards,
-    before,
-    forwards,
-    on,
-    pair,
-    right,
-    swapped,
-)
+from minideeplab.testing.mutant import on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.windows import draw_window, output_size, taps, window_products
 from minideeplab.testing.random_arrays import array, batch, chance, whole
@@ -64,17 +55,15 @@ def _taps_first(x: np.ndarray, **options: Any) -> tuple[np.ndarray]:
 
 
 FORWARD = {
-    "taps-first": (before("fold", _taps_first),
+    "taps-first": (fold.before(_taps_first),
                    "the rows are read as (kh, kw, C) instead of (C, kh, kw)"),
-    "averaged": (
-        lambda x, **o: fold(x, **o) / np.maximum(fold(np.ones_like(x), **o), 1),
-        "overlapping windows are averaged instead of summed"),
-    "padding-ignored": (
-        lambda x, **o: np.roll(fold(x, **o), pair(o.get("padding", 0)), (-2, -1)),
-        "the padding is not cut off at the top and left"),
-    "kernel-swapped": (altered("fold", kernel_size=swapped),
+    "averaged": (lambda x, **o: fold(x, **o) / np.maximum(fold(np.ones_like(x), **o), 1),
+                 "overlapping windows are averaged instead of summed"),
+    "padding-ignored": (lambda x, **o: np.roll(fold(x, **o), pair(o.get("padding", 0)), (-2, -1)),
+                        "the padding is not cut off at the top and left"),
+    "kernel-swapped": (fold.altered(kernel_size=swapped),
                        "the kernel's height and width are confused"),
-    "size-swapped": (altered("fold", output_size=swapped),
+    "size-swapped": (fold.altered(output_size=swapped),
                      "the output's height and width are confused"),
 }  # fmt: skip
 
@@ -89,7 +78,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", X, **SIZES),
     draw=_draw,
-    mutants=forwards("fold", FORWARD) + backwards("fold", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="tile-only",
     linear=True,
     exact=lambda case, what: what == "grad_input",

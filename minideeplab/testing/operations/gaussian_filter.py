@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Array, Case, Fill, Rows, constant, normal, spread
-from minideeplab.testing.mutant import Function, backwards, forwards, right
+from minideeplab.testing.mutant import Function, right
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest
 from minideeplab.testing.operations.kernels import (
     NORMALIZATIONS,
@@ -168,7 +168,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (3, 20), 4),
     draw=_draw,
-    mutants=forwards("gaussian_filter", FORWARD) + backwards("gaussian_filter", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     equations=(filter_permutation, filter_constant, filter_symmetric),
     family="crf",
     linear=True,

@@ -10,7 +10,7 @@ import numpy as np
 from minideeplab.testing.case import Case, Rows, planted, single
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides
-from minideeplab.testing.operations.interpolate_mutants import MUTANTS
+from minideeplab.testing.operations.interpolate_mutants import BACKWARD, FORWARD
 from minideeplab.testing.random_arrays import array, batch, chance, decimal, normals, pair, whole
 
 INF, NAN = float("inf"), float("nan")
@@ -143,7 +143,8 @@ OPERATION = Operation(
     ROWS,
     sample=half("sample", (2, 3, 4, 5), size=(7, 3)),
     draw=_draw,
-    mutants=MUTANTS,
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result first-image strides-ignored empty-refused"
     " last-column-lost tile-only gradient-zero cotangent-ignored buffer-reused",
     equations=(resize_constant, resize_ramp, resize_keeps_samples),

@@ -7,15 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import (
-    Function,
-    backwards,
-    forwards,
-    on,
-    right,
-    right_backward,
-    without,
-)
+from minideeplab.testing.mutant import Function, on, right, right_backward
 
 interpolate = right("interpolate")
 
@@ -177,7 +169,7 @@ FORWARD = {
     "scale-ignored": (_by_size(lambda size: int(np.floor(size))),
                       "a scale_factor is replaced by the ratio of the sizes in the coordinates"),
     "size-swapped": (_size_swapped, "the size's height and width are confused"),
-    "always-nearest": (without("interpolate", "mode", "align_corners"),
+    "always-nearest": (interpolate.without("mode", "align_corners"),
                        "the mode is ignored: always nearest"),
     "nearest-rounds": (_nearest(lambda i, s: np.round(i * s)),
                        "nearest rounds the coordinate i * scale instead of cutting it"),
@@ -218,5 +210,3 @@ BACKWARD = {
     "dx-upside-down": (on(0, lambda g: g[:, :, ::-1]), "dx is upside down"),
     "dx-mirrored": (on(0, lambda g: g[..., ::-1]), "dx is mirrored left to right"),
 }  # fmt: skip
-
-MUTANTS = forwards("interpolate", FORWARD) + backwards("interpolate", BACKWARD)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.testing.mutant import Function, altered
+from minideeplab.testing.mutant import Function, right
 
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
 
@@ -46,7 +46,7 @@ def normalised(weights: np.ndarray, how: str) -> np.ndarray:
 
 def renamed(op: str, **change: str) -> Function:
     """Return ``op`` with one normalisation taken for another."""
-    return altered(op, normalization=lambda n: change.get(n, n))
+    return right(op).altered(normalization=lambda n: change.get(n, n))
 
 
 def wrong_normalizations(op: str, unnormalised: str) -> dict[str, tuple[Function, str]]:

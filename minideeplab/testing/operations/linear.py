@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from minideeplab.testing.case import Rows, constant, nan_in_parameters, weighted
-from minideeplab.testing.mutant import backwards, forwards, on
+from minideeplab.testing.mutant import on
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.products import (
     BIAS_IGNORED,
@@ -56,9 +56,8 @@ weight, bias = partial(with_weight, "linear"), partial(with_bias, "linear")
 
 FORWARD = {
     "weight-transposed": (weight(np.transpose), "the weight is transposed"),
-    "square-transposed": (
-        weight(lambda w: w.T if w.ndim == 2 and w.shape[0] == w.shape[1] else w),
-        "the weight is transposed, which only a square one shows"),
+    "square-transposed": (weight(lambda w: w.T if w.ndim == 2 and w.shape[0] == w.shape[1] else w),
+                          "the weight is transposed, which only a square one shows"),
     "bias-ignored": (bias(lambda b: None), BIAS_IGNORED),
     "bias-subtracted": (bias(np.negative), "the bias is subtracted"),
 }  # fmt: skip
@@ -75,7 +74,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (5, 6), (4, 6)),
     draw=_draw,
-    mutants=forwards("linear", FORWARD) + backwards("linear", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result strides-ignored empty-refused parameters-cleaned"
     " gradient-negated gradient-per-image cotangent-ignored",
     linear=True,

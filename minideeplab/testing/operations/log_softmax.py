@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import QUIET, Function, backwards, forwards, right
+from minideeplab.testing.mutant import QUIET, Function, right
 from minideeplab.testing.operation import Operation, Rng, Sides
 from minideeplab.testing.operations.scores import (
     SMALL,
@@ -69,9 +69,8 @@ BACKWARD = {
                   "softmax times the sum of the gradient is added instead of subtracted"),
     "softmax-lost": (jacobian(lambda dy, y, total: dy - total(dy)),
                      "the sum of the gradient is not multiplied by the softmax"),
-    "diagonal-only": (
-        jacobian(lambda dy, y, total: dy * (1 - y)),
-        "only the Jacobian's diagonal 1 - y is used: classes do not interact"),
+    "diagonal-only": (jacobian(lambda dy, y, total: dy * (1 - y)),
+                      "only the Jacobian's diagonal 1 - y is used: classes do not interact"),
     "of-softmax": (jacobian(lambda dy, y, total: y * (dy - total(dy * y))),
                    "it is the gradient of the softmax"),
 }  # fmt: skip
@@ -79,7 +78,8 @@ BACKWARD = {
 
 OPERATION = Operation(
     **softmax_kwargs("log_softmax"),
-    mutants=forwards("log_softmax", FORWARD) + backwards("log_softmax", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision input-overwritten cotangent-ignored",
     equations=(softmax_shift, log_softmax_sums_to_one),
     terms=score_terms,

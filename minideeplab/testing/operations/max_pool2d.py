@@ -10,7 +10,7 @@ import numpy as np
 from minideeplab.testing.case import Rows, constant, negative, placed, planted, single, ties
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
-from minideeplab.testing.operations.max_pool2d_mutants import MUTANTS
+from minideeplab.testing.operations.max_pool2d_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.windows import draw_pool, onnx_pool, window_products
 from minideeplab.testing.random_arrays import chance, normals, pair
 
@@ -87,7 +87,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (2, 3, 7, 9), kernel_size=3, stride=2, padding=1),
     draw=_draw,
-    mutants=MUTANTS,
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="double-result first-image strides-ignored input-overwritten empty-refused"
     " last-column-lost tile-only batch-axis-kept gradient-negated cotangent-ignored"
     " cotangent-overwritten",

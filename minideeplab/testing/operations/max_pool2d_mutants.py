@@ -7,19 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import (
-    Function,
-    altered,
-    backwards,
-    before,
-    confused,
-    forwards,
-    pair,
-    right,
-    right_backward,
-    swapped,
-    without,
-)
+from minideeplab.testing.mutant import Function, pair, right, right_backward, swapped
 
 max_pool, avg_pool = right("max_pool2d"), right("avg_pool2d")
 
@@ -123,31 +111,31 @@ def _minimum(y: np.ndarray, indices: np.ndarray, x: np.ndarray, options: Any) ->
 
 FORWARD = {
     "padding-zero": (_zero_padding, "the padding counts as zeros instead of minus infinity"),
-    **confused("max_pool2d", padding="ignored swapped"),
-    "stride-one": (altered("max_pool2d", stride=lambda s: 1 if s is None else s),
+    **max_pool.confused(padding="ignored swapped"),
+    "stride-one": (max_pool.altered(stride=lambda s: 1 if s is None else s),
                    "the default stride is 1 instead of the kernel size"),
-    "stride-kernel": (without("max_pool2d", "stride"),
+    "stride-kernel": (max_pool.without("stride"),
                       "stride is ignored: it is the kernel size always"),
-    **confused("max_pool2d", stride="swapped of-height"),
-    "kernel-swapped": (altered("max_pool2d", kernel_size=swapped),
+    **max_pool.confused(stride="swapped of-height"),
+    "kernel-swapped": (max_pool.altered(kernel_size=swapped),
                        "the kernel's height and width are confused"),
-    **confused("max_pool2d", dilation="ignored from-zero of-height"),
+    **max_pool.confused(dilation="ignored from-zero of-height"),
     "starts-at-zero": (
         _pool(lambda y, indices, x, options: (np.maximum(y, 0), indices)),
         "the maximum starts at zero instead of minus infinity: negative windows give 0"),
-    "ceil-ignored": (without("max_pool2d", "ceil_mode"), "ceil_mode is ignored"),
-    "ceil-always": (altered("max_pool2d", ceil_mode=lambda c: True),
+    "ceil-ignored": (max_pool.without("ceil_mode"), "ceil_mode is ignored"),
+    "ceil-always": (max_pool.altered(ceil_mode=lambda c: True),
                     "the output size is always rounded up"),
     "average": (
         lambda x, kernel_size, stride=None, padding=0, **o: avg_pool(
             x, kernel_size, stride=stride, padding=padding),
         "it averages instead of taking the maximum"),
     "minimum": (_pool(_minimum), "it takes the minimum"),
-    "nan-lost": (before("max_pool2d", lambda x, **o: (np.where(np.isnan(x), -np.inf, x),)),
+    "nan-lost": (max_pool.before(lambda x, **o: (np.where(np.isnan(x), -np.inf, x),)),
                  "NaN is skipped instead of passed on"),
     "ceil-window-kept": (_last_window_kept,
                          "ceil_mode keeps a last window that starts in the padding on the right"),
-    "size-without-dilation": (before("max_pool2d", _size_without_dilation),
+    "size-without-dilation": (max_pool.before(_size_without_dilation),
                               "the output size is computed without the dilation"),
     "indices-padded": (_indices(_in_padded_image), "indices count in the padded image"),
     "indices-offset": (
@@ -197,5 +185,3 @@ BACKWARD = {
                     "a pixel that wins several windows keeps one gradient instead of their sum"),
     "window-shares": (_over_the_window, "every pixel of a window gets its share of dy"),
 }  # fmt: skip
-
-MUTANTS = forwards("max_pool2d", FORWARD) + backwards("max_pool2d", BACKWARD)

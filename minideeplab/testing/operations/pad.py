@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Case, Rows, planted, single
-from minideeplab.testing.mutant import Function, altered, backwards, forwards, on, right, without
+from minideeplab.testing.mutant import Function, on, right
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import array, chance, normals, planes, whole
 
@@ -66,8 +66,11 @@ def _draw(rng: Rng) -> Drawn:
     return Drawn({"input": array(rng, shape)}, options)
 
 
+right_pad = right("pad")
+
+
 def _sides(change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Function:
-    return altered("pad", pad=change)
+    return right_pad.altered(pad=change)
 
 
 def _mode(name: str, other: str) -> Function:
@@ -75,7 +78,7 @@ def _mode(name: str, other: str) -> Function:
 
     def forward(x: np.ndarray, **options: Any) -> np.ndarray:
         if options.get("mode", "constant") != name or x.size == 0:
-            return right("pad")(x, **options)
+            return right_pad(x, **options)
         pairs = np.reshape(options["pad"], (-1, 2))[::-1].tolist()
         return np.pad(x, [(0, 0)] * (x.ndim - len(pairs)) + pairs, mode=other)
 
@@ -97,7 +100,7 @@ FORWARD = {
     "ends-swapped": (_sides(lambda p: tuple(np.reshape(p, (-1, 2))[:, ::-1].ravel().tolist())),
                      "before and after are confused"),
     "crop-ignored": (_sides(lambda p: tuple(max(0, v) for v in p)), "negative padding is ignored"),
-    "value-ignored": (without("pad", "value"), "the value is ignored: always zero"),
+    "value-ignored": (right_pad.without("value"), "the value is ignored: always zero"),
     "reflect-symmetric": (_mode("reflect", "symmetric"), "reflect repeats the edge itself"),
     "reflect-replicate": (_mode("reflect", "edge"), "reflect replicates"),
     "replicate-zero": (_mode("replicate", "constant"), "replicate pads with zeros"),
@@ -116,7 +119,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", (2, 3, 4, 5), (1, 2, 3, 0), mode="replicate"),
     draw=_draw,
-    mutants=forwards("pad", FORWARD) + backwards("pad", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="double-result first-image input-overwritten",
     equations=(pad_crop,),
     linear=True,

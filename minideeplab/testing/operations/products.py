@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import Change, Function, before, on, pair, zeroed
+from minideeplab.testing.mutant import Change, Function, on, pair, right, zeroed
 from minideeplab.testing.operation import Result, rms
 
 
@@ -50,19 +50,20 @@ def interleaved(channels: int, groups: int) -> np.ndarray:
 
 def with_weight(op: str, change: Callable[[np.ndarray], np.ndarray]) -> Function:
     """Return ``op`` with its weight changed."""
-    return before(op, lambda x, w, *b, **options: (x, change(w), *b))
+    return right(op).before(lambda x, w, *b, **options: (x, change(w), *b))
 
 
 def with_bias(op: str, change: Callable[[np.ndarray], np.ndarray | None]) -> Function:
     """Return ``op`` with its bias changed, where there is one."""
-    return before(op, lambda x, w, b=None, **options: (x, w, None if b is None else change(b)))
+    return right(op).before(
+        lambda x, w, b=None, **options: (x, w, None if b is None else change(b))
+    )
 
 
 def with_channels(op: str, order: Callable[[int, int], np.ndarray]) -> Function:
     """Return ``op`` with its input channels taken in the order ``order(C, groups)``."""
-    return before(
-        op,
-        lambda x, *rest, groups=1, **options: (np.take(x, order(x.shape[-3], groups), -3), *rest),
+    return right(op).before(
+        lambda x, *rest, groups=1, **o: (np.take(x, order(x.shape[-3], groups), -3), *rest)
     )
 
 

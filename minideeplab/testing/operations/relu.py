@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import erf
 
 from minideeplab.testing.case import Rows, constant, normal, planted, single, spread, ties
-from minideeplab.testing.mutant import Function, backwards, forwards, of_wide
+from minideeplab.testing.mutant import Function, of_wide
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import any_shape, array, chance, normals
 
@@ -99,7 +99,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", X),
     draw=_draw,
-    mutants=forwards("relu", FORWARD) + backwards("relu", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="double-result strides-ignored input-overwritten last-column-lost tile-only"
     " gradient-per-image cotangent-ignored cotangent-overwritten",
     equations=(relu_splits, relu_twice),

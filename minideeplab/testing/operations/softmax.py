@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.mutant import Function, backwards, forwards, of_wide, right
+from minideeplab.testing.mutant import Function, of_wide, right
 from minideeplab.testing.operation import Operation, Rng, Sides
 from minideeplab.testing.operations.scores import (
     SMALL,
@@ -51,9 +51,8 @@ FORWARD = {
     "global-maximum": (_share(lambda x, top: np.exp(x - np.max(x, initial=-np.inf))),
                        "the maximum of the whole array is subtracted instead of each pixel's"),
     **wrong_axes("softmax"),
-    "whole-array": (
-        lambda x, dim: softmax(x.reshape(-1), 0).reshape(x.shape) if x.size else x,
-        "it normalises over the whole array"),
+    "whole-array": (lambda x, dim: softmax(x.reshape(-1), 0).reshape(x.shape) if x.size else x,
+                    "it normalises over the whole array"),
     "base-two": (_share(lambda x, top: np.exp2(x - top)), "powers of 2 instead of e"),
     "unnormalised": (along(lambda x, top, total: np.exp(x - top)),
                      "the exponentials are not divided by their sum"),
@@ -72,9 +71,8 @@ FORWARD = {
 }  # fmt: skip
 
 BACKWARD = {
-    "diagonal-only": (
-        jacobian(lambda dy, y, total: dy * y * (1 - y)),
-        "only the Jacobian's diagonal y (1 - y) is used: classes do not interact"),
+    "diagonal-only": (jacobian(lambda dy, y, total: dy * y * (1 - y)),
+                      "only the Jacobian's diagonal y (1 - y) is used: classes do not interact"),
     "mean-lost": (jacobian(lambda dy, y, total: dy * y),
                   "the weighted mean of the gradient is not subtracted"),
     "mean-of-all": (jacobian(lambda dy, y, total: y * (dy - (dy * y).sum())),
@@ -95,7 +93,8 @@ BACKWARD = {
 
 OPERATION = Operation(
     **softmax_kwargs("softmax"),
-    mutants=forwards("softmax", FORWARD) + backwards("softmax", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="single-precision double-result strides-ignored input-overwritten empty-refused"
     " tile-only gradient-negated gradient-zero cotangent-ignored cotangent-overwritten"
     " buffer-reused",

@@ -9,17 +9,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Rows, single
-from minideeplab.testing.mutant import (
-    Function,
-    altered,
-    backwards,
-    confused,
-    forwards,
-    on,
-    pair,
-    right,
-    swapped,
-)
+from minideeplab.testing.mutant import Function, on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.windows import draw_window, output_size, taps, window_products
 from minideeplab.testing.random_arrays import array, planes, whole
@@ -79,9 +69,9 @@ FORWARD = {
     "transposed": (lambda x, **o: unfold(x, **o).swapaxes(-1, -2),
                    "rows and columns are exchanged: (N, L, C kh kw)"),
     "windows-down": (_windows_down, "the windows are counted down the columns"),
-    **confused("unfold", padding="ignored", dilation="ignored from-zero",
+    **unfold.confused(padding="ignored", dilation="ignored from-zero",
                stride="ignored swapped"),
-    "kernel-swapped": (altered("unfold", kernel_size=swapped),
+    "kernel-swapped": (unfold.altered(kernel_size=swapped),
                        "the kernel's height and width are confused"),
     "taps-down": (_reordered(lambda rows: rows.swapaxes(-3, -2)),
                   "the taps are ordered (kw, kh) instead of (kh, kw)"),
@@ -101,7 +91,8 @@ OPERATION = Operation(
     ROWS,
     sample=row("sample", X, kernel_size=(2, 3), padding=1),
     draw=_draw,
-    mutants=forwards("unfold", FORWARD) + backwards("unfold", BACKWARD),
+    forward=FORWARD,
+    backward=BACKWARD,
     generic="strides-ignored last-column-lost batch-axis-kept",
     linear=True,
     exact=lambda case, what: what == "output",

@@ -10,8 +10,8 @@ import pytest
 
 from minideeplab import testing
 from minideeplab.cli import run
-from minideeplab.testing.cases import TABLE
 from minideeplab.testing.export import entries, export, judge_results
+from minideeplab.testing.operations import NAMES, cases
 
 EXAMPLE = Path(testing.__file__).parent / "examples" / "conv2d.cpp"
 
@@ -26,19 +26,19 @@ def rows_of(cases):
     return grouped
 
 
-@pytest.mark.parametrize("op", TABLE)
+@pytest.mark.parametrize("op", NAMES)
 def test_every_operation_is_exported_whole(op):
     names = {name for name, array in entries(op, ("float32",)) if array.dtype.kind in "fiS"}
-    rows = {case.id for case in TABLE[op] if "random" not in case.tags}
+    rows = {case.id for case in cases(op) if "random" not in case.tags}
     assert {name.rpartition("/float32/")[0] for name in names} == rows
     assert all(f"{row}/float32/grad_out" in names for row in rows)
 
 
 def test_npz_there_and_back(tmp_path):
-    assert export("relu", tmp_path / "cases.npz") == 2 * len(TABLE["relu"])
+    assert export("relu", tmp_path / "cases.npz") == 2 * len(cases("relu"))
     with np.load(tmp_path / "cases.npz") as file:
-        cases = rows_of(file)
-    results = {f"{row}/output": np.maximum(given["input"], 0) for row, given in cases.items()}
+        rows = rows_of(file)
+    results = {f"{row}/output": np.maximum(given["input"], 0) for row, given in rows.items()}
     np.savez(tmp_path / "right.npz", **results)
     assert judge_results(tmp_path / "right.npz").passed
     results["relu/plain/float32/output"] = -results["relu/plain/float32/output"]
@@ -50,10 +50,10 @@ def test_npz_there_and_back(tmp_path):
 def test_what_was_computed_elsewhere_is_diagnosed(tmp_path):
     export("relu", tmp_path / "cases.npz", ("float64",))
     with np.load(tmp_path / "cases.npz") as file:
-        cases = rows_of(file)
+        rows = rows_of(file)
     leaky = {
         f"{row}/output": np.where(x < 0, 0.2 * x, x)
-        for row, x in ((row, given["input"]) for row, given in cases.items())
+        for row, x in ((row, given["input"]) for row, given in rows.items())
     }
     np.savez(tmp_path / "wrong.npz", **leaky)
     said = judge_results(tmp_path / "wrong.npz").diagnosis

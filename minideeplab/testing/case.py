@@ -206,6 +206,28 @@ def _cotangent(case: Case, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(case.rng(1000).standard_normal(shape))
 
 
+def row(
+    op: str,
+    name: str,
+    arrays: Mapping[str, Array | None],
+    differentiable: tuple[str, ...] = ("input",),
+    *,
+    updated: tuple[str, ...] = (),
+    tags: str = "",
+    note: str = "",
+    **options: Any,
+) -> Case:
+    """Return a row with its tags in words; what is not named here is an option."""
+    kinds = frozenset(tags.split())
+    return Case(op, name, arrays, options, differentiable, updated, kinds, note)
+
+
+def two_layouts(layout: str) -> tuple[str, str]:
+    """Return the layouts of the first and the second array: one word for both, or two."""
+    first, *rest = layout.split()
+    return first, (rest or [first])[0]
+
+
 def single(
     op: str,
     name: str,
@@ -213,15 +235,13 @@ def single(
     *,
     fill: Fill = normal,
     layout: str = "contiguous",
-    tags: str = "",
-    note: str = "",
     gradient: bool = True,
-    **options: Any,
+    **details: Any,
 ) -> Case:
     """Return a row of an operation with one array argument, ``input`` of shape ``x``."""
-    differentiable = ("input",) if gradient else ()
-    arrays = {"input": Array(x, fill, layout)}
-    return Case(op, name, arrays, options, differentiable, tags=frozenset(tags.split()), note=note)
+    return row(
+        op, name, {"input": Array(x, fill, layout)}, ("input",) if gradient else (), **details
+    )
 
 
 def weighted(
@@ -233,19 +253,14 @@ def weighted(
     *,
     fill: Fill = normal,
     layout: str = "contiguous",
-    tags: str = "",
-    note: str = "",
-    **options: Any,
+    **details: Any,
 ) -> Case:
-    """Return a row with an input of shape ``x``, a weight ``w`` and perhaps ``b`` biases.
-
-    ``layout`` may be two words, for the input and the weight.
-    """
-    first, *rest = layout.split()
-    arrays = {"input": Array(x, fill, first), "weight": Array(w, normal, (rest or [first])[0])}
+    """Return a row with an input of shape ``x``, a weight ``w`` and perhaps ``b`` biases."""
+    first, second = two_layouts(layout)
+    arrays = {"input": Array(x, fill, first), "weight": Array(w, normal, second)}
     if b is not None:
         arrays["bias"] = Array((b,))
-    return Case(op, name, arrays, options, tuple(arrays), tags=frozenset(tags.split()), note=note)
+    return row(op, name, arrays, tuple(arrays), **details)
 
 
 TILE = "a fast kernel works in tiles of 8, 16, 32 or 64: this ends inside one"
@@ -297,5 +312,4 @@ def nan_in_parameters(
         "bias": Array((b,), placed({(0,): float("inf"), (-1,): float("nan")})),
     }
     note = "NaN in the weight and the bias, and infinity, reach every result that they are part of"
-    tags = frozenset({"nan"})
-    return Case(op, "nan-parameters", arrays, {}, ("weight", "bias"), tags=tags, note=note)
+    return row(op, "nan-parameters", arrays, ("weight", "bias"), tags="nan", note=note)

@@ -1,4 +1,4 @@
-"""How far from right: derived tolerances, and the comparison that explains itself.
+"""Derived tolerances, and comparisons that name the worst entry.
 
 A sum of K rounded terms is off by about eps * sqrt(K) of the terms' size (Higham, Accuracy and
 Stability of Numerical Algorithms, section 2.8: a random walk of roundings). So the tolerance is

@@ -1,4 +1,4 @@
-"""The array libraries: this package, PyTorch, JAX and CuPy behind the face of `Library`."""
+"""The array libraries: this package, PyTorch, JAX and CuPy as a `Library`."""
 
 from __future__ import annotations
 
@@ -150,10 +150,10 @@ class Jax(Library):
 
 
 def compile_quickly() -> None:
-    """Have XLA write loops in its older way, if it knows how: convolutions compile 4 times faster.
+    """Switch off XLA's fusion emitters, if it has the flag: convolutions compile 4 times faster.
 
-    It has to be said before JAX starts. A flag that is unknown ends the process, so that another
-    one tries it first. Results are the same up to roundings.
+    The flag must be set before JAX starts. An unknown flag ends the process, so a child process
+    tries it first. Results are the same up to roundings.
     """
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
     start = [sys.executable, "-c", "import jax; jax.devices()"]

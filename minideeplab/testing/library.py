@@ -1,4 +1,4 @@
-"""What an array library must do so that the same row judges a function of it.
+"""What an array library must do to be tested by the same rows.
 
 A library hands arguments over in its own kind of array, calls the function, differentiates it
 where it can, and returns everything as NumPy arrays. Here is NumPy itself; `frameworks` has the
@@ -18,7 +18,7 @@ from minideeplab.testing.case import Case
 from minideeplab.testing.operations import OPERATIONS
 
 Outcome = dict[str, Any]
-"""What a run of a row gave, by name: "output", "indices", an updated argument's name, and
+"""The results of a row by name: "output", "indices", an updated argument's name, and
 "grad_<argument>" for each gradient; "inputs" holds the arguments as they were afterwards."""
 
 
@@ -130,5 +130,5 @@ class Library:
 def cotangent_of(
     case: Case, outcome: Outcome, arguments: dict[str, np.ndarray | None]
 ) -> np.ndarray:
-    """Return the row's random gradient of the output that came out."""
+    """Return the row's random gradient of the output."""
     return case.cotangent(np.shape(outcome["output"]), arguments["input"].dtype)

@@ -104,8 +104,8 @@ class Row(pytest.Item):
         results = self.parent.judged()
         for result in results[self.name]:
             if result.status == "fail":
-                said = f"\ndiagnosis: {results['diagnosis']}" if results["diagnosis"] else ""
-                pytest.fail(f"{result}{said}", pytrace=False)
+                diagnosis = results["diagnosis"] and f"\ndiagnosis: {results['diagnosis']}"
+                pytest.fail(f"{result}{diagnosis}", pytrace=False)
         if all(result.status == "skip" for result in results[self.name]):
             pytest.skip(results[self.name][0].reason)
 

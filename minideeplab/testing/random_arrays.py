@@ -36,7 +36,7 @@ def decimal(rng: Rng, low: float = 0.0, high: float = 1.0) -> float:
     return round(float(rng.uniform(low, high)), 2)
 
 
-def pair(rng: Rng, low: int, high: int) -> int | tuple[int, int]:
+def random_pair(rng: Rng, low: int, high: int) -> int | tuple[int, int]:
     """Return a whole number or, more often, two of them."""
     if rng.random() < 0.3:
         return whole(rng, low, high)

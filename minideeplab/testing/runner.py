@@ -1,4 +1,4 @@
-"""One runner for every backend, framework and outside function: a row in, what is wrong out."""
+"""Run rows of the table on backends, frameworks and outside functions, and compare."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _REFERENCE = Minideeplab(backend="numpy")
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Judge without warnings: rows with NaN and infinity are meant, and a filter is no verdict."""
+    """Run without warnings: rows with NaN and infinity are intended."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

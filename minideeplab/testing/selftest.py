@@ -48,7 +48,8 @@ def self_test(ops: Sequence[str] = NAMES, show: Callable[[str], object] = print)
         if not trial.caught:
             show(f"MISSED {name}: {trial.mutant.diagnosis}")
         elif not trial.recognised:
-            show(f"unrecognised {name}: {trial.mutant.diagnosis}; said: {trial.diagnosis!r}")
+            shown = f"the diagnosis was {trial.diagnosis!r}"
+            show(f"unrecognised {name}: {trial.mutant.diagnosis}; {shown}")
     refused = false_alarms(ops)
     show(
         f"{caught}/{len(judged)} wrong implementations caught, {recognised} recognised; "

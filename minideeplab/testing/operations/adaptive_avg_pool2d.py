@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Case, Rows, single
-from minideeplab.testing.mutant import Function, first_only, on, right, swapped
-from minideeplab.testing.mutant import pair as two
+from minideeplab.testing.mutant import Function, first_only, on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
-from minideeplab.testing.random_arrays import array, chance, pair, planes, whole
+from minideeplab.testing.random_arrays import array, chance, planes, random_pair, whole
 
 X = (2, 3, 7, 9)
 
@@ -50,7 +49,7 @@ def adaptive_constant(f: Function, rng: Rng, dtype: Any) -> Sides:
 
 
 def _draw(rng: Rng) -> Drawn:
-    size = pair(rng, 1, 8)
+    size = random_pair(rng, 1, 8)
     if not isinstance(size, int) and chance(rng, 0.2):
         size = (None, size[1])
     return Drawn({"input": array(rng, planes(rng, whole(rng, 1, 3)))}, {"output_size": size})
@@ -80,7 +79,7 @@ def _pooled(
 
     def forward(x: np.ndarray, output_size: Any) -> np.ndarray:
         height, width = x.shape[-2:]
-        shape = [s or n for n, s in zip((height, width), two(output_size), strict=True)]
+        shape = [s or n for n, s in zip((height, width), pair(output_size), strict=True)]
         y = np.empty((*x.shape[:-2], *shape), x.dtype)
         for i, j in np.ndindex(*shape):
             rows = slice(*bin_of(i, height, shape[0]))

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing import case
 from minideeplab.testing.case import (
     Array,
     Case,
@@ -35,9 +36,7 @@ def _row(
     affine: tuple[bool, bool] = (True, True),
     fill: Fill = normal,
     layout: str = "contiguous",
-    tags: str = "",
-    note: str = "",
-    **options: Any,
+    **details: Any,
 ) -> Case:
     channels = (x[1],)
     arrays = {
@@ -48,9 +47,8 @@ def _row(
         "bias": Array(channels) if affine[1] else None,
     }
     differentiable = tuple(n for n in ("input", "weight", "bias") if arrays[n] is not None)
-    updated = ("running_mean", "running_var") if running and options.get("training") else ()
-    name, kind = prefix + name, frozenset(tags.split())
-    return Case("batch_norm", name, arrays, options, differentiable, updated, kind, note)
+    updated = ("running_mean", "running_var") if running and details.get("training") else ()
+    return case.row("batch_norm", prefix + name, arrays, differentiable, updated=updated, **details)
 
 
 row = Rows(partial(_row, ""))

@@ -22,7 +22,15 @@ from minideeplab.testing.operations.products import (
     spread_apart,
 )
 from minideeplab.testing.operations.windows import onnx_window
-from minideeplab.testing.random_arrays import array, chance, normals, pair, planes, some, whole
+from minideeplab.testing.random_arrays import (
+    array,
+    chance,
+    normals,
+    planes,
+    random_pair,
+    some,
+    whole,
+)
 
 row = Rows(partial(weighted, "conv2d"))
 X, W = (2, 3, 7, 9), (4, 3, 3, 2)
@@ -141,7 +149,12 @@ def _draw(rng: Rng) -> Drawn:
     }
     if chance(rng, 0.5):
         arrays["bias"] = array(rng, (filters,))
-    options = some(rng, stride=pair(rng, 1, 3), dilation=pair(rng, 1, 4), padding=pair(rng, 0, 5))
+    options = some(
+        rng,
+        stride=random_pair(rng, 1, 3),
+        dilation=random_pair(rng, 1, 4),
+        padding=random_pair(rng, 0, 5),
+    )
     if chance(rng, 0.15):
         options |= {"padding": "same", "stride": 1}
     return Drawn(arrays, options | {"groups": groups})

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing.case import Rows, nan_in_parameters, weighted
-from minideeplab.testing.mutant import Function, on, right, zeroed
-from minideeplab.testing.mutant import pair as two
+from minideeplab.testing.mutant import Function, on, pair, right, zeroed
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.products import (
     BIAS_IGNORED,
@@ -21,7 +20,15 @@ from minideeplab.testing.operations.products import (
     with_weight,
 )
 from minideeplab.testing.operations.windows import onnx_window
-from minideeplab.testing.random_arrays import array, chance, normals, pair, planes, some, whole
+from minideeplab.testing.random_arrays import (
+    array,
+    chance,
+    normals,
+    planes,
+    random_pair,
+    some,
+    whole,
+)
 
 row = Rows(partial(weighted, "conv_transpose2d"))
 XT, WT = (2, 3, 4, 5), (3, 4, 3, 2)
@@ -85,10 +92,10 @@ def _draw(rng: Rng) -> Drawn:
         arrays["bias"] = array(rng, (filters * groups,))
     options = some(
         rng,
-        stride=pair(rng, 1, 3),
-        dilation=pair(rng, 1, 3),
-        padding=pair(rng, 0, 2),
-        output_padding=pair(rng, 0, 2),
+        stride=random_pair(rng, 1, 3),
+        dilation=random_pair(rng, 1, 3),
+        padding=random_pair(rng, 0, 2),
+        output_padding=random_pair(rng, 0, 2),
     )
     return Drawn(arrays, options | {"groups": groups})
 
@@ -98,7 +105,7 @@ kernel, bias = partial(with_weight, "conv_transpose2d"), partial(with_bias, "con
 
 
 def _rolled(y: np.ndarray, *arrays: Any, output_padding: Any = 0, **options: Any) -> np.ndarray:
-    return np.roll(y, two(output_padding), (-2, -1))
+    return np.roll(y, pair(output_padding), (-2, -1))
 
 
 def _bias_where_touched(x: np.ndarray, w: np.ndarray, b: Any = None, **options: Any) -> np.ndarray:
@@ -143,7 +150,7 @@ BACKWARD = {
 
 
 def _onnx(options: dict[str, Any]) -> dict[str, Any]:
-    more = {"group": options["groups"], "output_padding": list(two(options["output_padding"]))}
+    more = {"group": options["groups"], "output_padding": list(pair(options["output_padding"]))}
     return onnx_window(options) | more
 
 

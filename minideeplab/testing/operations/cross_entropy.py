@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing import case
 from minideeplab.testing.case import (
     Array,
     Case,
@@ -19,6 +20,7 @@ from minideeplab.testing.case import (
     placed,
     positive,
     spread,
+    two_layouts,
 )
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
@@ -38,17 +40,14 @@ def _row(
     weight: bool = False,
     fill: Fill = normal,
     layout: str = "contiguous",
-    tags: str = "",
-    note: str = "",
-    **options: Any,
+    **details: Any,
 ) -> Case:
     """Return a row with ``target(shape of the scores, layout)``."""
-    first, *rest = layout.split()
-    arrays = {"input": Array(x, fill, first), "target": target(x, (rest or [first])[0])}
+    first, second = two_layouts(layout)
+    arrays = {"input": Array(x, fill, first), "target": target(x, second)}
     if weight:
         arrays["weight"] = Array((x[class_axis(len(x))],), positive)
-    kind = frozenset(tags.split())
-    return Case("cross_entropy", name, arrays, options, ("input",), tags=kind, note=note)
+    return case.row("cross_entropy", name, arrays, **details)
 
 
 def _labelled(

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing import case
 from minideeplab.testing.case import Array, Case, Fill, Rows, constant, normal, spread
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest
@@ -23,13 +24,10 @@ def _row(
     fill: Fill = normal,
     image: Fill = COLOURS,
     layout: str = "contiguous",
-    tags: str = "",
-    note: str = "",
-    **options: Any,
+    **details: Any,
 ) -> Case:
     arrays = {"input": Array(unary, fill, layout), "image": Array((*unary[1:], 3), image, layout)}
-    kind = frozenset(tags.split())
-    return Case("dense_crf", name, arrays, options, ("input",), tags=kind, note=note)
+    return case.row("dense_crf", name, arrays, **details)
 
 
 row = Rows(_row)

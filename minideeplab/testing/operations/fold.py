@@ -11,8 +11,7 @@ from minideeplab.testing.case import Rows, single
 from minideeplab.testing.mutant import on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.windows import draw_window, output_size, taps, window_products
-from minideeplab.testing.random_arrays import array, batch, chance, whole
-from minideeplab.testing.random_arrays import pair as random_pair
+from minideeplab.testing.random_arrays import array, batch, chance, random_pair, whole
 
 X, SIZES = (2, 18, 25), {"output_size": (6, 7), "kernel_size": (2, 3)}
 row = Rows(partial(single, "fold"))

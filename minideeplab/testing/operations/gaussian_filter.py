@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing import case
 from minideeplab.testing.case import Array, Case, Fill, Rows, constant, normal, spread
 from minideeplab.testing.mutant import Function, right
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest
@@ -31,16 +32,13 @@ def _row(
     *,
     fill: Fill = normal,
     layout: str = "contiguous",
-    tags: str = "",
-    note: str = "",
-    **options: Any,
+    **details: Any,
 ) -> Case:
     arrays = {
         "input": Array(values, normal, layout),
         "features": Array((dimensions, values[1]), fill, layout),
     }
-    kind = frozenset(tags.split())
-    return Case("gaussian_filter", name, arrays, options, ("input",), tags=kind, note=note)
+    return case.row("gaussian_filter", name, arrays, **details)
 
 
 row = Rows(_row)

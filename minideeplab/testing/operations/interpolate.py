@@ -11,7 +11,15 @@ from minideeplab.testing.case import Case, Rows, planted, single
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides
 from minideeplab.testing.operations.interpolate_mutants import BACKWARD, FORWARD
-from minideeplab.testing.random_arrays import array, batch, chance, decimal, normals, pair, whole
+from minideeplab.testing.random_arrays import (
+    array,
+    batch,
+    chance,
+    decimal,
+    normals,
+    random_pair,
+    whole,
+)
 
 INF, NAN = float("inf"), float("nan")
 
@@ -121,7 +129,7 @@ def _draw(rng: Rng) -> Drawn:
     shape = (batch(rng), whole(rng, 1, 3), whole(rng, 1, 9), whole(rng, 1, 9))
     options: dict[str, Any] = {"mode": str(rng.choice(["nearest", "bilinear"]))}
     if chance(rng, 0.5):
-        options["size"] = pair(rng, 1, 20)
+        options["size"] = random_pair(rng, 1, 20)
     else:
         factors = decimal(rng, 0.3, 3.0), decimal(rng, 0.3, 3.0)
         options["scale_factor"] = factors if chance(rng, 0.7) else factors[0]

@@ -12,7 +12,7 @@ from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.max_pool2d_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.windows import draw_pool, onnx_pool, window_products
-from minideeplab.testing.random_arrays import chance, normals, pair
+from minideeplab.testing.random_arrays import chance, normals, random_pair
 
 INF, NAN = float("inf"), float("nan")
 X = (2, 3, 7, 9)
@@ -79,7 +79,7 @@ def max_of_maximum(f: Function, rng: Rng, dtype: Any) -> Sides:
 
 
 def _draw(rng: Rng) -> Drawn:
-    return draw_pool(rng, {"dilation": pair(rng, 1, 3), "return_indices": chance(rng, 0.7)})
+    return draw_pool(rng, {"dilation": random_pair(rng, 1, 3), "return_indices": chance(rng, 0.7)})
 
 
 OPERATION = Operation(

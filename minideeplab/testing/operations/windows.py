@@ -9,8 +9,7 @@ import numpy as np
 from minideeplab.testing.case import normal, ties
 from minideeplab.testing.mutant import pair
 from minideeplab.testing.operation import Drawn, Result, Rng
-from minideeplab.testing.random_arrays import array, chance, planes, some, whole
-from minideeplab.testing.random_arrays import pair as random_pair
+from minideeplab.testing.random_arrays import array, chance, planes, random_pair, some, whole
 
 
 def taps(options: dict[str, Any]) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from minideeplab.testing.mutant import Function, right, right_backward
 from minideeplab.testing.operations.products import DX_ZERO
-from minideeplab.testing.operations.scores import class_axis
+from minideeplab.testing.operations.scores import class_axis, log_shares
 
 cross_entropy, softmax = right("cross_entropy"), right("softmax")
 
@@ -44,7 +44,7 @@ def _parts(x: np.ndarray, target: np.ndarray, weight: Any = None, **options: Any
     """Take a call with class indices apart; all results have the target's shape."""
     axis = class_axis(x.ndim)
     w = np.ones(x.shape[axis]) if weight is None else weight.astype(np.float64)
-    logs = np.moveaxis(right("log_softmax")(x.astype(np.float64), dim=axis), axis, -1)
+    logs = np.moveaxis(log_shares(x.astype(np.float64), dim=axis), axis, -1)
     counted = target != options.get("ignore_index", -100)
     safe = np.where(counted, target, 0)
     losses = -np.take_along_axis(logs, safe[..., None], -1)[..., 0]

@@ -118,6 +118,10 @@ def along(change: Callable[..., np.ndarray]) -> Function:
     return forward
 
 
+log_shares = along(lambda x, top, total: x - top - np.log(total(np.exp(x - top))))
+"""The logarithm of softmax."""
+
+
 def jacobian(change: Callable[..., np.ndarray]) -> Change:
     """Return a change of dx, ``change(dy, y, total)``, with y the softmax of the input."""
     return lambda given, dy, arrays, options: change(

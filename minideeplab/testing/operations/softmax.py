@@ -13,6 +13,7 @@ from minideeplab.testing.operations.scores import (
     SMALL,
     along,
     jacobian,
+    log_shares,
     score_terms,
     softmax_kwargs,
     softmax_shift,
@@ -20,7 +21,7 @@ from minideeplab.testing.operations.scores import (
 )
 from minideeplab.testing.random_arrays import normals
 
-softmax, log_softmax = right("softmax"), right("log_softmax")
+softmax = right("softmax")
 
 
 def softmax_sums_to_one(f: Function, rng: Rng, dtype: Any) -> Sides:
@@ -60,7 +61,7 @@ FORWARD = {
                         "the mean instead of the maximum is subtracted first: exp overflows"),
     **{f"guarded-{small}": (_share(lambda x, top: np.exp(x - top), small),
                             f"{small} is added to the sum") for small in SMALL},
-    "logarithm": (lambda x, dim: log_softmax(x, dim), "it returns the logarithm"),
+    "logarithm": (log_shares, "it returns the logarithm"),
     "logistic": (of_wide(lambda x: 1 / (1 + np.exp(-x))),
                  "the logistic function of each score by itself: the classes do not interact"),
     "magnitudes": (along(lambda x, top, total: np.abs(x) / total(np.abs(x))),

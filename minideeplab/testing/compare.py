@@ -18,16 +18,7 @@ from minideeplab.testing.case import Case
 from minideeplab.testing.operation import Arguments, Result, largest
 from minideeplab.testing.operations import OPERATIONS
 
-__all__ = [
-    "Mismatch",
-    "compare",
-    "compare_values",
-    "exact",
-    "largest",
-    "reduction_length",
-    "scale",
-    "tolerance",
-]
+__all__ = ["Mismatch", "compare", "compare_values", "exact", "largest", "scale", "tolerance"]
 
 SAFETY = 8.0
 """Room for another order of the sum, fused or not, and for an exp that is 2 ulps off."""

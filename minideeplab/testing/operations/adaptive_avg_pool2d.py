@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Case, Rows, single
+from minideeplab.testing.case import Case
 from minideeplab.testing.mutant import Function, first_only, on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import array, chance, planes, random_pair, whole
+from minideeplab.testing.rows import Rows, single
 
 X = (2, 3, 7, 9)
 

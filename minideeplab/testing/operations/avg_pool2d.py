@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Rows, constant, planted, single
+from minideeplab.testing.case import constant, planted
 from minideeplab.testing.mutant import Function, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.windows import draw_pool, onnx_pool, taps, window_products
 from minideeplab.testing.random_arrays import chance, whole
+from minideeplab.testing.rows import Rows, single
 
 NAN = float("nan")
 X = (2, 3, 7, 9)
-row = Rows(partial(single, "avg_pool2d"))
-uncounted = Rows(partial(single, "avg_pool2d", count_include_pad=False))
+row = Rows(single, "avg_pool2d")
+uncounted = Rows(single, "avg_pool2d", count_include_pad=False)
 
 ROWS = [
     row("plain", X, kernel_size=2),

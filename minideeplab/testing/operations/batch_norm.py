@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing import case
-from minideeplab.testing.case import (
-    Array,
-    Case,
-    Fill,
-    Rows,
-    constant,
-    normal,
-    placed,
-    positive,
-    spread,
-)
+from minideeplab.testing.case import Array, Case, Fill, constant, normal, placed, positive, spread
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest, usual_terms
 from minideeplab.testing.operations.batch_norm_mutants import BACKWARD, FORWARD
 from minideeplab.testing.random_arrays import array, chance, decimal, integers, normals, some, whole
+from minideeplab.testing.rows import Rows, make_row
 
 NAN = float("nan")
 
@@ -48,12 +37,12 @@ def _row(
     }
     differentiable = tuple(n for n in ("input", "weight", "bias") if arrays[n] is not None)
     updated = ("running_mean", "running_var") if running and details.get("training") else ()
-    return case.row("batch_norm", prefix + name, arrays, differentiable, updated=updated, **details)
+    return make_row("batch_norm", prefix + name, arrays, differentiable, updated=updated, **details)
 
 
-row = Rows(partial(_row, ""))
-train = Rows(partial(_row, "training-", training=True))
-evaluated = Rows(partial(_row, "eval-", training=False))
+row = Rows(_row, "")
+train = Rows(_row, "training-", training=True)
+evaluated = Rows(_row, "eval-", training=False)
 X = (2, 3, 4, 5)
 NEITHER = (False, False)
 

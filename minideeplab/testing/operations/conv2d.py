@@ -6,12 +6,11 @@ axes: square tables have hidden swapped axes for years.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Case, Rows, nan_in_parameters, spread, weighted
+from minideeplab.testing.case import Case, spread
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.conv2d_mutants import BACKWARD, FORWARD
@@ -31,8 +30,9 @@ from minideeplab.testing.random_arrays import (
     some,
     whole,
 )
+from minideeplab.testing.rows import Rows, nan_in_parameters, weighted
 
-row = Rows(partial(weighted, "conv2d"))
+row = Rows(weighted, "conv2d")
 X, W = (2, 3, 7, 9), (4, 3, 3, 2)
 
 ROWS = [

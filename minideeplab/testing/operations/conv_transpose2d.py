@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Rows, nan_in_parameters, weighted
 from minideeplab.testing.mutant import Function, on, pair, right, zeroed
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.products import (
@@ -29,8 +28,9 @@ from minideeplab.testing.random_arrays import (
     some,
     whole,
 )
+from minideeplab.testing.rows import Rows, nan_in_parameters, weighted
 
-row = Rows(partial(weighted, "conv_transpose2d"))
+row = Rows(weighted, "conv_transpose2d")
 XT, WT = (2, 3, 4, 5), (3, 4, 3, 2)
 
 ROWS = [

@@ -3,30 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing import case
 from minideeplab.testing.case import (
     Array,
     Case,
     Fill,
-    Rows,
     distribution,
     labels,
     normal,
     placed,
     positive,
     spread,
-    two_layouts,
 )
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.cross_entropy_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.scores import class_axis, score_terms
 from minideeplab.testing.random_arrays import array, batch, chance, decimal, normals, some, whole
+from minideeplab.testing.rows import Rows, make_row, two_layouts
 
 INF = float("inf")
 X = (2, 4, 3, 5)
@@ -47,7 +44,7 @@ def _row(
     arrays = {"input": Array(x, fill, first), "target": target(x, second)}
     if weight:
         arrays["weight"] = Array((x[class_axis(len(x))],), positive)
-    return case.row("cross_entropy", name, arrays, **details)
+    return make_row("cross_entropy", name, arrays, **details)
 
 
 def _labelled(
@@ -73,7 +70,7 @@ def _soft(name: str, x: tuple[int, ...], **details: Any) -> Case:
 
 
 row, soft = Rows(_labelled), Rows(_soft)
-ignoring = Rows(partial(_labelled, ignored=255, ignore_index=255))
+ignoring = Rows(_labelled, ignored=255, ignore_index=255)
 
 ROWS = [
     row("image", X),

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing import case
-from minideeplab.testing.case import Array, Case, Fill, Rows, constant, normal, spread
+from minideeplab.testing.case import Array, Case, Fill, constant, normal, spread
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest
 from minideeplab.testing.operations.dense_crf_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.kernels import NORMALIZATIONS
 from minideeplab.testing.random_arrays import array, chance, decimal, integers, normals, some, whole
+from minideeplab.testing.rows import Rows, make_row
 
 COLOURS = spread(3.0, 100.0)
 
@@ -27,7 +27,7 @@ def _row(
     **details: Any,
 ) -> Case:
     arrays = {"input": Array(unary, fill, layout), "image": Array((*unary[1:], 3), image, layout)}
-    return case.row("dense_crf", name, arrays, **details)
+    return make_row("dense_crf", name, arrays, **details)
 
 
 row = Rows(_row)

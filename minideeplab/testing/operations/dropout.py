@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Case, Rows, positive, single
+from minideeplab.testing.case import Case, positive
 from minideeplab.testing.mutant import QUIET, Function, right
 from minideeplab.testing.operation import Arguments, Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import any_shape, array, decimal
+from minideeplab.testing.rows import Rows, single
 
 X, LARGE = (2, 3, 4, 5), (20, 3, 10, 10)
-row = Rows(partial(single, "dropout"))
-random = Rows(partial(single, "dropout", fill=positive, tags="random"))
+row = Rows(single, "dropout")
+random = Rows(single, "dropout", fill=positive, tags="random")
 
 ROWS = [
     row("eval", X, p=0.4, training=False, note="outside training nothing happens"),

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Rows, single
 from minideeplab.testing.mutant import on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.windows import draw_window, output_size, taps, window_products
 from minideeplab.testing.random_arrays import array, batch, chance, random_pair, whole
+from minideeplab.testing.rows import Rows, single
 
 X, SIZES = (2, 18, 25), {"output_size": (6, 7), "kernel_size": (2, 3)}
-row = Rows(partial(single, "fold"))
+row = Rows(single, "fold")
 
 ROWS = [
     row("plain", X, **SIZES),

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing import case
-from minideeplab.testing.case import Array, Case, Fill, Rows, constant, normal, spread
+from minideeplab.testing.case import Array, Case, Fill, constant, normal, spread
 from minideeplab.testing.mutant import Function, right
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides, largest
 from minideeplab.testing.operations.kernels import (
@@ -23,6 +22,7 @@ from minideeplab.testing.operations.kernels import (
 )
 from minideeplab.testing.operations.products import DX_ZERO
 from minideeplab.testing.random_arrays import array, normals, some, whole
+from minideeplab.testing.rows import Rows, make_row
 
 
 def _row(
@@ -38,7 +38,7 @@ def _row(
         "input": Array(values, normal, layout),
         "features": Array((dimensions, values[1]), fill, layout),
     }
-    return case.row("gaussian_filter", name, arrays, **details)
+    return make_row("gaussian_filter", name, arrays, **details)
 
 
 row = Rows(_row)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Case, Rows, planted, single
+from minideeplab.testing.case import Case, planted
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Result, Rng, Sides
 from minideeplab.testing.operations.interpolate_mutants import BACKWARD, FORWARD
@@ -20,6 +19,7 @@ from minideeplab.testing.random_arrays import (
     random_pair,
     whole,
 )
+from minideeplab.testing.rows import Rows, single
 
 INF, NAN = float("inf"), float("nan")
 
@@ -28,10 +28,10 @@ def _row(kind: str, name: str, x: tuple[int, ...], **options: Any) -> Case:
     return single("interpolate", f"{kind}-{name}", x, **options)
 
 
-row = Rows(partial(single, "interpolate"))
-nearest = Rows(partial(_row, "nearest", mode="nearest"))
-half = Rows(partial(_row, "half-pixel", mode="bilinear", align_corners=False))
-corners = Rows(partial(_row, "corners", mode="bilinear", align_corners=True))
+row = Rows(single, "interpolate")
+nearest = Rows(_row, "nearest", mode="nearest")
+half = Rows(_row, "half-pixel", mode="bilinear", align_corners=False)
+corners = Rows(_row, "corners", mode="bilinear", align_corners=True)
 
 X = (2, 3, 5, 7)
 

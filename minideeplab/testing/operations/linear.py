@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from minideeplab.testing.case import Rows, constant, nan_in_parameters, weighted
+from minideeplab.testing.case import constant
 from minideeplab.testing.mutant import on
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.products import (
@@ -18,8 +18,9 @@ from minideeplab.testing.operations.products import (
     with_weight,
 )
 from minideeplab.testing.random_arrays import array, chance, whole
+from minideeplab.testing.rows import Rows, nan_in_parameters, weighted
 
-row = Rows(partial(weighted, "linear"))
+row = Rows(weighted, "linear")
 X, W = (3, 5), (4, 5)
 
 ROWS = [

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Rows, constant, negative, placed, planted, single, ties
+from minideeplab.testing.case import constant, negative, placed, planted, ties
 from minideeplab.testing.mutant import Function
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.operations.max_pool2d_mutants import BACKWARD, FORWARD
 from minideeplab.testing.operations.windows import draw_pool, onnx_pool, window_products
 from minideeplab.testing.random_arrays import chance, normals, random_pair
+from minideeplab.testing.rows import Rows, single
 
 INF, NAN = float("inf"), float("nan")
 X = (2, 3, 7, 9)
-row = Rows(partial(single, "max_pool2d"))
-both = Rows(partial(single, "max_pool2d", return_indices=True))
+row = Rows(single, "max_pool2d")
+both = Rows(single, "max_pool2d", return_indices=True)
 
 ROWS = [
     row("plain", X, kernel_size=2),

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Case, Rows, planted, single
+from minideeplab.testing.case import Case, planted
 from minideeplab.testing.mutant import Function, on, right
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import array, chance, normals, planes, whole
+from minideeplab.testing.rows import Rows, single
 
 INF, NAN = float("inf"), float("nan")
 X = (2, 3, 5, 7)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
 from scipy.special import erf
 
-from minideeplab.testing.case import Rows, constant, normal, planted, single, spread, ties
+from minideeplab.testing.case import constant, normal, planted, spread, ties
 from minideeplab.testing.mutant import Function, of_wide
 from minideeplab.testing.operation import Drawn, Operation, Rng, Sides
 from minideeplab.testing.random_arrays import any_shape, array, chance, normals
+from minideeplab.testing.rows import Rows, single
 
 INF, NAN = float("inf"), float("nan")
 X = (2, 3, 4, 5)
-row = Rows(partial(single, "relu"))
+row = Rows(single, "relu")
 
 ROWS = [
     row("plain", X),

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Case, Rows, constant, placed, single, spread, ties
+from minideeplab.testing.case import Case, constant, placed, spread, ties
 from minideeplab.testing.mutant import QUIET, Change, Function, right
 from minideeplab.testing.operation import Drawn, Result, Rng, Sides, largest
 from minideeplab.testing.random_arrays import any_shape, array, integers, whole
+from minideeplab.testing.rows import Rows, single
 
 INF, NAN = float("inf"), float("nan")
 X = (2, 3, 4, 5)
@@ -60,7 +60,7 @@ def softmax_rows(row: Rows) -> list[Case]:
 
 def softmax_kwargs(op: str) -> dict[str, Any]:
     """Return the fields of a record that softmax and log-softmax share."""
-    row = Rows(partial(single, op))
+    row = Rows(single, op)
     return {
         "name": op,
         "rows": softmax_rows(row),

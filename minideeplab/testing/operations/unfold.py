@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import Rows, single
 from minideeplab.testing.mutant import Function, on, pair, right, swapped
 from minideeplab.testing.operation import Drawn, Operation, Rng
 from minideeplab.testing.operations.windows import draw_window, output_size, taps, window_products
 from minideeplab.testing.random_arrays import array, planes, whole
+from minideeplab.testing.rows import Rows, single
 
 X = (2, 3, 6, 7)
-row = Rows(partial(single, "unfold"))
+row = Rows(single, "unfold")
 
 ROWS = [
     row("plain", X, kernel_size=(2, 3)),

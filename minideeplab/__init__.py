@@ -45,7 +45,6 @@ __all__ = ["__version__", *sorted(_ATTRIBUTES), *sorted(_SUBMODULES)]
 if TYPE_CHECKING:
     from minideeplab.backends import available_backends as available_backends
     from minideeplab.backends import use_backend as use_backend
-    from minideeplab.environment import doctor as doctor
     from minideeplab.inference import segment as segment
     from minideeplab.tensor import Tensor as Tensor
     from minideeplab.tensor import no_grad as no_grad

@@ -1,4 +1,4 @@
-"""Label pictures and scribbles as a source for the dense CRF."""
+"""Read label images and scribbles, from which the dense CRF starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLACK = ("auto", "unknown", "label")
 
 @dataclass(frozen=True)
 class Annotation:
-    """A label picture: ``numbers`` (K,) are the labels that occur, ``index`` (H, W) points there.
+    """A label image: ``numbers`` (K,) are the labels that occur, ``index`` (H, W) indexes them.
 
     ``index`` is -1 where nothing is known. ``palette`` (P, 3) uint8 has the colours of the numbers.
     """
@@ -34,20 +34,20 @@ class Annotation:
 
 
 def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annotation:
-    """Read a label picture: colours are labels, or class numbers in a palette or grey picture.
+    """Read a label image: colours are labels, or class numbers in a palette or grey image.
 
-    Transparent pixels are unknown, and 255 in a palette or grey picture. ``black`` says whether
+    Transparent pixels are unknown, and 255 in a palette or grey image. ``black`` says whether
     black is "unknown" or a "label"; "auto" takes it as unknown, as pydensecrf's example does, but
-    as a label in grey pictures and in palette pictures with PASCAL VOC's colours or a 255.
+    as a label in grey images and in palette images with PASCAL VOC's colours or a 255.
 
-    Raises ValueError if the file is no picture, has too many colours for labels, or no label.
+    Raises ValueError if the file is no image, has too many colours for labels, or no label.
     """
     if black not in BLACK:
         raise ValueError(f"black must be one of {BLACK}, got {black!r}")
-    io.read_image(path)  # a file that is no picture fails here, with the reason
-    with Image.open(path) as picture:
-        mode, colours = picture.mode, picture.getpalette()
-        rgba = np.array(picture.convert("RGBA"))
+    io.read_image(path)  # a file that is no image fails here, with the reason
+    with Image.open(path) as image:
+        mode, colours = image.mode, image.getpalette()
+        rgba = np.array(image.convert("RGBA"))
     in_colour = mode in ("RGB", "RGBA", "CMYK")
     if in_colour:
         labels, palette = _number_colours(np.where(rgba[:, :, 3:] == 0, 0, rgba[:, :, :3]), path)

@@ -1,4 +1,4 @@
-"""Is this installation in order? One line a part: versions, backends, and what would mend them."""
+"""A report of this installation: versions, backends, and how to fix what does not work."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ PACKAGES = ("numpy", "numba", "scipy", "matplotlib")
 
 
 def doctor() -> str:
-    """Return a report of versions, backends and threads; what does not work comes with a fix.
+    """Return a report of versions, backends and threads, with a fix for what does not work.
 
-    Nothing is raised for a backend that cannot be loaded: saying so is what the report is for.
+    A backend that cannot be loaded is reported, not raised.
     """
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     system = f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPU threads"

@@ -1,8 +1,8 @@
-"""Spreading work over any ``concurrent.futures`` executor: processes here, or a Dask cluster.
+"""Run work on any ``concurrent.futures`` executor: local processes, or a Dask cluster.
 
-The work is a pure function of one item; results come back in the items' order, each exactly once,
-whatever the executor repeats or reorders. What every item needs, such as the network, travels as
-bytes with each task, so that a worker that joins late, or stands in for one that died, has it too.
+The work is a pure function of one item; results are yielded in the items' order, each exactly once,
+whatever the executor repeats or reorders. What every item needs, such as the network, is pickled
+into each task, so that a worker that joins late or replaces a dead one has it too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD = 2  # tasks in flight for each worker: enough that none waits, few enough to fit in memory
+AHEAD = 2  # tasks in flight per worker: none waits, and few enough fit in memory
 _opened: OrderedDict[str, Any] = OrderedDict()  # this process's shared values, the latest last
 _KEPT = 2
 _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -34,7 +34,7 @@ _THREADS = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL
 class Shared:
     """A picklable value for many tasks: ``get()`` unpickles it once a process.
 
-    The value must not be changed after it was given away.
+    The value must not be changed afterwards.
     """
 
     def __init__(self, value: Any) -> None:
@@ -58,7 +58,7 @@ def spread(
 ) -> Iterator[Result]:
     """Yield ``function(item)`` for every item, in order; without an executor, one by one.
 
-    Items are drawn as workers become free, so they may be a generator of large pictures. The
+    Items are drawn as workers become free, so they may be a generator of large images. The
     first exception of the function is raised, as is RuntimeError when a worker process died.
     """
     if executor is None:
@@ -75,7 +75,7 @@ def spread(
             yield waiting.popleft().result()
     except BrokenExecutor as error:
         raise RuntimeError(
-            "a worker process died, perhaps for want of memory; try fewer --jobs"
+            "a worker process died, possibly out of memory; try fewer --jobs"
         ) from error
     finally:
         for future in waiting:
@@ -84,14 +84,14 @@ def spread(
 
 def _workers(executor: Executor) -> int:
     """Return about how many tasks the executor runs at once."""
-    if hasattr(executor, "_client"):  # Dask's, whose cluster may have grown
+    if hasattr(executor, "_client"):  # Dask's; the cluster may have grown
         return max(1, sum(executor._client.nthreads().values()))
     return getattr(executor, "_max_workers", None) or os.cpu_count() or 1
 
 
 @contextmanager
 def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor | None]:
-    """Open what ``--jobs`` and ``--dask`` ask for; None for one process, this one.
+    """Open the executor for ``--jobs`` and ``--dask``; None for this process alone.
 
     Args:
         jobs: processes on this machine, which share its cores.
@@ -99,7 +99,7 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
             cluster of ``jobs`` workers on this machine. Workers need minideeplab, no data.
 
     Raises:
-        ValueError: both are asked for, or less than one job.
+        ValueError: both are given, or less than one job.
         ImportError: Dask is not installed.
         OSError: the scheduler does not answer.
         RuntimeError: Dask's scheduler went away, or a task kills every worker that tries it.
@@ -118,7 +118,7 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
 
 @contextmanager
 def _process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Yield a pool of fresh processes: forked ones would inherit half of our threads."""
+    """Yield a pool of spawned processes: forked ones would lack threads that hold locks."""
     from multiprocessing import get_context
 
     pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
@@ -130,7 +130,7 @@ def _process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def fewer_threads(jobs: int) -> Iterator[None]:
-    """Give processes started meanwhile their share of the cores, by the environment."""
+    """Limit the threads of processes started inside to their share, by environment variables."""
     before = {name: os.environ.get(name) for name in _THREADS}
     share = str(max(1, (os.cpu_count() or 1) // jobs))
     os.environ.update({name: os.environ.get(name, share) for name in _THREADS})
@@ -164,9 +164,9 @@ def _dask_client(address: str, jobs: int) -> Iterator[Any]:
             yield client
         except KilledWorker as error:
             raise RuntimeError(
-                "dask: workers died again and again of the same task, perhaps for want of memory"
+                "dask: workers died repeatedly on the same task, possibly out of memory"
             ) from error
         except CancelledError as error:
             raise RuntimeError(
-                f"dask: the scheduler at {address} is gone, and with it the work under way"
+                f"dask: the scheduler at {address} is gone, and so are the unfinished tasks"
             ) from error

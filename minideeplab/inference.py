@@ -1,4 +1,4 @@
-"""From a picture to its labels: scores, bilinear upsampling, softmax, dense CRF.
+"""Segment an image: scores, bilinear upsampling, softmax, dense CRF.
 
 At test time the paper upsamples the scores of stride 8 bilinearly (section 3.1), fuses several
 scales (section 4.1.2) and refines the result with a fully connected CRF (section 3.3).
@@ -32,7 +32,7 @@ def segment(
     fusion: str = "mean",
     max_side: int = 1024,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Label every pixel of a picture.
+    """Label every pixel of an image.
 
     Args:
         image: (H, W, 3) uint8 RGB, any size.
@@ -41,13 +41,13 @@ def segment(
         crf: whether to refine with the dense CRF; a mapping holds arguments of
             ``minideeplab.crf.refine`` by name, such as ``{"iterations": 5}``. With True the
             network's own (``net.meta["crf"]``) are used if it has some, else DeepLab's.
-        scales: sizes at which the network looks at the picture, as parts of its own; or, if the
-            picture is larger than those the network was trained on (``net.meta["image_size"]``),
-            as parts of that size, because a network knows things at the size it learned them.
-        flip: look at the mirrored picture as well.
+        scales: factors by which the image is resized before it enters the network. If the image
+            is larger than those the network was trained on (``net.meta["image_size"]``), the
+            factors are relative to that size, because objects must have the size seen in training.
+        flip: use the mirrored image as well.
         fusion: ``"mean"`` of the probabilities or, as the authors, ``"max"`` of the scores.
-        max_side: a picture with a longer side is fused and refined at that size, and its
-            probabilities are interpolated back; bounds time and memory.
+        max_side: an image with a longer side is processed at that size, and its probabilities
+            are interpolated to its own size; this bounds time and memory.
 
     Returns:
         labels (H, W), uint8 up to 256 classes, and probabilities (C, H, W) float32.
@@ -78,14 +78,14 @@ def segment_all(
     return_errors: bool = False,
     **options: Any,
 ) -> Iterator[np.ndarray | Exception]:
-    """Yield the labels (H, W) of many pictures, in their order.
+    """Yield the labels (H, W) of many images, in their order.
 
     Args:
         images: (H, W, 3) uint8 each; drawn as they are needed.
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
-        return_errors: yield the ValueError or MemoryError of a picture in the place of its labels,
-            and go on; by default it is raised.
+        return_errors: yield the ValueError or MemoryError of an image in place of its labels and
+            continue; by default it is raised.
         options: further arguments of ``segment``: crf, scales, ...
 
     Raises:
@@ -120,7 +120,7 @@ def _labels_elsewhere(
 
 
 def _known_size(image: np.ndarray, net: Network) -> float:
-    """Return the scale, at most 1, that brings a picture to the size of the training pictures."""
+    """Return the scale, at most 1, that brings an image to the size of the training images."""
     trained = getattr(net, "meta", {}).get("image_size", image.shape[:2])
     return min(1.0, max(trained) / max(image.shape[:2]))
 
@@ -138,9 +138,9 @@ def crf_options(crf: bool | Mapping[str, Any], net: Network) -> dict[str, Any]:
 def views(
     net: Network, scales: Sequence[float] | None = None, flip: bool | None = None
 ) -> dict[str, Any]:
-    """Return ``scales`` and ``flip`` for ``segment``; None: as the weights ask for, else one view.
+    """Return ``scales`` and ``flip`` for ``segment``; None means the network's own, else one view.
 
-    Weights ask in ``net.meta["views"]``, a mapping with these two.
+    The network's own are in ``net.meta["views"]``, a mapping with these two keys.
     """
     own = getattr(net, "meta", {}).get("views", {})
     return {
@@ -156,7 +156,7 @@ def predict(
     flip: bool = False,
     fusion: str = "mean",
 ) -> np.ndarray:
-    """Fuse the network's views of a picture: (H, W, 3) uint8 -> probabilities (C, H, W) float32."""
+    """Fuse the network's views of an image: (H, W, 3) uint8 -> probabilities (C, H, W) float32."""
     total, count = None, 0
     for logits in _views(image, net, scales, flip):
         view = F.softmax(logits, 0) if fusion == "mean" else logits
@@ -173,7 +173,7 @@ def predict(
 def _views(
     image: np.ndarray, net: Network, scales: Sequence[float], flip: bool
 ) -> Iterator[np.ndarray]:
-    """Yield the scores (C, H, W) of the picture at each scale, as it is and mirrored."""
+    """Yield the scores (C, H, W) of the image at each scale, as it is and mirrored."""
     for scale in scales:
         scaled = resize(image, scale)
         yield upsample(coarse_scores(scaled, net), scaled.shape[:2], image.shape[:2])
@@ -184,9 +184,9 @@ def _views(
 
 
 def coarse_scores(image: np.ndarray, net: Network) -> np.ndarray:
-    """Run the network: (H, W, 3) uint8 -> scores (C, h, w) float32 of the padded picture.
+    """Run the network: (H, W, 3) uint8 -> scores (C, h, w) float32 of the padded image.
 
-    The picture is padded at the bottom and the right to 8k+1 with the mean, which is zero after
+    The image is padded at the bottom and the right to 8k+1 with the mean, which is zero after
     preprocessing, as the authors' data layer does.
     """
     height, width = padded_size(image.shape[:2])
@@ -202,10 +202,10 @@ def coarse_scores(image: np.ndarray, net: Network) -> np.ndarray:
 def upsample(
     scores: np.ndarray, size: tuple[int, int], target: tuple[int, int] | None = None
 ) -> np.ndarray:
-    """Bring scores (C, h, w) of a picture of ``size`` to one per pixel, (C, H, W).
+    """Bring scores (C, h, w) of an image of ``size`` to one per pixel, (C, H, W).
 
-    Scores of the grid lie on the corners of the padded picture (``align_corners=True``); what
-    belongs to the padding is cut off. With ``target`` the result is resampled to that size.
+    Scores of the grid lie on the corners of the padded image (``align_corners=True``); what
+    belongs to the padding is cropped. With ``target`` the result is resampled to that size.
     """
     full = F.interpolate(scores[None], size=padded_size(size), mode="bilinear", align_corners=True)
     full = full[:, :, : size[0], : size[1]]
@@ -230,12 +230,12 @@ def most_probable(probabilities: np.ndarray) -> np.ndarray:
 
 
 def resize(image: np.ndarray, scale: float) -> np.ndarray:
-    """Scale an (H, W, 3) uint8 picture, smoothed when it shrinks; at least one pixel remains."""
+    """Scale an (H, W, 3) uint8 image, smoothed when it shrinks; at least one pixel remains."""
     if scale == 1:
         return image
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
-    picture = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(picture)
+    resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized)
 
 
 @contextmanager

@@ -1,31 +1,31 @@
-"""Reading and writing pictures, and files that are either whole or absent."""
+"""Read and write images and label images."""
 
 from __future__ import annotations
 
 import glob
 import os
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from minideeplab.files import atomic_write, remove_unfinished, require_writable  # noqa: F401
+from minideeplab.visualize.palettes import VOID_COLOUR, full_palette, voc_palette
+
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm",
 )  # fmt: skip
 WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel, more than 8 bits
-_TEMPORARY = ".{0.stem}-{1}{0.suffix}"  # beside its target: a path and 8 hexadecimal digits
-VOID_COLOUR = (224, 224, 192)  # PASCAL VOC's colour of label 255
 
 
-# ---------------------------------------------------------------- pictures in
+# ---------------------------------------------------------------- images in
 
 
 def read_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Read any picture that Pillow knows as an upright RGB image.
+    """Read any image that Pillow knows as an upright RGB image.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey keeps its upper 8 bits,
     palettes, CMYK and 1-bit are converted, and of an animation the first frame is taken.
@@ -35,61 +35,61 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a picture, or a damaged one.
+        ValueError: the file is not an image, or a damaged one.
     """
-    with _opened(path) as picture:
-        picture = ImageOps.exif_transpose(picture)
-        if picture.mode in WIDE_MODES:
-            grey = _wide_to_uint8(np.asarray(picture))
+    with _opened(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in WIDE_MODES:
+            grey = _wide_to_uint8(np.asarray(image))
             return np.repeat(grey[:, :, None], 3, axis=2)
-        return np.array(_over_white(picture))
+        return np.array(_over_white(image))
 
 
 def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None) -> np.ndarray:
-    """Read a label picture: palette indices or grey values as they are.
+    """Read a label image: palette indices or grey values as they are.
 
     Args:
-        path: the picture.
-        palette: (K, 3) uint8; with it an RGB label picture is decoded colour by colour.
+        path: the image.
+        palette: (K, 3) uint8; with it an RGB label image is decoded colour by colour.
 
     Returns:
         (H, W) uint8, 255 for "ignored".
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: the file is not a picture, has colours that no palette explains, or labels
+        ValueError: the file is not an image, has colours that no palette explains, or labels
             above 255.
     """
-    with _opened(path) as picture:
-        if picture.mode in ("P", "L", "1"):
-            return np.array(picture, dtype=np.uint8)
-        if picture.mode in WIDE_MODES:
-            return _narrow_labels(np.asarray(picture), path)
+    with _opened(path) as image:
+        if image.mode in ("P", "L", "1"):
+            return np.array(image, dtype=np.uint8)
+        if image.mode in WIDE_MODES:
+            return _narrow_labels(np.asarray(image), path)
         if palette is None:
             raise ValueError(
-                f"{path}: labels are colours ({picture.mode}); expected class numbers in a palette "
-                "or grey picture, or the palette that explains the colours"
+                f"{path}: labels are colours ({image.mode}); expected class numbers in a palette "
+                "or grey image, or the palette that explains the colours"
             )
-        return _decode_colours(np.asarray(picture.convert("RGB")), np.asarray(palette), path)
+        return _decode_colours(np.asarray(image.convert("RGB")), np.asarray(palette), path)
 
 
 @contextmanager
 def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open and decode a picture; whatever a decoder throws at us becomes one clear ValueError."""
+    """Open and decode an image; any error of a decoder becomes a ValueError."""
     path = Path(path)
     if path.is_dir():
-        raise ValueError(f"{path}: expected a picture, got a folder")
+        raise ValueError(f"{path}: expected an image, got a folder")
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file")
     with open(path, "rb") as file:
         try:
-            picture = Image.open(file)
-            picture.load()
+            image = Image.open(file)
+            image.load()
         except Image.UnidentifiedImageError:
-            raise ValueError(f"{path}: not a picture in any format known here") from None
+            raise ValueError(f"{path}: not an image in any format known here") from None
         except Exception as error:  # decoders of damaged files raise nearly anything
-            raise ValueError(f"{path}: cannot be decoded as a picture ({error})") from error
-        yield picture
+            raise ValueError(f"{path}: cannot be decoded as an image ({error})") from error
+        yield image
 
 
 def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
@@ -99,16 +99,16 @@ def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
         return np.clip(wide // 257 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)
     values = np.nan_to_num(values.astype(np.float64))
     if values.max(initial=0) <= 1:
-        values = values * 255  # a float picture in 0..1
+        values = values * 255  # a float image in 0..1
     return np.clip(np.rint(values), 0, 255).astype(np.uint8)
 
 
-def _over_white(picture: Image.Image) -> Image.Image:
-    if "A" not in picture.getbands() and "transparency" not in picture.info:
-        return picture.convert("RGB")
-    picture = picture.convert("RGBA")
-    white = Image.new("RGBA", picture.size, "white")
-    return Image.alpha_composite(white, picture).convert("RGB")
+def _over_white(image: Image.Image) -> Image.Image:
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image.convert("RGB")
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image).convert("RGB")
 
 
 def _narrow_labels(values: np.ndarray, path: str | os.PathLike[str]) -> np.ndarray:
@@ -133,11 +133,11 @@ def _decode_colours(
     return table[inverse].reshape(image.shape[:2])
 
 
-# ---------------------------------------------------------------- pictures out
+# ---------------------------------------------------------------- images out
 
 
 def write_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Write an (H, W, 3) uint8 picture, whole or not at all."""
+    """Write an (H, W, 3) uint8 image, whole or not at all."""
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
         raise ValueError(f"image: expected uint8 (H, W, 3), got {image.dtype} {image.shape}")
     _save(Image.fromarray(image), path)
@@ -156,8 +156,6 @@ def write_labels(
     Raises:
         ValueError: labels of another shape, or without a colour in the palette.
     """
-    from minideeplab.visualize.palettes import voc_palette
-
     colours = voc_palette() if palette is None else np.asarray(palette, dtype=np.uint8)
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
@@ -167,85 +165,27 @@ def write_labels(
         raise ValueError(
             f"labels: found {bad[0]}; the palette has colours for 0..{len(colours) - 1}"
         )
-    picture = Image.fromarray(labels.astype(np.uint8))
-    picture.putpalette(full_palette(colours).tobytes())
-    _save(picture, path)
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(full_palette(colours).tobytes())
+    _save(image, path)
 
 
-def full_palette(palette: np.ndarray) -> np.ndarray:
-    """Return ``palette`` (K, 3) filled up to (256, 3) uint8, the void colour at 255."""
-    full = np.zeros((256, 3), dtype=np.uint8)
-    full[255] = VOID_COLOUR
-    full[: len(palette)] = palette
-    return full
-
-
-def _save(picture: Image.Image, path: str | os.PathLike[str]) -> None:
+def _save(image: Image.Image, path: str | os.PathLike[str]) -> None:
     with atomic_write(path) as temporary:
-        picture.save(temporary)
+        image.save(temporary)
 
 
 # ---------------------------------------------------------------- files
 
 
-@contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it takes the place of ``path`` at once.
-
-    A reader sees the old file or the new one, never half of one, even after ``kill -9``. The
-    temporary name keeps the suffix, because many writers choose their format by it.
-
-    Raises:
-        ValueError: ``path`` is a folder or a device.
-        OSError: the folder does not exist or cannot be written to.
-    """
-    target = Path(os.path.realpath(path))  # through a link, not over it
-    if target.exists() and not target.is_file():
-        raise ValueError(f"{path}: expected the name of a file, got a folder or device")
-    temporary = target.with_name(_TEMPORARY.format(target, secrets.token_hex(4)))
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    finally:
-        with suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def remove_unfinished(path: str | os.PathLike[str]) -> None:
-    """Delete what killed processes left of writing ``path``; nobody may be writing it now."""
-    target = Path(os.path.realpath(path))
-    pattern = _TEMPORARY.format(Path(glob.escape(target.name)), "?" * 8)
-    for leftover in target.parent.glob(pattern):
-        leftover.unlink()
-
-
-def require_writable(directory: str | os.PathLike[str]) -> Path:
-    """Make ``directory`` if need be and prove that a file can be written in it.
-
-    Raises:
-        OSError: it cannot; the message names the directory and the reason.
-    """
-    directory = Path(directory)
-    probe = directory / f".probe-{secrets.token_hex(4)}"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OSError(f"cannot write to the folder {directory}: {error.strerror}") from error
-    return directory
-
-
 def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:
-    """Turn files, folders and globs into a list of picture paths, each once, in order.
+    """Turn files, folders and globs into a list of image paths, each once, in order.
 
-    A folder stands for the pictures right in it, sorted by name. A name that matches nothing is
-    kept, so that whoever reads it can report it and go on with the others.
+    A folder is replaced by the images directly in it, sorted by name. A name that matches nothing
+    is kept, so that the reader can report it and continue.
 
     Raises:
-        ValueError: a folder without pictures.
+        ValueError: a folder without images.
     """
     if isinstance(inputs, (str, os.PathLike)):
         inputs = [inputs]
@@ -259,7 +199,7 @@ def _expand_one(path: Path) -> list[Path]:
     if path.is_dir():
         inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not inside:
-            raise ValueError(f"{path}: a folder without pictures ({', '.join(IMAGE_SUFFIXES)})")
+            raise ValueError(f"{path}: a folder without images ({', '.join(IMAGE_SUFFIXES)})")
         return inside
     if not path.exists() and glob.has_magic(str(path)):
         matches = sorted(Path(name) for name in glob.glob(str(path), recursive=True))

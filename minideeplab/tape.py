@@ -1,12 +1,12 @@
-"""Reverse-mode differentiation: the tape that `Tensor` writes and `Tensor.backward` plays back.
+"""Reverse-mode differentiation: the graph that operations record and `Tensor.backward` walks.
 
-Every recorded result remembers its inputs and a function that turns the cotangent dy (the gradient
-of the final loss with respect to the result) into the cotangents of the inputs. Playing back visits
-the results from last to first, so that each one's cotangent is complete before it is passed on, and
-adds up what arrives at the leaves.
+Every recorded result holds its inputs and a function that turns the cotangent dy (the gradient of
+the final loss with respect to the result) into the cotangents of the inputs. `backpropagate` visits
+the results from last to first, so that each cotangent is complete before it is passed on, and sums
+the cotangents of the leaves.
 
 Ownership: a `backward` function owns the dy it gets, and the arrays it returns must not overlap
-each other. Then every cotangent has one holder, and no sum can change somebody else's array.
+each other. So every cotangent has one owner, which may modify it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
-from minideeplab.arrays import add, as_array, like
+from minideeplab.arrays import as_array, like
+from minideeplab.backends.registry import current
 
-if TYPE_CHECKING:
-    from minideeplab.tensor import Tensor
-
+LARGE = 1 << 16  # elements from which a sum is worth more than one thread
+Tensor = Any  # minideeplab.tensor.Tensor, which builds on this module
 Needs = tuple[bool, ...]
 Backward = Callable[[np.ndarray, Needs], Sequence[np.ndarray | None]]
 
@@ -45,7 +45,7 @@ def no_grad() -> Iterator[None]:
 
 
 class Node:
-    """How a tensor was computed: where its cotangent goes, and what becomes of it on the way."""
+    """How a tensor was computed: its inputs, and the function that returns their cotangents."""
 
     __slots__ = ("backward", "inputs")
 
@@ -53,15 +53,23 @@ class Node:
         self.inputs = inputs  # None where no gradient is wanted
         self.backward: Backward | None = backward  # None once it was used
 
-    def play(self, dy: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
-        """Each input that wants a gradient, with its share of dy. Frees what was remembered."""
+    def cotangents(self, dy: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """Each input that requires a gradient, with its cotangent. Frees inputs and function."""
         inputs, backward = self.inputs, self.backward
         self.inputs, self.backward = (), None
-        shares = backward(dy, tuple(x is not None for x in inputs))
-        return ((x, share) for x, share in zip(inputs, shares, strict=True) if x is not None)
+        dxs = backward(dy, tuple(x is not None for x in inputs))
+        return ((x, dx) for x, dx in zip(inputs, dxs, strict=True) if x is not None)
 
 
-def play_back(last: Tensor, dy: np.ndarray) -> None:
+def add(a: Any, b: Any) -> Any:
+    """a + b; large NumPy arrays of one shape and float type by the backend in use."""
+    alike = a.shape == b.shape and a.dtype == b.dtype and a.dtype.kind == "f"
+    if alike and a.size >= LARGE and type(a) is type(b) is np.ndarray:
+        return current().add(a, b)
+    return a + b
+
+
+def backpropagate(last: Tensor, dy: np.ndarray) -> None:
     """Add the gradient of sum(dy * last) to the `grad` of every leaf that `last` came from."""
     order = topological_order(last)
     cotangents = {id(last): dy}
@@ -71,16 +79,16 @@ def play_back(last: Tensor, dy: np.ndarray) -> None:
         if tensor.node is None:
             tensor.grad = as_array(dy if tensor.grad is None else tensor.grad + dy)
             continue
-        for x, share in tensor.node.play(dy):
-            held = cotangents.get(id(x))
-            cotangents[id(x)] = share if held is None else add(held, share)
+        for x, dx in tensor.node.cotangents(dy):
+            total = cotangents.get(id(x))
+            cotangents[id(x)] = dx if total is None else add(total, dx)
 
 
 def topological_order(last: Tensor) -> list[Tensor]:
     """Every tensor that `last` was computed from, each after all of its inputs; `last` at the end.
 
     A depth-first walk without recursion, since a network may be deeper than Python's stack. Raises
-    RuntimeError, before anything is changed, if a part of the history was played back before.
+    RuntimeError, before anything is changed, if a part of the history was freed by an earlier call.
     """
     order, seen, stack = [], set(), [(last, False)]
     while stack:

@@ -1,7 +1,7 @@
-"""Tensor: an ndarray that remembers how it was computed, so that `backward` can differentiate it.
+"""Tensor: an ndarray with a record of how it was computed, from which `backward` differentiates.
 
-Operations on networks are in `minideeplab.functional`; here is what formulas need: arithmetic with
-broadcasting, sums, shapes and indexing. How differentiation works is told in `minideeplab.tape`.
+Operations of networks are in `minideeplab.functional`; the class itself has arithmetic with
+broadcasting, sums, shapes and indexing. `minideeplab.tape` describes how differentiation works.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from minideeplab.arrays import add, add_at, as_array, is_array, like, to, to_host
-from minideeplab.tape import Backward, Node, is_recording, no_grad, play_back, seed, sum_to
+from minideeplab.arrays import add_at, as_array, is_array, like, to_host
+from minideeplab.backends.registry import to
+from minideeplab.tape import Backward, Node, add, backpropagate, is_recording, no_grad, seed, sum_to
 
 __all__ = ["Tensor", "no_grad", "record"]
 
@@ -23,7 +24,7 @@ Share = Callable[[np.ndarray], np.ndarray]
 def record(
     y: np.ndarray, inputs: Sequence[Tensor | np.ndarray | None], backward: Backward
 ) -> Tensor:
-    """Wrap the result y of an operation, and remember its history if an input requires grad.
+    """Wrap the result y of an operation, and record its history if an input requires grad.
 
     backward(dy, needs) returns one cotangent of the input's shape for each input, or None where
     needs is False. It owns dy; what it returns must be writable and must not overlap each other.
@@ -45,7 +46,7 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "data", "grad", "node", "requires_grad")
-    __array_priority__ = 1000  # ndarray + Tensor asks the Tensor
+    __array_priority__ = 1000  # ndarray + Tensor calls Tensor.__radd__
 
     def __init__(self, data: np.ndarray, requires_grad: bool = False):
         self.data = as_array(data)
@@ -95,7 +96,7 @@ class Tensor:
         ValueError for a wrong shape, RuntimeError if grad is missing, if nothing requires a
         gradient, or if the history was freed by an earlier call.
         """
-        play_back(self, seed(self, grad))
+        backpropagate(self, seed(self, grad))
 
     def __add__(self, other: Operand) -> Tensor:
         other = _operand(other, self)
@@ -182,7 +183,7 @@ class Tensor:
 
 
 def _operand(value: Operand, other: Tensor) -> Tensor:
-    """The other operand as a Tensor. A plain number takes the type of the tensor it meets."""
+    """The other operand as a Tensor. A plain number takes the other tensor's dtype."""
     if isinstance(value, Tensor):
         return value
     if isinstance(value, np.generic):

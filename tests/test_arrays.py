@@ -5,7 +5,7 @@ import pytest
 
 import minideeplab as mdl
 from minideeplab import arrays
-from minideeplab.backends import available_backends
+from minideeplab.backends import available_backends, to
 
 no_gpu = pytest.mark.skipif("cuda" in available_backends(), reason="there is a GPU")
 
@@ -30,7 +30,7 @@ def test_arrays_of_either_side_are_told_apart():
 
 def test_what_is_there_already_is_not_copied():
     x = np.ones(3)
-    assert arrays.to(x, "cpu") is x and arrays.like(np.zeros(1), x) is x
+    assert to(x, "cpu") is x and arrays.like(np.zeros(1), x) is x
 
 
 def test_unknown_devices_are_refused():
@@ -72,6 +72,6 @@ def test_train_and_segment_say_why_there_is_no_gpu(tmp_path, capsys):
     assert run([*train, "--jobs", "2"]) == 2
     assert "--jobs 1" in capsys.readouterr().err
     mdl.io.write_image(tmp_path / "a.png", np.zeros((9, 9, 3), np.uint8))
-    picture, out = str(tmp_path / "a.png"), str(tmp_path / "out")
-    assert run(["segment", picture, "--out", out, "--backend", "cuda"]) == 1
+    image, out = str(tmp_path / "a.png"), str(tmp_path / "out")
+    assert run(["segment", image, "--out", out, "--backend", "cuda"]) == 1
     assert "backend 'cuda' cannot be used here" in capsys.readouterr().err

@@ -13,11 +13,22 @@ import minideeplab.functional as F
 from minideeplab import backends
 
 
+def test_the_numpy_backend_is_the_definitions():
+    assert backends.load("numpy") is mdl.ops
+
+
 @pytest.mark.parametrize("name", backends.available_backends())
 def test_all_backends_export_the_same_names(name):
-    module = backends.load(name)
-    missing = [name for name in backends.load("numpy").__all__ if not hasattr(module, name)]
-    assert not missing
+    assert set(mdl.ops.__all__) <= vars(backends.load(name)).keys()
+
+
+def test_a_backend_that_lacks_names_is_an_error_that_lists_them(monkeypatch, tmp_path):
+    source = "from minideeplab.ops import *\ndel relu, fold\n"
+    (tmp_path / "partial_backend.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(backends.MODULES, "partial", "partial_backend")
+    with pytest.raises(ImportError, match=r"'partial' lacks names of minideeplab.ops: fold, relu$"):
+        mdl.use_backend("partial")
 
 
 def test_the_two_cpu_backends_are_available():
@@ -87,7 +98,7 @@ def run(code, **variables):
 def test_environment_variable_names_the_default():
     code = "from minideeplab import backends; print(backends.current().__name__)"
     done = run(code, MINIDEEPLAB_BACKEND="numpy")
-    assert done.stdout.strip() == "minideeplab.backends.numpy_reference"
+    assert done.stdout.strip() == "minideeplab.ops"
     wrong = run(code, MINIDEEPLAB_BACKEND="fast")
     assert "MINIDEEPLAB_BACKEND: got 'fast', expected" in wrong.stderr
 

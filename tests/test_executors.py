@@ -117,7 +117,7 @@ def test_what_ends_a_dask_cluster_is_said():
         with open_executor(1, "local"):
             raise CancelledError  # what futures raise when the connection is lost
     if os.name != "nt":
-        with pytest.raises(RuntimeError, match="workers died again and again"):
+        with pytest.raises(RuntimeError, match="workers died repeatedly"):
             with open_executor(1, "local") as executor:
                 list(spread(die, range(2), executor))
 

@@ -1,4 +1,4 @@
-"""What the functions refuse, and that the message names the argument and the cure."""
+"""Invalid arguments: the error names the argument, what it was and what was expected."""
 
 import inspect
 

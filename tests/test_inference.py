@@ -1,4 +1,4 @@
-"""segment(): alignment, scales, limits and the dense CRF, with networks whose answer is known."""
+"""segment(): alignment, scales, limits and the dense CRF, with networks whose output is known."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Ruler:
         return np.stack(np.meshgrid(rows, columns, indexing="ij"))[None]
 
 
-def picture(height, width, seed=0):
+def photo(height, width, seed=0):
     """Two flat halves, red and blue, with noise."""
     image = np.zeros((height, width, 3), np.uint8)
     image[:, : width // 2, 0] = 180
@@ -57,7 +57,7 @@ def test_padding_is_the_mean():
     )
 
 
-def test_scales_and_flip_agree_on_a_symmetric_question():
+def test_scales_and_flip_agree_on_a_symmetric_image():
     """A position seen at any scale is the same position, up to half a pixel."""
     image = np.zeros((81, 121, 3), np.uint8)
     for scale in (0.5, 0.75, 1.5):
@@ -71,7 +71,7 @@ def test_scales_and_flip_agree_on_a_symmetric_question():
 
 
 def test_flip_averages_the_mirrored_view():
-    image = picture(33, 49)
+    image = photo(33, 49)
     net = Sampler()
     both = inference.predict(image, net, flip=True)
     one = inference.predict(image, net)
@@ -80,7 +80,7 @@ def test_flip_averages_the_mirrored_view():
 
 
 def test_fusions():
-    image = picture(33, 49)
+    image = photo(33, 49)
     net = Sampler()
     views = list(inference._views(image, net, (0.5, 1.0), False))
     softmax = [np.exp(v) / np.exp(v).sum(axis=0) for v in views]
@@ -92,7 +92,7 @@ def test_fusions():
 
 
 def test_labels_are_the_most_probable_and_probabilities_sum_to_one():
-    image = picture(40, 50)
+    image = photo(40, 50)
     labels, probabilities = inference.segment(image, Sampler(), crf=False)
     assert labels.shape == (40, 50) and labels.dtype == np.uint8
     assert probabilities.shape == (3, 40, 50) and probabilities.dtype == np.float32
@@ -102,7 +102,7 @@ def test_labels_are_the_most_probable_and_probabilities_sum_to_one():
 
 
 def test_the_crf_sharpens_what_the_network_blurs():
-    image = picture(40, 50)
+    image = photo(40, 50)
     truth = np.where(np.arange(50) < 25, 0, 2) * np.ones((40, 1), int)
     wrong = []
     for crf in (
@@ -122,11 +122,11 @@ def test_the_networks_own_crf_settings_are_used(monkeypatch):
         "minideeplab.crf.refine", lambda image, p, **options: (seen.append(options), p)[1]
     )
     net = Sampler()
-    inference.segment(picture(20, 20), net)
+    inference.segment(photo(20, 20), net)
     net.meta = {"crf": {"iterations": 3}}
-    inference.segment(picture(20, 20), net)
-    inference.segment(picture(20, 20), net, crf={"iterations": 7})
-    inference.segment(picture(20, 20), net, crf=False)
+    inference.segment(photo(20, 20), net)
+    inference.segment(photo(20, 20), net, crf={"iterations": 7})
+    inference.segment(photo(20, 20), net, crf=False)
     assert seen == [{}, {"iterations": 3}, {"iterations": 7}]
 
 
@@ -138,27 +138,27 @@ def test_weights_may_ask_for_views():
     assert inference.views(net, (1.0,), False) == {"scales": (1.0,), "flip": False}
 
 
-def test_a_large_picture_is_worked_on_at_max_side():
+def test_a_large_image_is_worked_on_at_max_side():
     net = Sampler()
-    image = picture(60, 300)
+    image = photo(60, 300)
     labels, probabilities = inference.segment(image, net, crf=False, max_side=100)
     assert net.seen == [(1, 3, 25, 105)]
     assert labels.shape == (60, 300) and probabilities.shape == (3, 60, 300)
     assert (labels[:, :130] == 0).all() and (labels[:, 170:] == 2).all()
 
 
-def test_a_network_looks_at_pictures_no_larger_than_those_it_was_trained_on():
+def test_a_network_looks_at_images_no_larger_than_those_it_was_trained_on():
     net = Sampler()
     net.meta = {"image_size": [60, 80]}
-    labels, _ = inference.segment(picture(120, 160), net, crf=False, scales=(0.5, 1.0))
-    inference.segment(picture(30, 40), net, crf=False)
+    labels, _ = inference.segment(photo(120, 160), net, crf=False, scales=(0.5, 1.0))
+    inference.segment(photo(30, 40), net, crf=False)
     assert net.seen == [(1, 3, 33, 41), (1, 3, 65, 81), (1, 3, 33, 41)]
     assert labels.shape == (120, 160)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 500), (7, 3)])
-def test_tiny_and_thin_pictures(size):
-    labels, _ = inference.segment(picture(*size), Sampler(), scales=(0.5, 1.0), max_side=64)
+def test_tiny_and_thin_images(size):
+    labels, _ = inference.segment(photo(*size), Sampler(), scales=(0.5, 1.0), max_side=64)
     assert labels.shape == size
 
 
@@ -174,7 +174,7 @@ def test_evaluation_mode_inside_and_the_old_mode_after():
     next(iter(net.modules())).training = True
     list(net.modules())[2].training = False
     before = [module.training for module in net.modules()]
-    inference.segment(picture(9, 9), net, crf=False)
+    inference.segment(photo(9, 9), net, crf=False)
     assert net.inside == [False] * 3
     assert [module.training for module in net.modules()] == before == [True, True, False]
 
@@ -190,7 +190,7 @@ def test_damaged_weights_are_said_to_be():
             return x[:, :, ::8, ::8] * np.float32("nan")
 
     with pytest.raises(ValueError, match="not finite"):
-        inference.segment(picture(9, 9), Broken(), crf=False)
+        inference.segment(photo(9, 9), Broken(), crf=False)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +208,6 @@ def test_damaged_weights_are_said_to_be():
     ],
 )
 def test_bad_arguments_are_named(changes, error, message):
-    arguments = {"image": picture(9, 9), "net": Sampler(), "crf": False}
+    arguments = {"image": photo(9, 9), "net": Sampler(), "crf": False}
     with pytest.raises(error, match=message):
         inference.segment(**(arguments | changes))

@@ -1,4 +1,4 @@
-"""Pictures of every kind in, label pictures out, and files that are whole or absent."""
+"""Images of every kind in, label images out, and files that are whole or absent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RED = np.zeros((6, 8, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
 
 @pytest.fixture
 def stripes():
-    """A picture without symmetry, so that a turn or flip shows."""
+    """An image without symmetry, so that a turn or flip shows."""
     image = np.zeros((6, 8, 3), np.uint8)
     image[0, :, 0] = 200
     image[:, 0, 1] = 90
@@ -68,9 +68,9 @@ def test_transparency_is_laid_over_white(tmp_path):
 
 
 def test_transparent_palette_entry(tmp_path):
-    picture = Image.fromarray(np.array([[0, 1]], np.uint8))
-    picture.putpalette([9, 9, 9, 0, 0, 255])
-    picture.save(tmp_path / "a.png", transparency=0)
+    image = Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([9, 9, 9, 0, 0, 255])
+    image.save(tmp_path / "a.png", transparency=0)
     np.testing.assert_array_equal(io.read_image(tmp_path / "a.png")[0], [[255] * 3, [0, 0, 255]])
 
 
@@ -88,7 +88,7 @@ def test_exif_rotation_is_applied(tmp_path, stripes):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "not a picture"), (b"<html>404</html>", "not a picture"), (None, "cannot be decoded")],
+    [(b"", "not an image"), (b"<html>404</html>", "not an image"), (None, "cannot be decoded")],
 )
 def test_damaged_files_are_value_errors_with_the_name(tmp_path, stripes, content, message):
     path = tmp_path / "bad.png"
@@ -214,7 +214,7 @@ def test_expand_files_folders_and_globs(tmp_path):
     assert io.expand([b, tmp_path]) == [b, a, c]
     assert io.expand(str(tmp_path / "*.[jg]*")) == [b, c]
     assert io.expand([tmp_path / "none.jpg"]) == [tmp_path / "none.jpg"]
-    with pytest.raises(ValueError, match="without pictures"):
+    with pytest.raises(ValueError, match="without images"):
         io.expand(tmp_path / "empty")
 
 

@@ -1,4 +1,4 @@
-"""The bundled weights: found by name, small, described, and as good as they are said to be."""
+"""The bundled weights: found by name, small, described, and as accurate as documented."""
 
 from __future__ import annotations
 

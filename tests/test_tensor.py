@@ -1,4 +1,4 @@
-"""The tape: gradients of formulas, how they accumulate, and what is refused."""
+"""Autodiff: gradients of formulas, how they accumulate, and invalid calls."""
 
 import numpy as np
 import pytest

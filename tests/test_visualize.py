@@ -44,13 +44,13 @@ def test_overlay_bad_arguments(shape, alpha):
         visualize.overlay(np.zeros((2, 2, 3), np.uint8), np.zeros(shape, np.uint8), PALETTE, alpha)
 
 
-def test_panels_draw_every_picture_without_a_window():
-    pictures = [(f"panel {i}", np.full((30, 40, 3), 40 * i, np.uint8)) for i in range(5)]
-    figure = visualize.panels(pictures, 3, "title", [("a", PALETTE[0]), ("b", PALETTE[1])])
-    assert [axes.get_title(loc="left") for axes in figure.axes] == [name for name, _ in pictures]
+def test_panels_draw_every_image_without_a_window():
+    images = [(f"panel {i}", np.full((30, 40, 3), 40 * i, np.uint8)) for i in range(5)]
+    figure = visualize.panels(images, 3, "title", [("a", PALETTE[0]), ("b", PALETTE[1])])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == [name for name, _ in images]
     assert len(figure.legends[0].get_patches()) == 2
     figure.canvas.draw()
-    for axes in figure.axes:  # titles stay inside the figure, pictures keep their shape
+    for axes in figure.axes:  # titles stay inside the figure, images keep their shape
         box = axes.get_window_extent()
         assert box.width / box.height == pytest.approx(40 / 30, rel=0.02)
         assert figure.bbox.contains(*box.min) and figure.bbox.contains(*box.max)

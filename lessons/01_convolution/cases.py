@@ -59,7 +59,7 @@ TASKS = (
             Case("3 × 3 kernel", (numbers(1, 5, 7), numbers(2, 3, 3)), shown=True),
             Case("flat kernel", (numbers(3, 4, 6), numbers(4, 1, 3)), shown=True),
             Case("even kernel", (numbers(5, 6, 4), numbers(6, 4, 2))),
-            Case("kernel as large as the picture", (numbers(7, 3, 4), numbers(8, 3, 4))),
+            Case("kernel as large as the image", (numbers(7, 3, 4), numbers(8, 3, 4))),
         ),
     ),
     Task(

@@ -2,7 +2,7 @@
 # # Lesson 1 · Convolution and its gradient
 #
 # A convolutional network is made of one operation more than of any other. You will write it for
-# one picture, then for batches with channels, stride and padding, and derive its gradients: what a
+# one image, then for batches with channels, stride and padding, and derive its gradients: what a
 # network that learns sends back to the weights, and to the layer below. Everything later builds
 # on this: atrous convolution (lesson 2) changes one index.
 #
@@ -22,13 +22,13 @@ check = checker("01")
 # %% [markdown]
 # ## A sliding dot product
 #
-# Lay a small kernel $w$ of $k_h \times k_w$ weights over a picture $x$ of $H \times W$ pixels,
+# Lay a small kernel $w$ of $k_h \times k_w$ weights over an image $x$ of $H \times W$ pixels,
 # multiply what lies on top of each other, add up, and write the sum down. Then move on by a pixel:
 #
 # $$ y[p, q] = \sum_{i=0}^{k_h-1} \sum_{j=0}^{k_w-1} w[i, j]\; x[p + i,\; q + j]. \tag{1} $$
 #
 # The kernel fits at $P = H - k_h + 1$ places from top to bottom and at $Q = W - k_w + 1$ from left
-# to right. (In mathematics, convolution reads the picture backwards, $x[p - i, q - j]$, and (1) is
+# to right. (In mathematics, convolution reads the image backwards, $x[p - i, q - j]$, and (1) is
 # called cross-correlation. Deep learning calls (1) convolution: since the weights are learnt, a
 # flip makes no difference.)
 #
@@ -44,9 +44,9 @@ KERNELS = {
 }
 
 
-def look(picture, kernel):
-    """Equation (1) by a library of windows, for the picture below only."""
-    windows = np.lib.stride_tricks.sliding_window_view(picture, kernel.shape)
+def look(image, kernel):
+    """Equation (1) by a library of windows, for the figure below only."""
+    windows = np.lib.stride_tricks.sliding_window_view(image, kernel.shape)
     return np.einsum("pqij,ij->pq", windows, kernel)
 
 
@@ -87,7 +87,7 @@ check("1.1", correlate)
 # A layer sees $C$ planes at once (red, green, blue, or the features of the layer below) and has
 # $F$ kernels, each of them as deep as the input. Two more choices: **padding** puts $m$ zeros
 # around every plane, **stride** $s$ moves the kernel by $s$ pixels at a time. With biases $b[f]$,
-# and for each picture $n$ of a batch,
+# and for each image $n$ of a batch,
 #
 # $$ y[n, f, p, q] = b[f] + \sum_{c} \sum_{i, j} w[f, c, i, j]\;
 #    \hat x[n, c,\; s p + i,\; s q + j], \tag{2} $$
@@ -99,7 +99,7 @@ check("1.1", correlate)
 #
 # ### Task 1.2 · The layer (3 points)
 #
-# Fix a tap $(i, j)$. The pixels that it reads at all places form a picture of $P \times Q$, a slice
+# Fix a tap $(i, j)$. The pixels that it reads at all places form an image of $P \times Q$, a slice
 # with step $s$. Under one tap, the sum over channels is a product of the $(F, C)$ matrix
 # $w[:, :, i, j]$ with the channels: `np.einsum("fc,ncpq->nfpq", ...)`, or `np.tensordot`.
 
@@ -156,7 +156,7 @@ for axes, shown, title, across, down in (
 # %% [markdown]
 # ## What goes back to the weights
 #
-# In (2) a weight $w[f, c, i, j]$ is used at every place of every picture, and each use adds its
+# In (2) a weight $w[f, c, i, j]$ is used at every place of every image, and each use adds its
 # share to the derivative. A bias is used everywhere with factor one:
 #
 # $$ \bar w[f, c, i, j] = \sum_{n, p, q} \bar y[n, f, p, q]\; \hat x[n, c,\; s p + i,\; s q + j],
@@ -259,7 +259,7 @@ figure.colorbar(drawn, ax=panels, label="gradient of x", ticks=range(5))
 # ## Check yourself
 #
 # 1. A layer has 64 filters of 3 × 3 on 32 channels. How many weights and biases does it have? How
-#    many multiplications does a picture of 100 × 80 take with padding 1, stride 1, and stride 2?
+#    many multiplications does an image of 100 × 80 take with padding 1, stride 1, and stride 2?
 # 2. For stride 1, no padding and one channel, the sum for $\bar x$ is itself a convolution of a
 #    padded $\bar y$. With which kernel, and how much padding?
 # 3. Take random $x$ and $\bar y$. Why is $\langle \bar y, A x \rangle$ always equal to

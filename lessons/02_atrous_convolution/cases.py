@@ -40,8 +40,8 @@ def convolve_backward(
     return dx[0, 0, 0], dw[0, 0, 0]
 
 
-def convolve_pictures(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
-    """Convolve pictures so that the size stays."""
+def convolve_images(x: np.ndarray, w: np.ndarray, rate: int) -> np.ndarray:
+    """Convolve images so that the size stays."""
     top, left = (rate * (k - 1) // 2 for k in w.shape[2:])
     return conv.conv2d(x[None], w, None, (1, 1), ((top, top), (left, left)), (rate, rate), 1)[0]
 
@@ -90,7 +90,7 @@ TASKS = (
         id="2.3",
         function="atrous_conv2d",
         points=3,
-        reference=convolve_pictures,
+        reference=convolve_images,
         cases=(
             Case(
                 "one channel, rate 1", (signal(11, 1, 5, 6), signal(12, 1, 1, 3, 3), 1), shown=True
@@ -98,7 +98,7 @@ TASKS = (
             Case("rate 2", (signal(13, 1, 7, 9), signal(14, 1, 1, 3, 3), 2), shown=True),
             Case("channels and filters", (signal(15, 3, 6, 5), signal(16, 2, 3, 3, 3), 1)),
             Case("flat kernel, rate 2", (signal(17, 2, 6, 8), signal(18, 3, 2, 1, 5), 2)),
-            Case("larger than the picture", (signal(19, 2, 5, 4), signal(20, 2, 2, 3, 3), 3)),
+            Case("larger than the image", (signal(19, 2, 5, 4), signal(20, 2, 2, 3, 3), 3)),
         ),
     ),
     Task(

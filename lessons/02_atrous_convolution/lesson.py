@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 2 · Atrous convolution and field of view
 #
-# A network that classifies pictures halves its resolution again and again. For segmentation that
+# A network that classifies images halves its resolution again and again. For segmentation that
 # is a loss: DeepLab ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.1) keeps the
 # resolution and spreads the filters' taps apart instead. You will derive that *atrous*
 # convolution (from the French *à trous*, "with holes"), write it in one and in two dimensions,
@@ -90,9 +90,9 @@ check("2.2", atrous_conv1d)
 # %% [markdown]
 # ## What is it good for?
 #
-# The paper's figure 3 asks: a filter made for a picture of *half* the size is at hand. How do we
-# get its answer at *every* position of the full picture? One way is to halve the signal, filter,
-# and interpolate between the few answers. The other is to filter the full signal at rate 2.
+# The paper's figure 3 asks: a filter made for an image of *half* the size is at hand. How do we
+# get its result at *every* position of the full image? One way is to halve the signal, filter,
+# and interpolate between the few results. The other is to filter the full signal at rate 2.
 # At even positions both read the very same samples; in between, only the second one computes.
 
 # %%
@@ -117,7 +117,7 @@ assert np.allclose(dense[::2], coarse)
 # %% [markdown]
 # ### Task 2.3 · Two dimensions, many channels (3 points)
 #
-# Now for pictures $x$ with $C$ channels and $F$ filters:
+# Now for images $x$ with $C$ channels and $F$ filters:
 #
 # $$ y[f, p, q] = \sum_{c}\sum_{i, j} w[f, c, i, j]\; x[c,\; p + r i - m_h,\; q + r j - m_w]. $$
 #
@@ -211,7 +211,7 @@ check("2.5", field_of_view)
 #
 # The *extent* of the field is not everything. Three layers of rate 2 reach as far as rates
 # 1, 2, 3, but they only ever read every second pixel: the neighbour of a pixel is never seen. The
-# picture counts, for one output of three 3-tap layers, over how many paths each input reaches it.
+# figure counts, for one output of three 3-tap layers, over how many paths each input reaches it.
 
 
 # %%

@@ -66,9 +66,9 @@ def probe(
     std: np.ndarray,
     mean_to: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Find the folded layer from what the old one answers to zero and to each unit input."""
+    """Find the folded layer from the old one's outputs for zero and for each unit input."""
 
-    def answer(v: np.ndarray) -> np.ndarray:
+    def output(v: np.ndarray) -> np.ndarray:
         rgb = (v + mean_to[:, None, None])[::-1]
         u = (rgb / 255 - mean_from[:, None, None]) / std[:, None, None]
         return (weight * u).sum(axis=(1, 2, 3)) + bias
@@ -78,8 +78,8 @@ def probe(
     for place in np.ndindex(zero.shape):
         unit = zero.copy()
         unit[place] = 1000.0
-        folded[(slice(None), *place)] = (answer(unit) - answer(zero)) / 1000
-    return folded, answer(zero)
+        folded[(slice(None), *place)] = (output(unit) - output(zero)) / 1000
+    return folded, output(zero)
 
 
 def pooled(x: np.ndarray, k: int, stride: int, padding: int) -> tuple:
@@ -102,7 +102,7 @@ TASKS = (
             Case("DeepLab's first pool on 321", (321, 3, 2, 1, True), shown=True),
             Case("a pixel is left over", (8, 3, 2, 0, False)),
             Case("rounding up takes it in", (8, 3, 2, 0, True)),
-            Case("a window would begin behind the picture", (3, 2, 2, 1, True)),
+            Case("a window would begin behind the image", (3, 2, 2, 1, True)),
             Case("stride 3, padding 2, rounding up", (14, 5, 3, 2, True)),
             Case("exactly one window", (5, 5, 2, 0, False)),
         ),

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 3 · Pooling, VGG-16, and converting its weights
 #
-# DeepLab starts from VGG-16, a network that somebody else trained to name what is in a picture.
+# DeepLab starts from VGG-16, a network that somebody else trained to name what is in an image.
 # You will write the only layer of it that lesson 1 left out, max pooling, with its gradient; see
 # where VGG-16's 138 million numbers sit; and turn weights that one framework saved into weights
 # that another can use, without changing a single prediction. Three things go wrong there: sizes
@@ -31,8 +31,8 @@ check = checker("03")
 # learn in it. It makes the map smaller, so that the next filters see further, and it forgets
 # exactly where in the window something was found.
 #
-# Why the maximum? A filter that looks for a thin line answers at few places. The mean drowns that
-# answer among the zeros around it, the maximum keeps it.
+# Why the maximum? A filter that looks for a thin line responds at few places. The mean drowns that
+# response among the zeros around it, the maximum keeps it.
 
 # %%
 with get_sample_data("grace_hopper.jpg") as file:
@@ -43,8 +43,8 @@ blocks = edges.reshape(31, 8, 47, 8)
 figure, panels = plt.subplots(1, 3, figsize=(9, 2.5))
 titles = "response of a filter", "mean of 8 × 8", "maximum of 8 × 8"
 shown = edges, blocks.mean(axis=(1, 3)), blocks.max(axis=(1, 3))
-for axes, title, picture in zip(panels, titles, shown, strict=True):
-    axes.imshow(picture, vmin=0, vmax=0.7, cmap="cividis")
+for axes, title, image in zip(panels, titles, shown, strict=True):
+    axes.imshow(image, vmin=0, vmax=0.7, cmap="cividis")
     axes.set_title(title)
     axes.set_axis_off()
 
@@ -58,13 +58,13 @@ for axes, title, picture in zip(panels, titles, shown, strict=True):
 #
 # If the division leaves a remainder, the last pixels belong to no window. Caffe does not like
 # that and rounds *up*: one more window, which sticks out at the end. With padding, such a window
-# might begin behind the picture and see nothing but padding; then Caffe drops it again:
+# might begin behind the image and see nothing but padding; then Caffe drops it again:
 #
 # $$ P = \left\lceil \frac{n + 2p - k}{s} \right\rceil + 1,
 # \qquad\text{less one if}\quad (P-1)\,s \ge n + p. $$
 #
 # DeepLab was trained in Caffe and rounds up. For $n = 8m + 1$, such as 321 or 513, both rules
-# give the same; on a picture 360 pixels high they give 46 and 45 rows of scores.
+# give the same; on an image 360 pixels high they give 46 and 45 rows of scores.
 
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(9, 1.9))
@@ -110,18 +110,18 @@ check("3.1", pooled_size)
 #
 # Pool every channel of $x$ with a square window, rounding down. Going back you will need to know
 # *which* pixel won, so return two arrays: the maxima, and for each the winner's number
-# $i W + j$ in its channel, counted over the picture *without* padding. If several pixels tie, the
+# $i W + j$ in its channel, counted over the image *without* padding. If several pixels tie, the
 # first in reading order wins. Padding never wins, whatever the pixels are, even if all of them are
 # negative: it is as good as $-\infty$.
 #
-# A loop over the windows is quick enough. Cut each window where it leaves the picture, and let
+# A loop over the windows is quick enough. Cut each window where it leaves the image, and let
 # `argmax` find the winner.
 
 
 # %%
 def max_pool2d(x: np.ndarray, k: int, stride: int, padding: int) -> tuple[np.ndarray, np.ndarray]:
     """Maxima of x (C, H, W) and where they were: y float (C, P, Q), index int64 (C, P, Q)."""
-    # solution 3.2: cut each window to the picture, take its argmax, number it in the picture
+    # solution 3.2: cut each window to the image, take its argmax, number it in the image
     channels, height, width = x.shape
     rows, columns = ((n + 2 * padding - k) // stride + 1 for n in (height, width))
     y, index = np.zeros((channels, rows, columns)), np.zeros((channels, rows, columns), np.int64)
@@ -201,7 +201,7 @@ for axes in panels:
 # The network is as plain as can be ([arXiv 1409.1556](https://arxiv.org/abs/1409.1556),
 # configuration D): 3 × 3 filters with padding 1 and a ReLU, in five blocks of 2, 2, 3, 3, 3
 # layers with 64, 128, 256, 512, 512 filters; after each block a maximum of 2 × 2 with stride 2;
-# then three fully connected layers fc6, fc7, fc8 of 4096, 4096 and 1000 outputs. A picture of
+# then three fully connected layers fc6, fc7, fc8 of 4096, 4096 and 1000 outputs. An image of
 # 224 × 224 arrives at fc6 as 512 maps of 7 × 7.
 #
 # A convolution of $F$ filters on $C$ channels has $F(9C + 1)$ parameters and computes $9CF$
@@ -248,8 +248,8 @@ panels[1].set_title(f"{sum(products) / 1e9:.1f} billion products")
 #
 # $$ y[f] = b[f] + \sum_{c, i, j} W[f, (c, i, j)]\; x[c, i, j]. $$
 #
-# So the matrix, *reshaped*, is a filter bank $(F, C, h, w)$; and a filter bank may be slid over a
-# picture of any size. That is all there is to "fully convolutional".
+# So the matrix, *reshaped*, is a filter bank $(F, C, h, w)$; and a filter bank may be slid over an
+# image of any size. That is all there is to "fully convolutional".
 #
 # What must be known is the order in which $(c, i, j)$ was flattened. Caffe and PyTorch keep maps as
 # $(C, h, w)$: column $(c\,h + i)\,w + j$, and the matrix is (outputs, inputs). Keras keeps them as
@@ -295,7 +295,7 @@ check("3.4", dense_to_conv)
 # %% [markdown]
 # ## The same colours on another scale
 #
-# Caffe's VGG-16 takes a picture $p$ (0 to 255) as **BGR** minus a mean $m$. torchvision's was
+# Caffe's VGG-16 takes an image $p$ (0 to 255) as **BGR** minus a mean $m$. torchvision's was
 # trained anew on **RGB** in 0 to 1, minus a mean $t$, divided by a standard deviation $s$. For each
 # colour $c$ the two see
 #
@@ -341,9 +341,9 @@ def fold_input(
 check("3.5", fold_input)
 
 # %% [markdown]
-# Is it the same network? Inside the picture, yes. At its border both pad with zeros, but a zero
-# means the colour $t$ for one and $m$ for the other. The picture shows, pixel by pixel, how far the
-# answers of a random first layer are apart: for the real means, which differ by one grey level at
+# Is it the same network? Inside the image, yes. At its border both pad with zeros, but a zero
+# means the colour $t$ for one and $m$ for the other. The figure shows, pixel by pixel, how far the
+# outputs of a random first layer are apart: for the real means, which differ by one grey level at
 # most, and for a mean that is 20 levels higher.
 
 # %%
@@ -365,8 +365,8 @@ for mean in (m, m + 20):
     apart.append(np.abs(after - before).mean(axis=0))
 
 figure, panels = plt.subplots(1, 2, figsize=(9, 2.6))
-for axes, picture, title in zip(panels, apart, ("DeepLab's mean", "20 levels more"), strict=True):
-    image = axes.imshow(picture, cmap="cividis", vmin=0, vmax=apart[1].max())
+for axes, values, title in zip(panels, apart, ("DeepLab's mean", "20 levels more"), strict=True):
+    image = axes.imshow(values, cmap="cividis", vmin=0, vmax=apart[1].max())
     axes.set_title(title)
     axes.set(xticks=[], yticks=[])
 figure.colorbar(image, ax=panels, label="difference")
@@ -382,9 +382,9 @@ assert apart[1][1:-1, 1:-1].max() < 1e-10
 #
 # 1. Max pooling has no weights. Why can a network with max pooling not be replaced by one of
 #    convolutions alone, while mean pooling can?
-# 2. A picture is 480 pixels high. DeepLab pools it three times with 3 × 3, stride 2, padding 1.
+# 2. An image is 480 pixels high. DeepLab pools it three times with 3 × 3, stride 2, padding 1.
 #    How many rows of scores come out if the sizes are rounded up, and how many if rounded down?
-# 3. You check the gradient of max pooling numerically, on a picture of small whole numbers, and
+# 3. You check the gradient of max pooling numerically, on an image of small whole numbers, and
 #    it fails at some pixels. Is the gradient wrong?
 # 4. How many of VGG-16's parameters are in fc6? How many remain if its 4096 filters of 7 × 7 become
 #    1024 of 3 × 3?
@@ -397,7 +397,7 @@ assert apart[1][1:-1, 1:-1].max() < 1e-10
 # necessarily: whole numbers tie, and at a tie there is no derivative. Check with numbers that
 # differ by more than the step. (4) $4096 \cdot (25088 + 1) = 102{,}764{,}544$, three quarters of
 # all; $1024 \cdot (9 \cdot 512 + 1) = 4{,}719{,}616$ remain. (5) Colours in the wrong order or on
-# a slightly wrong scale cost some accuracy, as the picture still looks like one. fc6 flattened in
+# a slightly wrong scale cost some accuracy, as the image still looks like one. fc6 flattened in
 # another order gives noise, and a size rounded the other way is seen at once in the output's
 # shape.
 # <!-- end -->

@@ -66,9 +66,9 @@ def run(x: np.ndarray, layers: list[tuple]) -> np.ndarray:
 
 
 def run_from_everywhere(x: np.ndarray, layers: list[tuple]) -> np.ndarray:
-    """Run the network on the signal from each position on, and keep its first answer."""
-    answers = [run(x[p:], layers) for p in range(len(x))]
-    return np.array([answer[0] for answer in answers if len(answer)])
+    """Run the network on the signal from each position on, and keep its first output."""
+    outputs = [run(x[p:], layers) for p in range(len(x))]
+    return np.array([output[0] for output in outputs if len(output)])
 
 
 def take(

@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Lesson 4 · Dense features: from output stride 32 to 8
 #
-# VGG-16 answers once for every 32 × 32 pixels. Its **output stride** is 32: fine for naming a
-# picture, hopeless for outlining a bicycle. DeepLab needs answers four times as dense, from the
+# VGG-16 gives one score for every 32 × 32 pixels. Its **output stride** is 32: fine for naming an
+# image, hopeless for outlining a bicycle. DeepLab needs scores four times as dense, from the
 # *same* trained filters. In this lesson you will do that in two ways: by brute force, running the
-# network on shifted pictures, and by algebra, moving every stride into a rate. You will see that
+# network on shifted images, and by algebra, moving every stride into a rate. You will see that
 # both give the same numbers, what the second costs, how fc6 is cut to a quarter and less, and
 # on which pixel each score really sits.
 #
@@ -24,8 +24,8 @@ check = checker("04")
 # %% [markdown]
 # ## What a stride of 32 costs
 #
-# Suppose that a network makes no mistake at all, but says its answer only at every $S$-th pixel.
-# We interpolate between the answers and draw the line where they cross one half. How much of a
+# Suppose that a network makes no mistake at all, but gives its scores only at every $S$-th pixel.
+# We interpolate between the scores and draw the line where they cross one half. How much of a
 # thin object is left?
 
 
@@ -49,8 +49,8 @@ def bicycle(height: int, width: int) -> np.ndarray:
 truth = bicycle(225, 321)
 figure, panels = plt.subplots(1, 4, figsize=(9, 2.1))
 for axes, stride in zip(panels, (1, 8, 16, 32), strict=True):
-    answers = truth[::stride, ::stride][None, None]
-    dense = resize.interpolate(answers, truth.shape, "bilinear", True, (None, None))[0, 0] > 0.5
+    scores = truth[::stride, ::stride][None, None]
+    dense = resize.interpolate(scores, truth.shape, "bilinear", True, (None, None))[0, 0] > 0.5
     iou = np.sum(dense * truth) / np.sum((dense + truth) > 0)
     axes.imshow(dense, cmap="Blues", vmax=1.3)
     axes.set_title("truth" if stride == 1 else f"stride {stride}: IoU {iou:.2f}", fontsize=12)
@@ -59,16 +59,16 @@ for axes, stride in zip(panels, (1, 8, 16, 32), strict=True):
 # %% [markdown]
 # ## By brute force: shift and stitch
 #
-# The network looks at position 0, $S$, $2S$, ... of the picture. Cut one row off at the top: now it
+# The network looks at position 0, $S$, $2S$, ... of the image. Cut one row off at the top: now it
 # looks at what was row 1, $S + 1$, $2S + 1$, ... With all $S \times S$ shifts each position has had
 # its turn, and the $S^2$ small maps can be woven into one dense map. Nothing is approximated, no
 # filter changes. It only takes $S^2$ runs of the network.
 #
 # ### Task 4.1 · Stitch (2 points)
 #
-# `parts[a][b]` is the network's answer after $a$ rows and $b$ columns were cut off; its value at
-# $(p, q)$ is the answer for position $(Sp + a,\, Sq + b)$. Weave the $S \times S$ parts together.
-# Later parts may be one row or column smaller than earlier ones, as the picture ends.
+# `parts[a][b]` is the network's output after $a$ rows and $b$ columns were cut off; its value at
+# $(p, q)$ is the output for position $(Sp + a,\, Sq + b)$. Weave the $S \times S$ parts together.
+# Later parts may be one row or column smaller than earlier ones, as the image ends.
 
 
 # %%
@@ -107,8 +107,8 @@ check("4.1", stitch)
 # $$ V_1 D_2\; U_1 D_2\; W_1 \;=\; V_1 D_2\; D_2\, U_2\; W_1 \;=\; D_4\; V_4\, U_2\, W_1 $$
 #
 # (read from right to left: $W$ is the first layer, $W$ and $U$ have stride 2). The last form is a
-# dense network followed by one subsampling. Leave that out, and there is an answer at every
-# position; every fourth of them is what the old network said. In the picture, the dark dots of the
+# dense network followed by one subsampling. Leave that out, and there is an output at every
+# position; every fourth of them is a score of the old network. In the figure, the dark dots of the
 # dense network are those that the network with strides computes, too.
 
 # %%
@@ -161,7 +161,7 @@ def dense_layers(
 check("4.2", dense_layers)
 
 # %% [markdown]
-# ### Task 4.3 · The dense answer (3 points)
+# ### Task 4.3 · The dense output (3 points)
 #
 # Now compute it. A network for signals is a list of layers of three kinds,
 #
@@ -169,13 +169,13 @@ check("4.2", dense_layers)
 # - `("max", k, s)`: the maximum of $k$ values, $y[p] = \max_{j<k} x[ps + j]$,
 # - `("relu", None, 1)`: $y[p] = \max(0, x[p])$,
 #
-# all without padding. Return its answer at *every* position, without a loop over the positions:
+# all without padding. Return its output at *every* position, without a loop over the positions:
 # every layer at stride 1, and at the rate that the strides below it make necessary.
 
 
 # %%
 def dense_response(x: np.ndarray, layers: list[tuple]) -> np.ndarray:
-    """What the network would answer for x (N,) from each position on: (N - R + 1,), R its field."""
+    """The network's output for x (N,) from each position on: (N - R + 1,), R its field."""
     # solution 4.3: apply each layer at stride 1, with the product of all former strides as rate
     rate = 1
     for kind, what, stride in layers:
@@ -224,7 +224,7 @@ axes.legend(loc="upper right", ncols=2, bbox_to_anchor=(1, 1.18))
 # Weights stay as they are, but each must be multiplied at more positions. From stride 32 to 8 these
 # are four times as many in both directions. Only the layers behind a lost stride pay for it: with
 # pool4 and pool5 at stride 1, conv5 works on 4 times and fc6 on 16 times as many positions, and
-# all the blocks before them are not touched. The picture counts the multiplications of VGG-16 on
+# all the blocks before them are not touched. The figure counts the multiplications of VGG-16 on
 # 513 × 513 pixels. It is fc6, with its 7 × 7 taps and 4096 filters, that makes a dense VGG-16 slow,
 # and so DeepLab's authors cut it down (the last bar).
 
@@ -327,9 +327,9 @@ check("4.4", decimate)
 # %% [markdown]
 # ## Where does a score sit?
 #
-# A score is an answer about some pixel. About which? Take it to be the *centre* of the pixels that
+# A score describes some pixel. Which one? Take it to be the *centre* of the pixels that
 # it sees. Let value $n$ of a map sit at $c + j n$, with $c$ the place of the first and $j$ the
-# jump of lesson 2. For the picture itself, $c = 0$ and $j = 1$. A layer with kernel $k$, stride
+# jump of lesson 2. For the image itself, $c = 0$ and $j = 1$. A layer with kernel $k$, stride
 # $s$, rate $r$ and padding $m$ reads for its output $p$ the values
 # $ps - m,\; ps - m + r,\; \dots,\; ps - m + (k-1) r$, whose centre is number
 # $ps - m + (k-1) r / 2$. That sits at
@@ -357,7 +357,7 @@ check("4.5", score_grid)
 # %% [markdown]
 # A 3 × 3 convolution with padding 1 moves nothing: $c' = c$. A 2 × 2 maximum without padding, as in
 # VGG-16, moves the grid by half a jump, five times over. DeepLab's 3 × 3 windows with padding 1 do
-# not. So its scores sit *exactly* on pixels 0, 8, 16, ..., and a picture of $8k + 1$ pixels has a
+# not. So its scores sit *exactly* on pixels 0, 8, 16, ..., and an image of $8k + 1$ pixels has a
 # score on its first pixel and one on its last. Lesson 5 will stretch the map between the two.
 
 # %%
@@ -381,7 +381,7 @@ assert score_grid(nets["3 × 3 windows, padding 1"]) == (0, 8)
 # ## Check yourself
 #
 # 1. Shift and stitch with $S = 4$ runs the network 16 times. The dense network of task 4.2 gives
-#    the same answers. Where does the brute force compute the same thing several times?
+#    the same outputs. Where does the brute force compute the same thing several times?
 # 2. $W_r D_s = D_s W_{rs}$ was derived for signals without padding. What must become of the padding
 #    if the layers pad with zeros?
 # 3. Rewrite VGG-16 for output stride 16. Which rates do conv5 and fc6 get?
@@ -391,11 +391,11 @@ assert score_grid(nets["3 × 3 windows, padding 1"]) == (0, 8)
 #    stride of 2 each. Which rates do the 3 × 3 filters behind these strides get?
 #
 # <!-- answer -->
-# **Answers.** (1) Below the first stride all 16 runs compute on the same picture, only cut
+# **Answers.** (1) Below the first stride all 16 runs compute on the same image, only cut
 # differently: each value of the first layer is computed 16 times, in the dense network once.
 # (2) $m$ zeros behind a subsampling by $s$ are as wide as $ms$ zeros before
 # it, so the padding is multiplied like the rate (3 × 3 at rate 2 pads by 2). Then the dense
-# network still gives the old answers at every $S$-th position. (3) pool5 alone loses its stride,
+# network still gives the old outputs at every $S$-th position. (3) pool5 alone loses its stride,
 # as pool1 to pool4 make 16; so conv5 keeps rate 1 and fc6 gets rate 2. (4) At
 # $\frac12 (1 + 2 + 4 + 8 + 16) = 15.5$; the mask would be off by 15.5 pixels, half a stride.
 # (5) Rate 2 in the first of the two stages, rate 4 in the second, behind both strides.

@@ -5,7 +5,7 @@
 # simply interpolates (figure 1). That sounds like a detail, and yet it is asked about again and
 # again: there are two conventions for *where* to interpolate, which libraries tell apart by
 # `align_corners`, and the wrong one moves a mask by up to three and a half pixels. You will derive
-# both, interpolate pictures, and send gradients back through it. Going back is not downsampling: it
+# both, interpolate images, and send gradients back through it. Going back is not downsampling: it
 # is the *adjoint*, which you will get to know as a matrix, and as code without any matrix.
 #
 # Five tasks, ten points. Fill in each hole, run the cell, and look at what `check` says.
@@ -33,8 +33,8 @@ check = checker("05")
 #
 # $$ s(p) = p\;\frac{n-1}{m-1}. $$
 #
-# **A pixel is a little square** (`align_corners=False`). Pixel $p$ fills the picture from $p$ to
-# $p + 1$ and has its centre at $p + \frac12$. Now both pictures are equally *wide*: the edges 0 and
+# **A pixel is a little square** (`align_corners=False`). Pixel $p$ fills the image from $p$ to
+# $p + 1$ and has its centre at $p + \frac12$. Now both images are equally *wide*: the edges 0 and
 # $m$ of the output are the edges 0 and $n$ of the input. A centre at $p + \frac12$ of the one is at
 # $(p + \frac12)\frac{n}{m}$ of the other, which is the centre of pixel number
 #
@@ -83,9 +83,9 @@ check("5.1", source_positions)
 # ## Which one is DeepLab's?
 #
 # In lesson 4 you computed where scores sit: with DeepLab's padding, score $k$ sits on pixel $8k$.
-# So pixel $P$ must read the scores at $P/8$. A picture of $8k + 1$ pixels has $k + 1$ scores, and
+# So pixel $P$ must read the scores at $P/8$. An image of $8k + 1$ pixels has $k + 1$ scores, and
 # `align_corners=True` gives $P\,\frac{(k+1) - 1}{(8k+1) - 1} = P/8$, exactly. The other convention
-# reads somewhere else. The picture shows how many pixels away, for 65 scores on 513 pixels, and for
+# reads somewhere else. The figure shows how many pixels away, for 65 scores on 513 pixels, and for
 # a frequent mistake: to upsample 65 by 8 to 520, and to cut off seven pixels.
 
 # %%
@@ -108,7 +108,7 @@ axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=11)
 #
 # $$ y = (1 - f)\, x_l + f\, x_{l+1}. $$
 #
-# In a picture, do this along the columns and then along the rows. With a fraction $g$ downwards,
+# In an image, do this along the columns and then along the rows. With a fraction $g$ downwards,
 #
 # $$ y = (1-g)\big[(1-f)\,x_{k,l} + f\,x_{k,l+1}\big]
 #      + g\,\big[(1-f)\,x_{k+1,l} + f\,x_{k+1,l+1}\big]. $$
@@ -155,8 +155,8 @@ figure, panels = plt.subplots(1, 3, figsize=(9, 3))
 labels = scores.argmax(axis=0)
 shown = labels[nearest][:, nearest], fine.argmax(axis=0), fine.max(axis=0)
 titles = "labels, enlarged", "best of enlarged scores", "the best score"
-for axes, picture, title in zip(panels, shown, titles, strict=True):
-    axes.imshow(picture, cmap="cividis")
+for axes, image, title in zip(panels, shown, titles, strict=True):
+    axes.imshow(image, cmap="cividis")
     axes.set_title(title)
     axes.set_axis_off()
 
@@ -165,7 +165,7 @@ for axes, picture, title in zip(panels, shown, titles, strict=True):
 #
 # Interpolation is linear in $x$: each output is a sum of inputs with weights that do not depend on
 # them. So along one axis there is a matrix $A$ of shape $(m, n)$ with $y = A x$; its rows have two
-# entries each, $1 - f$ and $f$. For a picture, $Y = A X B^\top$ with one matrix for each axis.
+# entries each, $1 - f$ and $f$. For an image, $Y = A X B^\top$ with one matrix for each axis.
 #
 # Whatever linear function one is handed, its matrix can be found without looking inside: column
 # $j$ is what the function makes of the unit vector $e_j$, as $A e_j$ picks column $j$.
@@ -269,8 +269,8 @@ shown = {
     "dx: its four scores": upsample_backward(one, rows, columns, (1, 6, 9))[0],
     "dx of dy = 1 everywhere": upsample_backward(np.ones_like(one), rows, columns, (1, 6, 9))[0],
 }
-for axes, (title, picture) in zip(panels, shown.items(), strict=True):
-    image = axes.imshow(picture, cmap="cividis")
+for axes, (title, values) in zip(panels, shown.items(), strict=True):
+    image = axes.imshow(values, cmap="cividis")
     axes.set_title(title, fontsize=12)
     axes.set(xticks=[], yticks=[])
     figure.colorbar(image, ax=axes, shrink=0.75)
@@ -327,9 +327,9 @@ check("5.5", upsample_by_tents)
 # %% [markdown]
 # ## Check yourself
 #
-# 1. A picture of 500 × 375 pixels gives, rounded as Caffe does it, 64 × 48 scores. To which size
+# 1. An image of 500 × 375 pixels gives, rounded as Caffe does it, 64 × 48 scores. To which size
 #    must they be upsampled with aligned corners, so that each lies on its pixel, and what then?
-# 2. With `align_corners=False`, enlarge by 2 and shrink by 2 again. Does the picture come back? And
+# 2. With `align_corners=False`, enlarge by 2 and shrink by 2 again. Does the image come back? And
 #    with `align_corners=True`, from $n$ to $2n - 1$ and back?
 # 3. Somebody writes the backward pass of upsampling as a downsampling of `dy` to the smaller size.
 #    Its shape is right, and the result looks like a gradient. Name a test that it fails.
@@ -343,8 +343,8 @@ check("5.5", upsample_by_tents)
 # right and at the bottom is cut off. (2) No for the first: it reads half-way between two enlarged
 # pixels and so it smooths. Yes for the second: every second output lies exactly on an input.
 # (3) The two dot products of the adjoint differ, for a constant `dy` by a factor of about 64 if
-# pictures grow 8 times in both directions; and so does a numerical derivative. (4) Weight
+# images grow 8 times in both directions; and so does a numerical derivative. (4) Weight
 # $(c, c')$ is the tent for $c = c'$ and zero otherwise: one tent for each class, or as many groups
 # as classes. (5) Every label would count, 64 times as many, and each score would learn from all
-# the pixels that it speaks for. The price is the memory for 21 maps in the size of the picture.
+# the pixels around it that it labels. The price is the memory for 21 maps in the size of the image.
 # <!-- end -->

@@ -51,15 +51,15 @@ def try_all_positions(height: int, width: int, rate: int) -> float:
 
 
 def answer_to_one_pixel(kernels: list[np.ndarray], rates: list[int]) -> np.ndarray:
-    """Convolve a single 1 with all branches: the answer is the filter, turned round."""
+    """Convolve a single 1 with all branches: the result is the filter, flipped."""
     size = max((k.shape[2] - 1) * r for k, r in zip(kernels, rates, strict=True)) + 1
     filters, channels = kernels[0].shape[:2]
     merged = np.zeros((filters, channels, size, size))
     for c in range(channels):
         pixel = np.zeros((channels, size, size))
         pixel[c, size // 2, size // 2] = 1
-        answers = [convolve(pixel, k, None, r) for k, r in zip(kernels, rates, strict=True)]
-        merged[:, c] = sum(answers)[:, ::-1, ::-1]
+        results = [convolve(pixel, k, None, r) for k, r in zip(kernels, rates, strict=True)]
+        merged[:, c] = sum(results)[:, ::-1, ::-1]
     return merged
 
 

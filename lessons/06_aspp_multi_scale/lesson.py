@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Lesson 6 · ASPP and multi-scale
 #
-# A cyclist across the street is thirty pixels high, one beside you fills the picture. A filter at
+# A cyclist across the street is thirty pixels high, one beside you fills the image. A filter at
 # one rate looks at one size of surroundings, and whoever has to label both needs several. The paper
 # has two answers (section 3.2): several *rates* on one map, called atrous spatial pyramid pooling
-# (**ASPP**), and several *sizes* of the picture through one network. You will build both, see what
+# (**ASPP**), and several *sizes* of the image through one network. You will build both, see what
 # large rates lose at the border, when four branches are really one filter in disguise, and how
 # gradients find their way back through a sum and through a maximum.
 #
@@ -28,8 +28,8 @@ check = checker("06")
 #
 # Take the simplest filter that looks for something standing out from what is around it: its middle
 # tap weighs 1, the eight others $-\frac18$. At rate $r$, put it in the middle of a disc of radius
-# $R$. If $R < r$, the ring of taps is outside, and the answer is 1. If $R$ is larger than
-# $\sqrt 2\, r$, the ring is inside with its corners, too, and the answer is 0.
+# $R$. If $R < r$, the ring of taps is outside, and the response is 1. If $R$ is larger than
+# $\sqrt 2\, r$, the ring is inside with its corners, too, and the response is 0.
 #
 # So one rate answers one question: smaller than that, or larger? Four rates answer four such
 # questions, and their sum rises in steps from large discs to small: it tells the *size*.
@@ -43,14 +43,14 @@ for rate, colour in zip(RATES, COLOURS, strict=True):
     total += 1 - ring
     axes.plot(radius, 1 - ring, color=colour, label=f"rate {rate}")
 axes.plot(radius, total, color="black", ls="--", label="sum")
-axes.set(xlabel="radius of the disc, in steps of the map", ylabel="answer in its middle")
+axes.set(xlabel="radius of the disc, in steps of the map", ylabel="response in its middle")
 axes.legend(loc="upper right", ncols=2)
 
 # %% [markdown]
 # ## Taps that look outside
 #
 # DeepLab's maps are not large: a training crop of 321 pixels gives 41 × 41 features, a test
-# picture 65 × 65. A 3 × 3 filter at rate 24 spans $1 + 2 \cdot 24 = 49$ steps. Wherever it stands
+# image 65 × 65. A 3 × 3 filter at rate 24 spans $1 + 2 \cdot 24 = 49$ steps. Wherever it stands
 # on the small map, some of its nine taps fall outside and read zeros of the padding; they
 # are drawn hollow.
 
@@ -142,10 +142,10 @@ check("6.2", merge_branches)
 random = np.random.default_rng(6)
 kernels = [random.uniform(0.4, 1, (1, 1, 3, 3)) for _ in RATES]
 merged = merge_branches(kernels, list(RATES))
-picture = random.standard_normal((1, 60, 70))
+image = random.standard_normal((1, 60, 70))
 none = np.zeros(1)
-branches = sum(atrous_conv2d(picture, k, none, r) for k, r in zip(kernels, RATES, strict=True))
-assert np.allclose(atrous_conv2d(picture, merged, none, 1), branches)
+branches = sum(atrous_conv2d(image, k, none, r) for k, r in zip(kernels, RATES, strict=True))
+assert np.allclose(atrous_conv2d(image, merged, none, 1), branches)
 
 figure, axes = plt.subplots(figsize=(5.2, 4))
 y, x = np.nonzero(merged[0, 0])
@@ -204,10 +204,10 @@ axes.set(xlabel="mean IoU, %", xlim=(65, 72.5), ylim=(2.6, -0.7))
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
-# ## Several sizes of one picture
+# ## Several sizes of one image
 #
-# Instead of spreading the filter, one may shrink the picture: at half the size a large object looks
-# like a small one. The same network, with the same weights, scores the picture at scales 1, 0.75
+# Instead of spreading the filter, one may shrink the image: at half the size a large object looks
+# like a small one. The same network, with the same weights, scores the image at scales 1, 0.75
 # and 0.5. All scores are brought to the size of the first, and for each class at each pixel the
 # **largest** is kept. A class that is clearly seen at *one* scale is enough.
 #
@@ -217,7 +217,7 @@ axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 # ### Task 6.4 · Back through the maximum (2 points)
 #
 # Let $y[c] = \max_\sigma s_\sigma[c]$ at each pixel. As in lesson 3, the winner takes the gradient
-# and the others get zero. That is decided for each class by itself: at one pixel the small picture
+# and the others get zero. That is decided for each class by itself: at one pixel the small image
 # may know best about "bus", and the large one about "person". At a tie, the first scale wins.
 #
 # (And through the *sum* of task 6.3? With $\partial s / \partial s_b = 1$, every branch gets all of
@@ -239,7 +239,7 @@ check("6.4", max_fusion_backward)
 # %% [markdown]
 # ### Task 6.5 · Several scales (3 points)
 #
-# Score a picture at several scales and fuse. `network(image)` turns a picture $(3, H, W)$ of any
+# Score an image at several scales and fuse. `network(image)` turns an image $(3, H, W)$ of any
 # size into scores, and `resize(x, size)` interpolates as lesson 5 does, with $(H, W)$ for the size
 # (both are in `given.py`, and handed in). Scores are brought to the size of those of the *first*
 # scale in the list.
@@ -248,7 +248,7 @@ check("6.4", max_fusion_backward)
 # %%
 def multi_scale(image: np.ndarray, scales: list[float], network, resize) -> np.ndarray:
     """Largest scores (K, P, Q) over all scales, P and Q those of the first scale."""
-    # solution 6.5: resize the picture, score it, resize the scores, take the maximum
+    # solution 6.5: resize the image, score it, resize the scores, take the maximum
     fused = None
     for scale in scales:
         size = tuple(int((n - 1) * scale) + 1 for n in image.shape[1:])
@@ -262,7 +262,7 @@ check("6.5", multi_scale)
 
 # %% [markdown]
 # Let us look at it with a detector that knows one size only: it likes bright discs of 3 pixels in
-# radius. On the picture as it is, it finds the small ones; on the shrunken ones the larger.
+# radius. On the image as it is, it finds the small ones; on the shrunken ones the larger.
 
 
 # %%
@@ -284,10 +284,10 @@ alone = [resize(multi_scale(scene, [s], disc_detector, resize), (81, 161))[0] fo
 fused = multi_scale(scene, scales, disc_detector, resize)[0]
 
 figure, panels = plt.subplots(2, 3, figsize=(9, 3.8))
-shown = {"picture": scene[0]} | {f"scale {s:g}": a for s, a in zip(scales, alone, strict=True)}
+shown = {"image": scene[0]} | {f"scale {s:g}": a for s, a in zip(scales, alone, strict=True)}
 shown["maximum of all four"] = fused
-for axes, (title, picture) in zip(panels.ravel(), shown.items(), strict=True):
-    axes.imshow(picture, cmap="cividis", vmin=0, vmax=0.75)
+for axes, (title, image) in zip(panels.ravel(), shown.items(), strict=True):
+    axes.imshow(image, cmap="cividis", vmin=0, vmax=0.75)
     axes.set_title(title)
     axes.set_axis_off()
 

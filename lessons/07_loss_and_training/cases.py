@@ -63,12 +63,12 @@ def rate_by_library(base: float, iteration: int, iterations: int, power: float) 
     return base * poly(iterations, power)(iteration)
 
 
-def iou_by_sets(said: np.ndarray, truth: np.ndarray, classes: int) -> float:
+def iou_by_sets(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
     """Intersect and unite sets of pixels."""
     counted = [i for i in np.ndindex(*truth.shape) if truth[i] != 255]
     ratios = []
     for c in range(classes):
-        first = {i for i in counted if said[i] == c}
+        first = {i for i in counted if predicted[i] == c}
         second = {i for i in counted if truth[i] == c}
         if first | second:
             ratios.append(len(first & second) / len(first | second))
@@ -138,7 +138,7 @@ TASKS = (
                  (marked(43, 3, (3, 7), 0.0), marked(44, 3, (3, 7), 0.3), 3), shown=True),
             Case("a class that does not occur",
                  (marked(45, 3, (4, 6), 0.0), marked(46, 3, (4, 6), 0.2), 5)),
-            Case("a class that is only said",
+            Case("a class that is only predicted",
                  (marked(47, 4, (5, 6), 0.0), marked(48, 2, (5, 6), 0.1), 4)),
             Case("a class that is only true",
                  (np.zeros((3, 5), np.int64), marked(50, 2, (3, 5), 0.2), 2)),

@@ -38,10 +38,10 @@ check = checker("07")
 #
 # $$ L = \frac{1}{\max(1, |V|)} \sum_{i \in V} \ell_i . \tag{2} $$
 #
-# A picture with many ignored pixels thus counts less than one with few; and a batch without
+# An image with many ignored pixels thus counts less than one with few; and a batch without
 # any label has loss 0, not 0/0.
 #
-# The network's scores are 8 times smaller than the picture, and the authors shrink the *labels*
+# The network's scores are 8 times smaller than the image, and the authors shrink the *labels*
 # instead of enlarging the scores: `labels[::8, ::8]`, one label for each score. Labels are names;
 # they are picked, never averaged.
 #
@@ -203,25 +203,25 @@ axes.legend()
 # paper's measure is the **intersection over union** of each class, over all counted pixels:
 #
 # $$ \mathrm{IoU}_c =
-#    \frac{|\text{said } c \text{ and is } c|}{|\text{said } c \text{ or is } c|}, $$
+#    \frac{|\text{predicted } c \text{ and is } c|}{|\text{predicted } c \text{ or is } c|}, $$
 #
-# and its mean over the classes. Pixels with true label 255 do not exist for it, whatever was said
-# there. A class that is neither said nor true anywhere has no IoU (0/0) and is left out of the
-# mean.
+# and its mean over the classes. Pixels with true label 255 are left out, whatever was predicted
+# there. A class that is neither predicted nor true anywhere has no IoU (0/0) and is left out of
+# the mean.
 #
 # ### Task 7.5 · Mean IoU (2 points)
 
 
 # %%
-def mean_iou(said: np.ndarray, truth: np.ndarray, classes: int) -> float:
+def mean_iou(predicted: np.ndarray, truth: np.ndarray, classes: int) -> float:
     """Mean intersection over union of labels of one shape; true label 255 does not count."""
     # solution 7.5: one intersection and union for each class that occurs
-    said, truth = said[truth != 255], truth[truth != 255]
+    predicted, truth = predicted[truth != 255], truth[truth != 255]
     ratios = []
     for c in range(classes):
-        union = np.sum((said == c) | (truth == c))
+        union = np.sum((predicted == c) | (truth == c))
         if union > 0:
-            ratios.append(np.sum((said == c) & (truth == c)) / union)
+            ratios.append(np.sum((predicted == c) & (truth == c)) / union)
     return float(np.mean(ratios))
     # end 7.5
 
@@ -268,7 +268,7 @@ def backward(
 
 
 def batch(scenes: mdl.data.SyntheticScenes, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (N, 3, H, W) about zero, and labels (N, H, W): ground 0, thing 1, unknown 255."""
+    """Images (N, 3, H, W) about zero, and labels (N, H, W): ground 0, thing 1, unknown 255."""
     pairs = [scenes[int(i)] for i in chosen]
     x = np.stack([(image / 255 - 0.5).transpose(2, 0, 1) for image, _ in pairs])
     labels = np.stack([truth.astype(np.int64) for _, truth in pairs])
@@ -319,22 +319,22 @@ right.set(xlabel="iteration", ylabel="mean IoU, held out", ylim=(0, 1))
 assert quality[120] > 0.7
 
 # %% [markdown]
-# Four scenes that the network has never seen: the picture, the truth at the scores' resolution
+# Four scenes that the network has never seen: the image, the truth at the scores' resolution
 # (white: ignored), and what the network says, in blocks of 4 × 4 pixels. It has found the large
 # things and misses the small ones, which hardly weigh in a mean over pixels. The next lessons are
 # about trusting the gradients, and about sharper outlines.
 
 # %%
-said = forward(x_test, parameters)[-1].argmax(axis=1)
+predicted = forward(x_test, parameters)[-1].argmax(axis=1)
 figure, panels = plt.subplots(3, 4, figsize=(11, 6.2))
 for column, n in zip(panels.T, range(4), strict=True):
     truth = labels_test[n, ::4, ::4]
     column[0].imshow(x_test[n].transpose(1, 2, 0) + 0.5)
     column[1].imshow(np.ma.masked_equal(truth, 255), cmap="cividis", vmin=0, vmax=1)
-    column[2].imshow(said[n], cmap="cividis", vmin=0, vmax=1)
+    column[2].imshow(predicted[n], cmap="cividis", vmin=0, vmax=1)
 for axes in panels.ravel():
     axes.set(xticks=[], yticks=[])
-for axes, name in zip(panels[:, 0], ("picture", "truth", "network"), strict=True):
+for axes, name in zip(panels[:, 0], ("image", "truth", "network"), strict=True):
     axes.set_ylabel(name)
 
 # %% [markdown]
@@ -342,18 +342,18 @@ for axes, name in zip(panels[:, 0], ("picture", "truth", "network"), strict=True
 #
 # 1. What is the loss of a network that gives every class the same score, for 21 classes? Why is
 #    that a good first test of a new program?
-# 2. Somebody averages the loss of each picture first and then over the pictures. When does this
+# 2. Somebody averages the loss of each image first and then over the images. When does this
 #    differ from (2), and which pixels gain weight?
 # 3. The gradient of a pixel whose label got probability 0.99 is small. Is that good or bad?
 # 4. The rate falls from $\eta$ to $\eta/10$ between two iterations. How large is the next step in
 #    Caffe's rule and in PyTorch's, if $g$ stays the same and $v$ has settled?
-# 5. A network says "background" everywhere, on pictures with 90 % background and one other class.
+# 5. A network says "background" everywhere, on images with 90 % background and one other class.
 #    What are its accuracy and its mean IoU?
 #
 # <!-- answer -->
 # **Answers.** (1) $\log 21 \approx 3.04$. A loss far from it before the first step means that
-# scores are too large, or labels wrong. (2) If pictures have different numbers of counted pixels;
-# those in pictures with few counted pixels weigh more. (3) Both: easy pixels stop disturbing, but
+# scores are too large, or labels wrong. (2) If images have different numbers of counted pixels;
+# those in images with few counted pixels weigh more. (3) Both: easy pixels stop disturbing, but
 # as they are the great majority, together they still weigh much against a few difficult ones. (4)
 # Settled, Caffe's $v$ is $\eta g/(1-m)$ and the next one is $m\,\eta g/(1-m) + \eta g/10$: with
 # $m = 0.9$, 9.1 $\eta g$, hardly less than 10. PyTorch's $v$ is $g/(1-m)$ and the step falls at

@@ -140,7 +140,7 @@ check("8.3", two_slopes)
 # - **Softmax.** The outputs of a row sum to 1 whatever $x$ is, so $J^{\mathsf T} 1 = 0$. A backward
 #   pass that returns *zero* is right in the eyes of this test. The same goes for everything
 #   that removes a mean, such as batch normalisation.
-# - **Swapped axes, upside-down pictures.** If $\hat J$ is $J$ with its rows and columns in a
+# - **Swapped axes, upside-down images.** If $\hat J$ is $J$ with its rows and columns in a
 #   different order, and every pixel is used equally often, the sums do not change.
 #
 # A *direction* of ones is no better: softmax does not change when all its scores grow alike.

@@ -25,8 +25,8 @@ def random(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal(shape)
 
 
-def picture(seed: int, *shape: int) -> np.ndarray:
-    """A random uint8 picture."""
+def image(seed: int, *shape: int) -> np.ndarray:
+    """A random uint8 image."""
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
@@ -127,7 +127,7 @@ TASKS = (
         cases=(
             Case("one grey, position only", (np.full((2, 3, 3), 90.0), 1.5, 20.0), shown=True),
             Case("colours", (random(1, 3, 4, 3), 2.0, 1.3), shown=True),
-            Case("bytes", (picture(2, 4, 3, 3), 3.0, 60.0)),
+            Case("bytes", (image(2, 4, 3, 3), 3.0, 60.0)),
             Case("one channel", (random(3, 2, 5, 1), 1.2, 0.8)),
             Case("wide in colour", (random(4, 5, 3, 3), 1.1, 50.0)),
         ),

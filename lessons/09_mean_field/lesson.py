@@ -4,7 +4,7 @@
 # A network's scores are right in the middle of things and smeared along their outlines: one score
 # covers 8 × 8 pixels. DeepLab ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.3)
 # sharpens them with a *fully connected conditional random field*, in which every pixel talks to
-# every other. You will write down what that model says about a picture, compute its answer
+# every other. You will write down what that model says about an image, compute its answer
 # exactly where that is possible at all, derive the **mean-field** approximation, and watch
 # it find the outlines. Everything here is the plain sum over all pairs of pixels; lesson 10
 # makes it fast.
@@ -51,10 +51,10 @@ check = checker("09")
 # A *bilateral* kernel is an ordinary Gaussian in five dimensions. (DeepLab adds a second kernel
 # of position alone. It is the same with a two-dimensional $f$, so we leave it out.)
 #
-# ### Task 9.1 · The kernel of a picture (2 points)
+# ### Task 9.1 · The kernel of an image (2 points)
 #
-# Compute the matrix $k$ for a picture. Pixels are numbered row by row, as `reshape` does. A pixel
-# is not its own neighbour, so the diagonal is zero. All numbers in `float64`, also if the picture
+# Compute the matrix $k$ for an image. Pixels are numbered row by row, as `reshape` does. A pixel
+# is not its own neighbour, so the diagonal is zero. All numbers in `float64`, also if the image
 # is `uint8`: differences of bytes wrap around.
 
 
@@ -78,7 +78,7 @@ check("9.1", bilateral_kernel)
 # %% [markdown]
 # A small scene with its truth. The "network" has an output stride of 8: its unary is the true
 # label averaged over blocks of 8 × 8 pixels, interpolated, and made a little unsure. One row of
-# the kernel matrix, folded back into a picture, shows to whom a pixel listens.
+# the kernel matrix, folded back into an image, shows to whom a pixel listens.
 
 # %%
 image, truth = mdl.data.SyntheticScenes(4, (48, 64), seed=7, border=0)[1]
@@ -229,13 +229,13 @@ check("9.4", mean_field_step)
 # ### Ten steps on the scene
 #
 # The kernel is normalised by its row sums, and different labels cost 8 a pair. Above the best
-# label after some steps, below how sure the pixel is. The outlines come from the picture alone:
+# label after some steps, below how sure the pixel is. The outlines come from the image alone:
 # the star's points were nowhere in the unary.
 #
 # It does not always help. With the same numbers,
 # `SyntheticScenes(4, (48, 64), seed=2, border=0)[2]` goes from 6.4 % wrong to 7.5 %: small things
 # of the colour of their surroundings are swallowed. The paper searches the widths and weights on
-# 100 pictures with known truth.
+# 100 images with known truth.
 
 # %%
 normalised = kernel / kernel.sum(axis=1, keepdims=True)
@@ -343,10 +343,10 @@ assert free_energy(settled, opinion, chain, disagree) >= -np.log(np.exp(-energie
 # ## What it costs
 #
 # One step multiplies $Q$, $(C, N)$, with $k$, $(N, N)$: $C N^2$ multiplications, and $N^2$
-# numbers to keep. At 375 × 500 pixels and 21 labels these are 740 thousand million
+# numbers to keep. At 375 × 500 pixels and 21 labels these are 740 billion
 # multiplications a step, and a matrix of 260 GiB, which would have to be made anew in every step.
 # The *permutohedral lattice* replaces the sum by one that multiplies about 18 times for each
-# pixel and label (if it has as many vertices as the picture has pixels; you will count them),
+# pixel and label (if it has as many vertices as the image has pixels; you will count them),
 # whatever $N$ is. That is lesson 10.
 
 # %%
@@ -368,7 +368,7 @@ axes.legend(loc="lower right")
 #    Why is the result the same?
 # 3. Well-known programs keep the term $j = i$ in the sum over $j$. What does it do to a pixel's
 #    belief, and when does it matter least?
-# 4. You set $\sigma_{rgb} = 3$ on pictures with values from 0 to 1 instead of 0 to 255. What does
+# 4. You set $\sigma_{rgb} = 3$ on images with values from 0 to 1 instead of 0 to 255. What does
 #    the bilateral kernel become?
 # 5. Why can mean field never give a pixel's label probability exactly 0 (if $U$ is finite)?
 #

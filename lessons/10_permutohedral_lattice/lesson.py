@@ -2,7 +2,7 @@
 # # Lesson 10 · The permutohedral lattice
 #
 # Lesson 9 ended with a sum over all pairs of pixels, $\sum_j k_{ij} v_j$ with a Gaussian kernel
-# in a space of five dimensions. A photograph has 35 thousand million pairs. Here is the idea that
+# in a space of five dimensions. A photograph has 35 billion pairs. Here is the idea that
 # makes the dense CRF of DeepLab ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section
 # 3.3) practical, by Adams, Baek and Davis (2010): lay a coarse lattice into the space of
 # features, let every pixel **splat** its value onto the lattice points around it, **blur** on the
@@ -41,7 +41,7 @@ check = checker("10")
 #
 # $$ s_j = (d+1)\,e_j - (1, 1, \dots, 1) = (-1, \dots, -1, \underbrace{d}_{j}, -1, \dots, -1), $$
 #
-# leads to a neighbour, and lowers the remainder by 1. The picture shows $d = 2$ in its plane.
+# leads to a neighbour, and lowers the remainder by 1. The figure shows $d = 2$ in its plane.
 # Every triangle has one vertex of each remainder, and that is so in all dimensions.
 
 
@@ -262,7 +262,7 @@ check("10.5", blur)
 #
 # Slicing is the splat read backwards: a point collects from its corners, with the same weights.
 # That is the whole filter. `connect`, from `given.py`, numbers the vertices by a dictionary of
-# their coordinates; read it, it is short. In the picture, one point of a cloud has the value 1
+# their coordinates; read it, it is short. In the figure, one point of a cloud has the value 1
 # and all others 0. The dashed circle has radius 1 in the features.
 
 
@@ -313,7 +313,7 @@ for axes in panels:
 # ## Is it a Gaussian?
 #
 # Nearly. **Left**: what the points of the cloud receive, against their distance, and the bell
-# curve they should lie on (of the same sum). They scatter, because the answer depends a little on
+# curve they should lie on (of the same sum). They scatter, because the result depends a little on
 # where in its triangle a point lies. **Right**: the derivation checked by numbers. For a single
 # point anywhere, the variance of its response in each direction, averaged over many places, is 1
 # in one to five dimensions.
@@ -353,12 +353,12 @@ right.set(xlabel="dimensions $d$", ylabel="variance", ylim=(0.9, 1.1), xticks=ra
 assert np.allclose(variances, 1, atol=0.02)
 
 # %% [markdown]
-# ## On a picture, in five dimensions
+# ## On an image, in five dimensions
 #
 # Position and colour together, as the dense CRF does it. The scale of the raw filter is not to be
 # trusted: neighbours that are missing swallow what should pass through them. Dividing by the
 # filter of ones repairs most of it. The exact sum of lesson 9 is the judge. Here the values are
-# noisy colours, and the features those of the clean picture, which says who belongs together.
+# noisy colours, and the features those of the clean image, which says who belongs together.
 
 # %%
 image, _ = mdl.data.SyntheticScenes(4, (48, 64), seed=7, border=0)[1]
@@ -381,10 +381,10 @@ smoothed = [result[:3] / result[3] for result in (fast, slow)]
 error = np.linalg.norm(smoothed[0] - smoothed[1]) / np.linalg.norm(smoothed[1])
 
 figure, panels = plt.subplots(1, 3, figsize=(12, 3.4))
-for axes, picture, title in zip(
+for axes, image, title in zip(
     panels, (noisy, *smoothed), ("noisy", "lattice", "all pairs"), strict=True
 ):
-    axes.imshow(np.clip(picture, 0, 255).T.reshape(height, width, 3).astype(np.uint8))
+    axes.imshow(np.clip(image, 0, 255).T.reshape(height, width, 3).astype(np.uint8))
     axes.set(title=title, xticks=[], yticks=[])
 panels[1].set_title(f"lattice, {100 * error:.1f} % off")
 assert error < 0.1

@@ -34,12 +34,12 @@ check = checker("11")
 # Write the three indices of the sum as one, $m = (c, i, j)$, and the two of the position as one,
 # $n = (p, q)$. Then (1) is $y_{fn} = \sum_m w_{fm} X_{mn}$, a product of the matrices
 # $(F, C k_h k_w)$ and $(C k_h k_w, H' W')$, if only we write out
-# $X_{(c,i,j),(p,q)} = x[c, p + ri, q + rj]$: every row is a shifted piece of the picture. That is
-# **im2col**. It needs $k_h k_w$ times the picture's memory, and wins all the same: the product
+# $X_{(c,i,j),(p,q)} = x[c, p + ri, q + rj]$: every row is a shifted piece of the image. That is
+# **im2col**. It needs $k_h k_w$ times the image's memory, and wins all the same: the product
 # of two matrices is the best tuned program on any machine, because each number that it
 # fetches is used many times.
 #
-# ### Task 11.1 · Pictures to columns (2 points)
+# ### Task 11.1 · Images to columns (2 points)
 
 
 # %%
@@ -62,7 +62,7 @@ check("11.1", im2col)
 tiny = np.arange(20.0).reshape(1, 4, 5)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), width_ratios=(5, 6))
 for axes, values, title in (
-    (left, tiny[0], "picture 4 × 5"),
+    (left, tiny[0], "image 4 × 5"),
     (right, im2col(tiny, (3, 3), 1), "columns: 9 taps × 6 positions"),
 ):
     axes.imshow(values, cmap="cividis", aspect="auto")
@@ -76,7 +76,7 @@ right.set(xlabel="position $(p, q)$", ylabel="tap $(i, j)$")
 # ### Task 11.2 · Back again (2 points)
 #
 # Going back, $\bar X = w^T \bar y$ is again one product. It remains to bring $\bar X$ to the
-# picture. As im2col *copies* $x[c, u, v]$ to all places with $p + ri = u$, $q + rj = v$, the
+# image. As im2col *copies* $x[c, u, v]$ to all places with $p + ri = u$, $q + rj = v$, the
 # chain rule *adds* what comes from all of them:
 #
 # $$ \bar x[c, u, v] = \sum_{(i, j, p, q):\; p + ri = u,\; q + rj = v} \bar X_{(c,i,j),(p,q)}. $$
@@ -139,7 +139,7 @@ A_T = np.array([[1.0, 1, 1, 0], [0, 1, -1, -1]])
 # %% [markdown]
 # ### Task 11.3 · The filters, once (1 point)
 #
-# Filters stay the same from picture to picture, so $G g G^T$ is computed once. Put the two axes
+# Filters stay the same from image to image, so $G g G^T$ is computed once. Put the two axes
 # of the tile first, which makes the next task a product of matrices. The matrices `B_T`, `G` and
 # `A_T` above are at hand.
 
@@ -249,9 +249,9 @@ def best_of_five(function: Callable, *arguments: object) -> float:
     return min(times)
 
 
-right_answer = conv.conv2d(x[None], w, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)[0]
-for answer in (by_columns(x, w), winograd(x, u), compiled(x, w, 1)):
-    assert np.allclose(answer, right_answer)
+expected = conv.conv2d(x[None], w, None, (1, 1), ((0, 0), (0, 0)), (1, 1), 1)[0]
+for result in (by_columns(x, w), winograd(x, u), compiled(x, w, 1)):
+    assert np.allclose(result, expected)
 
 start = time.perf_counter()
 conv_loops(x[:2, :10, :18], w[:2, :2], 1)
@@ -285,6 +285,6 @@ axes.invert_yaxis()
 # fast programs therefore make the columns block by block. (2) The transforms there and back cost
 # additions and, worse, memory traffic: each sample is in up to four tiles. They pay when there
 # are many channels and filters to share them. (3) Sort the pixels by the parity of row and column
-# into four pictures; on each of them the convolution has rate 1. (4) It adds up all copies:
+# into four images; on each of them the convolution has rate 1. (4) It adds up all copies:
 # col2im(im2col(x)) is x times the number of windows that see each pixel.
 # <!-- end -->

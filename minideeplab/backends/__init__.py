@@ -1,94 +1,28 @@
-"""Which implementation computes. A backend is a module that exports the names of `minideeplab.ops`.
+"""Implementations of the operations, chosen by name: "numpy", "numba" or "cuda".
 
-"numpy" is the definitions themselves, "numba" their fast twins for CPUs, "cuda" those for NVIDIA
-GPUs. A backend changes the speed, never the meaning. One that was asked for and cannot be loaded is
-an error, never replaced by another in silence. The environment variable MINIDEEPLAB_BACKEND names
-the default.
-
-To add a backend, write the module and add its line to `MODULES`.
+See ``registry.py`` for how one is chosen and what a backend must export.
 """
 
-from __future__ import annotations
+from minideeplab.backends.registry import (
+    DEFAULT,
+    MODULES,
+    VARIABLE,
+    available_backends,
+    current,
+    current_name,
+    load,
+    to,
+    use_backend,
+)
 
-import importlib
-import os
-from contextvars import ContextVar
-from functools import cache
-from types import ModuleType
-
-MODULES = {
-    "numpy": "minideeplab.backends.numpy_reference",
-    "numba": "minideeplab.backends.numba_cpu",
-    "cuda": "minideeplab.backends.cuda.backend",
-}
-DEFAULT = "numba"
-VARIABLE = "MINIDEEPLAB_BACKEND"
-
-_selected: ContextVar[ModuleType | None] = ContextVar("selected_backend", default=None)
-
-
-@cache
-def load(name: str) -> ModuleType:
-    """The module of a backend. ValueError for an unknown name, ImportError if it cannot run here.
-
-    A backend that needs more than imports (a device) checks that in its own module when it is
-    imported, and raises ImportError with the reason.
-    """
-    if name not in MODULES:
-        raise ValueError(f"backend: got {name!r}, expected one of {', '.join(map(repr, MODULES))}")
-    try:
-        return importlib.import_module(MODULES[name])
-    except Exception as error:
-        raise ImportError(f"backend {name!r} cannot be used here: {error}") from error
-
-
-def current_name() -> str:
-    """The name of the backend in use, to hand to threads and processes, which do not inherit it."""
-    module = current().__name__
-    return next(name for name, path in MODULES.items() if path == module)
-
-
-def available_backends() -> list[str]:
-    """Names of the backends that work on this machine, found by loading them."""
-    return [name for name in MODULES if _works(name)]
-
-
-def _works(name: str) -> bool:
-    try:
-        load(name)
-    except ImportError:
-        return False
-    return True
-
-
-def current() -> ModuleType:
-    """The backend in use: the innermost `use_backend`, else the default."""
-    return _selected.get() or _default()
-
-
-@cache
-def _default() -> ModuleType:
-    name = os.environ.get(VARIABLE) or DEFAULT
-    if name not in MODULES:
-        expected = ", ".join(map(repr, MODULES))
-        raise ValueError(f"environment variable {VARIABLE}: got {name!r}, expected {expected}")
-    return load(name)
-
-
-class use_backend:
-    """Select a backend: in a ``with`` block until its end, as a plain call from now on.
-
-    The choice holds for the current thread (or asyncio task) only. Raises ValueError for an
-    unknown name, and ImportError, with the reason, for a backend that cannot run here.
-    """
-
-    def __init__(self, name: str):
-        self._module, self._previous = load(name), _selected.get()
-        _selected.set(self._module)
-
-    def __enter__(self) -> ModuleType:
-        _selected.set(self._module)
-        return self._module
-
-    def __exit__(self, *exception: object) -> None:
-        _selected.set(self._previous)
+__all__ = [
+    "DEFAULT",
+    "MODULES",
+    "VARIABLE",
+    "available_backends",
+    "current",
+    "current_name",
+    "load",
+    "to",
+    "use_backend",
+]

@@ -1,5 +1,5 @@
-"""Measurements as commands: ``python -m minideeplab.bench cpu``, or ``minideeplab bench cpu``.
+"""Benchmarks: ``minideeplab bench cpu``, ``crf``, ``training`` and ``gpu``. See ``README.md`` here.
 
-Two implementations are compared in one process and in turn, run by run, so that both meet the same
-machine; reported are the medians and the median of the ratios.
+Implementations are timed in one process in interleaved runs, so that all see the same load of the
+machine. Tables show medians and the median of the ratios of each round.
 """

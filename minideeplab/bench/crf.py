@@ -1,14 +1,14 @@
-"""``minideeplab bench crf``: the dense CRF side by side with pydensecrf, and what it costs.
+"""``minideeplab bench crf``: time and memory of the dense CRF against pydensecrf, and its cost.
 
-Each run builds both kernels and iterates ten times, from a photograph and a smooth random unary.
-A small spatial and colour width of 67 and 3 gives many lattice vertices, so that the blur counts;
-with 80 and 13 they are few, and splatting, slicing and the softmax do.
+Each run builds both kernels and iterates ten times on a photograph and a smooth random unary.
+Widths of 67 (space) and 3 (colour) give many lattice vertices, so the blur dominates; 80 and 13
+give few, so splat, slice and softmax dominate.
 """
 
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,7 +17,15 @@ import numba
 import numpy as np
 
 from minideeplab.bench import memory
-from minideeplab.bench.report import Results, machine, markdown
+from minideeplab.bench.report import (
+    Progress,
+    Results,
+    Step,
+    collect,
+    heading,
+    machine,
+    markdown,
+)
 from minideeplab.bench.timing import interleaved
 from minideeplab.crf import DenseCRF
 
@@ -29,7 +37,7 @@ ITERATIONS = 10
 
 
 def scene(height: int, width: int, labels: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return a photograph (H, W, 3) uint8, one that Matplotlib brings, and a unary (C, H, W)."""
+    """Return a photograph (H, W, 3) uint8 from Matplotlib's samples and a unary (C, H, W)."""
     import matplotlib.cbook
     from PIL import Image
     from scipy.ndimage import gaussian_filter
@@ -67,7 +75,7 @@ def run_pydensecrf(image: np.ndarray, unary: np.ndarray, sxy: float, srgb: float
 RUNNERS = {"ours": run_ours, "pydensecrf": run_pydensecrf}
 
 
-def rivals() -> list[str]:
+def competitors() -> list[str]:
     """Names of the implementations that can run here."""
     try:
         import pydensecrf.densecrf  # noqa: F401
@@ -88,7 +96,7 @@ def threads(count: int) -> Iterator[None]:
 
 
 def compare(size: tuple[int, int, int], widths: tuple[float, float], rounds: int) -> dict:
-    """Time one picture on one thread and two, in turn with pydensecrf; return a table's row."""
+    """Return a table's row: one image on one thread, on two, and by pydensecrf, interleaved."""
     image, unary = scene(*size)
 
     def ours(count: int) -> np.ndarray:
@@ -96,15 +104,15 @@ def compare(size: tuple[int, int, int], widths: tuple[float, float], rounds: int
             return run_ours(image, unary, *widths)
 
     names = {1: "1 thread, ms", 2: "2 threads, ms"}
-    competitors: dict[str, Callable] = {name: partial(ours, count) for count, name in names.items()}
-    if "pydensecrf" in rivals():
-        competitors["pydensecrf, ms"] = lambda: run_pydensecrf(image, unary, *widths)
-    times = interleaved(competitors, rounds)
+    run: dict[str, Callable] = {name: partial(ours, count) for count, name in names.items()}
+    if "pydensecrf" in competitors():
+        run["pydensecrf, ms"] = lambda: run_pydensecrf(image, unary, *widths)
+    times = interleaved(run, rounds)
     row = {"size": "x".join(map(str, size)), "sxy / srgb": "{} / {}".format(*widths)}
     row |= {name: 1e3 * timing.median for name, timing in times.items()}
-    if rival := times.get("pydensecrf, ms"):
+    if theirs := times.get("pydensecrf, ms"):
         row |= {
-            f"faster, {count} thread{'s' * (count > 1)}": times[name].times_faster_than(rival)
+            f"faster, {count} thread{'s' * (count > 1)}": times[name].times_faster_than(theirs)
             for count, name in names.items()
         }
         difference = run_ours(image, unary, *widths) - run_pydensecrf(image, unary, *widths)
@@ -113,7 +121,7 @@ def compare(size: tuple[int, int, int], widths: tuple[float, float], rounds: int
 
 
 def cost(size: tuple[int, int, int], rounds: int) -> dict:
-    """Time one picture with all threads: a row of the cost in pixels and labels."""
+    """Return a row of the cost in pixels and labels: one image on all threads."""
     image, unary = scene(*size)
     seconds = interleaved({"ours": lambda: run_ours(image, unary, 67, 3)}, rounds)["ours"].median
     return {
@@ -124,12 +132,12 @@ def cost(size: tuple[int, int, int], rounds: int) -> dict:
 
 
 def memory_row(size: tuple[int, int, int]) -> dict | None:
-    """Memory that one call adds at its peak to a warm process, in MB; None where unknown."""
+    """Return the peak memory that one call adds to a warm process, in MB; None where unknown."""
     if not memory.known():
         return None
     context = multiprocessing.get_context("spawn")
     row: dict[str, Any] = {"size": "x".join(map(str, size)), "sxy / srgb": "67 / 3"}
-    for name in rivals():
+    for name in competitors():
         with context.Pool(1) as pool:
             row[f"{name}, MB"] = pool.apply(_peak_growth, (name, size)) / 1e6
     return row
@@ -139,28 +147,20 @@ def _peak_growth(name: str, size: tuple[int, int, int]) -> int:
     run = RUNNERS[name]
     run(*scene(16, 16, size[2]), 67, 3)
     image, unary = scene(*size)
-    memory.start_over()
+    memory.reset_peak()
     before = memory.resident(memory.NOW)
     run(image, unary, 67, 3)
     return memory.resident(memory.PEAK) - before
 
 
-def measure(
-    rounds: int, quick: bool, progress: Callable[[list], Iterable] = lambda steps: steps
-) -> Results:
-    """Run all measurements; ``quick`` leaves out the larger sizes and the curve."""
+def measure(rounds: int, quick: bool, progress: Progress = lambda steps: steps) -> Results:
+    """Run all measurements; ``quick`` leaves out the larger sizes and the cost table."""
     if rounds < 1:
         raise ValueError(f"rounds: {rounds}, expected at least 1")
     sizes = ((120, 160, 21),) if quick else SIZES
-    steps = [("speed", partial(compare, s, w, rounds)) for s in sizes for w in WIDTHS]
+    steps: list[Step] = [("speed", partial(compare, s, w, rounds)) for s in sizes for w in WIDTHS]
     steps += [("memory", partial(memory_row, size)) for size in sizes]
-    if not quick:
-        steps += [("cost", partial(cost, size, min(rounds, 3))) for size in CURVE]
-    rows: dict[str, list] = {"speed": [], "memory": [], "cost": []}
-    for table, run in progress(steps):
-        row = run()
-        rows[table] += [row] if row else []
-    facts = machine()
-    head = ", ".join(f"{key} {value}" for key, value in facts.items())
-    text = "\n\n".join([head, *(markdown(table) for table in rows.values() if table)])
+    steps += [("cost", partial(cost, size, min(rounds, 3))) for size in (() if quick else CURVE)]
+    rows, facts = {"speed": [], "memory": [], "cost": []} | collect(steps, progress), machine()
+    text = "\n\n".join([heading(facts), *(markdown(table) for table in rows.values() if table)])
     return Results({"machine": facts, **rows}, text + "\n")

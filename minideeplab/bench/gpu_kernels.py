@@ -1,9 +1,9 @@
-"""Every kernel of the cuda backend by itself: bytes, operations, time, share of the device's limit.
+"""Every kernel of the cuda backend alone: bytes, operations, time, share of the device's limit.
 
-Operations at DeepLab's sizes are run once while a recorder keeps the first launch of each kernel;
-then each is started again and again with the arguments it was given. ``bytes`` counts every array
-of a launch once, as if caches were perfect; ``operations`` are additions, multiplications,
-comparisons and functions such as exp, one each, as the kernel's text has them.
+Operations at DeepLab's sizes run once while a runner records the first launch of each kernel,
+which is then repeated with the same arguments. ``bytes`` counts every array of a launch once, as if
+caches were perfect; ``operations`` counts additions, multiplications, comparisons and functions
+such as exp, one each.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ from typing import Any
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.arrays import to
-from minideeplab.backends import load, use_backend
+from minideeplab.backends import load, to, use_backend
+from minideeplab.backends.cuda import launch
+from minideeplab.bench import gpu_timing
+from minideeplab.bench.crf import scene
+from minideeplab.crf import DenseCRF
 from minideeplab.tensor import Tensor
 
 CLASSES = 21
@@ -33,7 +36,7 @@ OPERATIONS: dict[str, Callable[[Any], float]] = {
     "unfold_windows": lambda a: 0,
     "fold_windows": lambda a: a.columns.size,
     "implicit_gemm": lambda a: 2 * a.y.size * a.per_filter,
-    "finish": lambda a: 3 * a.size,
+    "apply_epilogue": lambda a: 3 * a.size,
     "label_loss": lambda a: 4 * a.x.size,
     "label_loss_gradient": lambda a: 10 * a.x.size,
     "soft_loss": lambda a: 9 * a.x.size,
@@ -66,15 +69,15 @@ OPERATIONS: dict[str, Callable[[Any], float]] = {
     "corner_products": lambda a: 4 * a.sides * a.points * a.labels,
     "sweep": lambda a: a.points * a.labels * (3 * a.reads + 2 * a.writes + 5),
     "send_points": lambda a: 2 * a.points * a.labels * a.writes,
-    "own_weight": lambda a: 4 * a.points * a.sides**2,
-    "own_weight_gradient": lambda a: 8 * a.points * a.sides**2,
+    "diagonal": lambda a: 4 * a.points * a.sides**2,
+    "diagonal_gradient": lambda a: 8 * a.points * a.sides**2,
 }
-"""Operations of a launch, from its arguments by name; 0 where it only moves or finds places."""
+"""Operations of a launch from its arguments by name; 0 for kernels that only copy or search."""
 
 
 @dataclass(frozen=True)
 class Launch:
-    """A kernel with its grid and arguments, to be started again."""
+    """A kernel with its grid and arguments; calling it repeats the launch."""
 
     kernel: Any
     blocks: tuple[int, ...]
@@ -82,26 +85,24 @@ class Launch:
     args: tuple
 
     def __call__(self) -> None:
-        """Start it."""
+        """Launch the kernel."""
         self.kernel.launch(self.blocks, self.threads, *self.args)
 
     @property
     def bytes(self) -> int:
-        """The sizes of all arrays."""
+        """Bytes of all arrays."""
         return sum(arg.nbytes for arg in self.args if getattr(arg, "ndim", 0))
 
     @property
     def operations(self) -> float:
-        """What OPERATIONS says about these arguments."""
+        """The count of OPERATIONS for these arguments."""
         names = inspect.signature(self.kernel.function).parameters
         named = SimpleNamespace(**dict(zip(names, self.args, strict=True)))
         return float(OPERATIONS[self.kernel.__name__](named))
 
 
-def launches(picture: int, channels: int = 64) -> dict[str, Launch]:
-    """The first launch of every kernel, by name, at the sizes of a picture of 8k + 1 pixels."""
-    from minideeplab.backends.cuda import launch
-
+def launches(image: int, channels: int = 64) -> dict[str, Launch]:
+    """The first launch of every kernel, by name, at the sizes of a image of 8k + 1 pixels."""
     found: dict[str, Launch] = {}
 
     def record(kernel: Any, blocks: tuple, threads: tuple, args: tuple) -> None:
@@ -110,24 +111,18 @@ def launches(picture: int, channels: int = 64) -> dict[str, Launch]:
             kernel.launch(blocks, threads, *args)
 
     with use_backend("cuda"), launch.through(record):
-        _pictures(picture, channels)
-        _scores(picture)
-        _crf(picture)
+        _run_features(image, channels)
+        _run_scores(image)
+        _run_crf(image)
     return found
 
 
 def measure(one: Launch, limits: Any, rounds: int) -> dict[str, Any]:
     """A row of the table of kernels."""
-    from minideeplab.backends.cuda.launch import written_in
-    from minideeplab.bench import device
-    from minideeplab.bench.gpu import languages
-
     row = {"kernel": one.kernel.__name__, "MB": one.bytes / 1e6, "GFLOP": one.operations / 1e9}
-    for language in languages():
-        with written_in(language):
-            row[f"{language} ms"] = device.milliseconds(one, rounds)
-    best = min(row[f"{language} ms"] for language in languages())
-    row |= {"GB/s": row["MB"] / best, "GFLOP/s": 1e3 * row["GFLOP"] / best}
+    times = gpu_timing.by_language(one, rounds)
+    best = min(times.values())
+    row |= {**times, "GB/s": row["MB"] / best, "GFLOP/s": 1e3 * row["GFLOP"] / best}
     return row | {"share of the limit": limits.fraction(one.bytes, one.operations, best)}
 
 
@@ -136,14 +131,11 @@ def _random(*shape: int) -> Tensor:
     return Tensor(to(values, "cuda"), requires_grad=True)
 
 
-def _pictures(picture: int, channels: int) -> None:
-    """What happens to feature maps, forward and backward."""
-    half = (picture - 1) // 2 + 1
-    x, w, bias = (
-        _random(1, channels, half, half),
-        _random(channels, channels, 3, 3),
-        _random(channels),
-    )
+def _run_features(image: int, channels: int) -> None:
+    """Run the operations on feature maps, forward and backward."""
+    half = (image - 1) // 2 + 1
+    x, w = _random(1, channels, half, half), _random(channels, channels, 3, 3)
+    bias = _random(channels)
     F.conv2d(x, w, bias, padding=1).sum().backward()
     F.conv2d(x, w, bias, padding=1, algorithm="implicit")
     F.relu(x).sum().backward()
@@ -153,28 +145,25 @@ def _pictures(picture: int, channels: int) -> None:
     F.pad(x, (1, 1, 1, 1), mode="reflect").sum().backward()
     mean, var = (to(np.full(channels, v, np.float32), "cuda") for v in (0, 1))
     F.batch_norm(x, mean, var, bias, bias, training=True).sum().backward()
-    load("cuda").conv2d_finished(x.data, w.data, bias.data, (1, 1), ((1, 1),) * 2, (1, 1), 1)
+    load("cuda").conv2d_epilogue(x.data, w.data, bias.data, (1, 1), ((1, 1),) * 2, (1, 1), 1)
 
 
-def _scores(picture: int) -> None:
-    """What happens to scores, forward and backward."""
-    coarse = _random(1, CLASSES, (picture - 1) // 8 + 1, (picture - 1) // 8 + 1)
+def _run_scores(image: int) -> None:
+    """Run the operations on scores, forward and backward."""
+    coarse = _random(1, CLASSES, (image - 1) // 8 + 1, (image - 1) // 8 + 1)
     for how in ({"mode": "bilinear", "align_corners": True}, {"mode": "nearest"}):
-        F.interpolate(coarse, (picture, picture), **how).sum().backward()
-    scores = _random(1, CLASSES, picture, picture)
+        F.interpolate(coarse, (image, image), **how).sum().backward()
+    scores = _random(1, CLASSES, image, image)
     F.softmax(scores, 1).sum().backward()
     F.log_softmax(scores, 1).sum().backward()
-    labels = np.random.default_rng(0).integers(0, CLASSES, (1, picture, picture))
+    labels = np.random.default_rng(0).integers(0, CLASSES, (1, image, image))
     F.cross_entropy(scores, to(labels, "cuda")).backward()
     F.cross_entropy(scores, F.softmax(scores, 1).data).backward()
 
 
-def _crf(picture: int) -> None:
-    """A dense CRF of DeepLab's kind, and one without self terms, with their gradients."""
-    from minideeplab.bench.crf import scene
-    from minideeplab.crf import DenseCRF
-
-    image, unary = scene(picture, picture, CLASSES)
+def _run_crf(image: int) -> None:
+    """Run a dense CRF with and without self terms, and the gradients."""
+    image, unary = scene(image, image, CLASSES)
     for self_term in (True, False):
         crf = DenseCRF(unary, self_term=self_term)
         crf.add_bilateral(image, sxy=67, srgb=3, compat=4)

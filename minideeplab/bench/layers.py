@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from minideeplab.bench.timing import interleaved
 
 @dataclass(frozen=True)
 class Layer:
-    """A convolution that keeps the size of its map; the map is 1 / stride of the picture."""
+    """A convolution that keeps the size of its feature map, 1 / stride of the image."""
 
     name: str
     channels: int
@@ -24,14 +24,19 @@ class Layer:
     kernel: int = 3
     dilation: int = 1
 
-    def side(self, picture: int) -> int:
-        """Return the side of the map for a picture of 8k + 1 pixels."""
-        return (picture - 1) // self.stride + 1
+    def side(self, image: int) -> int:
+        """Return the side of the map for a image of 8k + 1 pixels."""
+        return (image - 1) // self.stride + 1
 
-    def multiplications(self, picture: int, batch: int) -> int:
-        """Return the multiplications of the plain form."""
-        pixels = batch * self.side(picture) ** 2
+    def multiplications(self, image: int, batch: int) -> int:
+        """Return the multiplications of direct convolution."""
+        pixels = batch * self.side(image) ** 2
         return pixels * self.channels * self.filters * self.kernel**2
+
+    def options(self) -> tuple:
+        """Return (stride, padding, dilation, groups) in the form that backends take."""
+        pad = self.dilation * (self.kernel // 2)
+        return (1, 1), ((pad, pad), (pad, pad)), (self.dilation,) * 2, 1
 
 
 LARGEFOV = (
@@ -49,29 +54,27 @@ LARGEFOV = (
 )
 
 
-def measure(layer: Layer, picture: int, batch: int, backward: bool, rounds: int) -> dict[str, Any]:
+def measure(layer: Layer, image: int, batch: int, backward: bool, rounds: int) -> dict[str, Any]:
     """Return a row of the table: milliseconds, GFLOP/s, ratios to torch, errors against float64."""
     rng = np.random.default_rng(0)
-    side, pad = layer.side(picture), layer.dilation * (layer.kernel // 2)
+    side, pad = layer.side(image), layer.dilation * (layer.kernel // 2)
     shape = (batch, side, side)
     x = _pixels(np.maximum(rng.standard_normal((*shape, layer.channels), np.float32), 0))
     dy = _pixels(rng.standard_normal((*shape, layer.filters), np.float32))
     w = rng.standard_normal((layer.filters, layer.channels, layer.kernel, layer.kernel), np.float32)
     w /= np.sqrt(w[0].size, dtype=np.float32)
-    options = ((1, 1), ((pad, pad), (pad, pad)), (layer.dilation,) * 2, 1)
-    numba = load("numba")
+    options, numba = layer.options(), load("numba")
     if backward:
         run = {"ours": lambda: numba.conv2d_backward(dy, x, w, *options)}
     else:
         run = {"ours": lambda: numba.conv2d(x, w, None, *options)}
-    for name, competitor in _torch(x, w, dy, pad, layer.dilation, backward):
-        run[name] = competitor
+    run |= _torch(x, w, dy, pad, layer.dilation, backward)
     timings = interleaved(run, rounds)
-    flops = 2 * layer.multiplications(picture, batch) * (2 if backward else 1)
+    flops = 2 * layer.multiplications(image, batch) * (2 if backward else 1)
     row = {
         "what": layer.name,
         "pass": "backward" if backward else "forward",
-        "picture": picture,
+        "image": image,
         "batch": batch,
         "GFLOP/s": flops / timings["ours"].median / 1e9,
     }
@@ -79,7 +82,7 @@ def measure(layer: Layer, picture: int, batch: int, backward: bool, rounds: int)
 
 
 def compared(timings: dict) -> dict[str, float]:
-    """Return the columns that every table has: milliseconds, and how much faster than torch."""
+    """Return the columns of every table: milliseconds, and torch's time over ours."""
     columns = {f"{name} ms": timing.median * 1e3 for name, timing in timings.items()}
     for name, timing in timings.items():
         if name != "ours":
@@ -92,21 +95,31 @@ def _pixels(x: np.ndarray) -> np.ndarray:
     return x.transpose(0, 3, 1, 2)
 
 
-def _torch(x, w, dy, pad, dilation, backward) -> Iterator[tuple[str, Callable[[], Any]]]:
-    """Yield torch in both of its memory formats, or nothing where it is not installed."""
-    try:
-        import torch
-    except ImportError:
-        return
+def _torch(x, w, dy, pad, dilation, backward) -> dict[str, Callable[[], Any]]:
+    """Return torch's call in both of its memory formats, nothing where torch is not installed."""
+    calls: dict[str, Callable[[], Any]] = {}
     where = ([1, 1], [pad, pad], [dilation, dilation], False, [0, 0], 1)
-    for name, layout in (("NCHW", torch.contiguous_format), ("NHWC", torch.channels_last)):
+    for name, layout in torch_formats().items():
+        import torch
+
         tx, tw, tdy = (torch.from_numpy(a).contiguous(memory_format=layout) for a in (x, w, dy))
         if backward:
             run = torch.ops.aten.convolution_backward
-            yield f"torch {name}", partial(run, tdy, tx, tw, [len(w)], *where, [True] * 3)
+            call = partial(run, tdy, tx, tw, [len(w)], *where, [True] * 3)
         else:
             run = torch.nn.functional.conv2d
-            yield f"torch {name}", partial(run, tx, tw, None, 1, pad, dilation)
+            call = partial(run, tx, tw, None, 1, pad, dilation)
+        calls[f"torch {name}"] = call
+    return calls
+
+
+def torch_formats() -> dict[str, Any]:
+    """Return torch's memory formats by name, nothing where torch is not installed."""
+    try:
+        import torch
+    except ImportError:
+        return {}
+    return {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
 
 
 def _error(result, numba, x, w, dy, options) -> float:

@@ -1,4 +1,4 @@
-"""How much memory a process holds and has held, as Linux tells it."""
+"""Current and peak resident memory of this process, from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
 def known() -> bool:
-    """Return whether this system tells."""
+    """Return whether this system reports memory (Linux)."""
     return CLEAR.exists()
 
 
 def resident(field: str) -> int:
-    """Return the bytes of this process in main memory: ``NOW``, or at their ``PEAK``.
+    """Return the resident bytes of this process: ``NOW`` or ``PEAK``.
 
     Not ``getrusage``: its peak is inherited from the process that started this one.
     """
@@ -22,6 +22,6 @@ def resident(field: str) -> int:
     return next(1024 * int(line.split()[1]) for line in lines if line.startswith(field))
 
 
-def start_over() -> None:
-    """Let the peak count from here."""
+def reset_peak() -> None:
+    """Reset the peak to the current size."""
     CLEAR.write_text("5")

@@ -1,4 +1,4 @@
-"""Whole networks: a forward pass, a training step and the peak of memory, ours against torch."""
+"""Whole networks: a forward pass, a training step and peak memory, ours against torch."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 from minideeplab import functional as F
 from minideeplab import models
 from minideeplab.bench import memory
-from minideeplab.bench.layers import compared
-from minideeplab.bench.timing import interleaved
+from minideeplab.bench.layers import compared, torch_formats
+from minideeplab.bench.timing import interleaved, training_step
 from minideeplab.nn import Module
-from minideeplab.tensor import no_grad
+from minideeplab.tensor import Tensor, no_grad
 from minideeplab.training.optim import SGD
 
 CLASSES = 21
@@ -23,79 +23,52 @@ CLASSES = 21
 
 def measure(name: str, size: tuple[int, int], batch: int, training: bool, rounds: int) -> dict:
     """Return a row of the table for a network of ``models.NAMES``: forward, or a training step."""
-    net = models.build(name, CLASSES)
-    net.train(training)
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((batch, 3, *size), np.float32)
-    with no_grad():
-        grid = net(x).shape[2:]
-    labels = rng.integers(0, CLASSES, (batch, *grid))
-    run = {"ours": _step(net, x, labels) if training else _forward(net, x)}
-    for layout, twin in twins(net).items():
-        step = _torch_step if training else _torch_forward
-        run[f"torch {layout}"] = step(twin, twin.tensor(x), labels)
+    net, x, labels = network_and_batch(name, size, batch, training)
+    run = {"ours": our_run(net, x, labels, training)}
+    for layout, network in torch_networks(net).items():
+        run[f"torch {layout}"] = network.run_on(x, labels, training)
     row = {"what": name, "pass": "training step" if training else "forward",
-           "picture": "x".join(map(str, size)), "batch": batch}  # fmt: skip
+           "image": "x".join(map(str, size)), "batch": batch}  # fmt: skip
     row |= compared(interleaved(run, rounds))
     if not training and "torch NCHW" in run:
-        ours, theirs = run["ours"](), run["torch NCHW"]()
+        ours, theirs = run["ours"](), run["torch NCHW"]().numpy()
         row["difference"] = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
     return row
 
 
-def _forward(net: Module, x: np.ndarray) -> Callable[[], np.ndarray]:
-    def run() -> np.ndarray:
+def network_and_batch(
+    name: str, size: tuple[int, int], batch: int, training: bool
+) -> tuple[Module, np.ndarray, np.ndarray]:
+    """Return a new network, random images (N, 3, H, W) and random labels on its output's grid."""
+    net = models.build(name, CLASSES).train(training)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((batch, 3, *size), np.float32)
+    with no_grad():
+        grid = np.asarray(net(x[:1])).shape[2:]
+    return net, x, rng.integers(0, CLASSES, (batch, *grid))
+
+
+def our_run(net: Module, x: Any, labels: Any, training: bool) -> Callable[[], Any]:
+    """Return a function that runs a forward pass, or a training step, on arrays of any device."""
+    if training:
+        optimizer = SGD(net.named_parameters(), lr=1e-4)
+        loss = lambda: F.cross_entropy(net(Tensor(x)), labels)  # noqa: E731
+        return training_step(net.zero_grad, loss, optimizer.step)
+
+    def forward() -> Any:
         with no_grad():
             return net(x).data
 
-    return run
+    return forward
 
 
-def _step(net: Module, x: np.ndarray, labels: np.ndarray) -> Callable[[], None]:
-    optimizer = SGD(net.named_parameters(), lr=1e-4)
-
-    def run() -> None:
-        net.zero_grad()
-        F.cross_entropy(net(x), labels).backward()
-        optimizer.step()
-
-    return run
-
-
-def twins(net: Module) -> dict[str, Any]:
-    """Return torch's versions of the network, none where torch is not installed."""
-    try:
-        import torch
-    except ImportError:
+def torch_networks(net: Module) -> dict[str, Any]:
+    """Return `TorchNetwork` in both memory formats, nothing where torch is not installed."""
+    if not torch_formats():
         return {}
-    from minideeplab.bench.twin import Twin
+    from minideeplab.bench.torch_network import TorchNetwork
 
-    formats = {"NCHW": torch.contiguous_format, "NHWC": torch.channels_last}
-    return {name: Twin(net, layout) for name, layout in formats.items()}
-
-
-def _torch_forward(twin: Any, x: Any, labels: np.ndarray) -> Callable[[], np.ndarray]:
-    import torch
-
-    def run() -> np.ndarray:
-        with torch.no_grad():
-            return twin(x).numpy()
-
-    return run
-
-
-def _torch_step(twin: Any, x: Any, labels: np.ndarray) -> Callable[[], None]:
-    import torch
-
-    target = torch.from_numpy(labels)
-    optimizer = torch.optim.SGD(twin.weights.values(), 1e-4, momentum=0.9, weight_decay=5e-4)
-
-    def run() -> None:
-        optimizer.zero_grad()
-        torch.nn.functional.cross_entropy(twin(x), target).backward()
-        optimizer.step()
-
-    return run
+    return {name: TorchNetwork(net, layout) for name, layout in torch_formats().items()}
 
 
 _CHILD = """
@@ -106,14 +79,14 @@ from minideeplab.bench import memory
 net = models.build(sys.argv[1], 21).eval()
 x = np.zeros((1, 3, int(sys.argv[2]), int(sys.argv[2])), np.float32)
 with no_grad():
-    for _ in range(4):  # from the third pass on, kept filters are there from the start
+    for _ in range(4):  # the cache of transformed filters is complete from the third pass on
         net(x)
 print(memory.resident(memory.PEAK))
 """
 
 
 def peak_memory(name: str, side: int) -> int | None:
-    """Return the bytes that a process which only runs forward passes needs; None off Linux."""
+    """Return the peak bytes of a process that only runs forward passes; None off Linux."""
     if not memory.known():
         return None
     command = [sys.executable, "-c", _CHILD, name, str(side)]

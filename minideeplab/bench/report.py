@@ -1,10 +1,10 @@
-"""Rows as a Markdown table."""
+"""Results of a benchmark: rows collected into tables, Markdown, and facts about the machine."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -20,8 +20,43 @@ class Results:
     text: str
 
 
+Progress = Callable[[Sequence], Iterable]
+"""Wraps a sequence of steps to show progress, such as tqdm."""
+
+Step = tuple[str, Callable[[], dict[str, Any] | None]]
+"""The name of a table and a function that measures one of its rows, None if it has none."""
+
+
+def collect(steps: Sequence[Step], progress: Progress) -> dict[str, list[dict[str, Any]]]:
+    """Run all steps; return the rows of each table."""
+    rows: dict[str, list] = {name: [] for name, _ in steps}
+    for name, run in progress(steps):
+        row = run()
+        rows[name] += [row] if row else []
+    return rows
+
+
+def check_plan(plan: Any) -> None:
+    """Raise ValueError unless image sides are 8k + 1 and counts positive, where a plan has them."""
+    for name in ("image", "train_image"):
+        side = getattr(plan, name)
+        if side < 9 or side % 8 != 1:
+            raise ValueError(f"{name}: {side}, expected 8k + 1, such as 321")
+    for name in ("batch", "rounds"):
+        if getattr(plan, name, 1) < 1:
+            raise ValueError(f"{name}: {getattr(plan, name)}, expected at least 1")
+
+
+def heading(facts: dict[str, Any]) -> str:
+    """One line of facts."""
+    return ", ".join(
+        f"{key} {value:.0f}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in facts.items()
+    )
+
+
 def machine() -> dict[str, Any]:
-    """Return what the numbers depend on: processor, threads, versions and the date."""
+    """Return the conditions of a measurement: processor, threads, versions and date."""
     import numba
     import numpy as np
 

@@ -1,4 +1,4 @@
-"""Stopwatches: competitors timed in turn, and what the machine's matrix product reaches."""
+"""Interleaved timing, and the GFLOP/s of matrix products on this machine."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Timing:
 
     @property
     def median(self) -> float:
-        """The middle one of the runs."""
+        """The median of the runs."""
         return statistics.median(self.seconds)
 
     def times_faster_than(self, other: Timing) -> float:
@@ -33,8 +34,8 @@ def interleaved(
 ) -> dict[str, Timing]:
     """Run each competitor once to warm up, then all of them in turn, ``rounds`` times.
 
-    Each begins after some seconds of rest: OpenMP's threads wait awake for some milliseconds, and
-    would keep a core from whoever comes after them.
+    ``rest`` is a pause in seconds before each run: OpenMP's worker threads spin for some
+    milliseconds after their work and would take a core from the next competitor.
     """
     if rounds < 1:
         raise ValueError(f"rounds: {rounds}, expected at least 1")
@@ -50,10 +51,23 @@ def interleaved(
     return {name: Timing(tuple(runs)) for name, runs in seconds.items()}
 
 
+def training_step(
+    zero_grad: Callable[[], Any], loss: Callable[[], Any], update: Callable[[], Any]
+) -> Callable[[], None]:
+    """Return a function that runs one training step, ours or torch's."""
+
+    def step() -> None:
+        zero_grad()
+        loss().backward()
+        update()
+
+    return step
+
+
 def sgemm_limit(size: int = 1536, rounds: int = 5) -> float:
     """Return the float32 GFLOP/s of NumPy's matrix product on all cores.
 
-    Its library chooses kernels by the processor's name and may not know that one's widest vectors.
+    Its BLAS selects kernels by processor name and may not use the widest vectors of a new one.
     """
     a = np.ones((size, size), np.float32)
     out = np.empty_like(a)

@@ -1,4 +1,4 @@
-"""Training as it is done, by batch size: a step, making its batch, memory, and torch's step."""
+"""``minideeplab bench training``: step time, loader time and memory by batch size, and torch's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,11 +15,10 @@ import numpy as np
 
 from minideeplab import models
 from minideeplab.bench import memory
-from minideeplab.bench.networks import twins
-from minideeplab.bench.report import Results, machine, markdown
-from minideeplab.bench.timing import interleaved
-from minideeplab.data.specs import open_dataset
-from minideeplab.nn import Module
+from minideeplab.bench.networks import torch_networks
+from minideeplab.bench.report import Progress, Results, machine, markdown
+from minideeplab.bench.timing import interleaved, training_step
+from minideeplab.data import open_dataset
 from minideeplab.training import Batches, Config
 from minideeplab.training.loop import batch_loss
 from minideeplab.training.loss import IGNORE, subsample
@@ -37,14 +36,12 @@ class Plan:
     steps: int = 5
 
 
-def measure(
-    plan: Plan, progress: Callable[[Sequence[int]], Iterable[int]] = lambda sizes: sizes
-) -> Results:
+def measure(plan: Plan, progress: Progress = lambda sizes: sizes) -> Results:
     """Return a row for each batch size; "loader" is the time to make a batch over that of a step.
 
-    Batches are made in a thread while the network trains, so a loader below 1 is never waited for.
-    Where torch is installed, the same network with the same loss and optimiser takes turns with
-    ours on the same batch; "times faster" is the median of the ratios to its better layout.
+    Batches are made in a thread during training, so a loader below 1 does not slow it down. Where
+    torch is installed, its runs of the same network, loss and optimiser are interleaved with ours;
+    "times faster" is the median ratio to its better memory format.
     """
     rows = []
     for size in progress(plan.batch_sizes):
@@ -75,18 +72,19 @@ def measure_here(plan: Plan) -> dict[str, Any]:
     batches = Batches(dataset, net.preprocessing, config)
     making = statistics.median(_seconds(lambda i=i: batches(i)) for i in range(plan.steps))
     images, labels = batches(0)
-    ours = _our_step(net, config, images, labels)
-    ours()
-    peak = round(memory.resident(memory.PEAK) / 1e6) if memory.known() else None  # before torch's
+    optimizer = make_optimizer(net.named_parameters(), config)
+    loss = lambda: batch_loss(net, images, labels, None, config)  # noqa: E731
+    ours = training_step(net.zero_grad, loss, optimizer.step)
+    ours()  # torch must not count towards the peak
+    peak = {"peak, MB": round(memory.resident(memory.PEAK) / 1e6)} if memory.known() else {}
     run = {"ours": ours}
-    for layout, twin in twins(net).items():
-        run[f"torch {layout}"] = _torch_step(twin, config, images, labels)
+    for layout, network in torch_networks(net).items():
+        run[f"torch {layout}"] = _torch_step(network, config, images, labels)
     times = interleaved(run, plan.steps)
     step = times.pop("ours")
-    row = {"batch": size, "step, s": step.median, "pictures/s": size / step.median,
+    row = {"batch": size, "step, s": step.median, "images/s": size / step.median,
            "making it, s": making, "loader": making / step.median}  # fmt: skip
-    row |= {} if peak is None else {"peak, MB": peak}
-    row |= {f"{name}, s": theirs.median for name, theirs in times.items()}
+    row |= peak | {f"{name}, s": theirs.median for name, theirs in times.items()}
     if times:
         row["times faster"] = min(step.times_faster_than(theirs) for theirs in times.values())
     return row
@@ -98,43 +96,27 @@ def _seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _our_step(
-    net: Module, config: Config, images: np.ndarray, labels: np.ndarray
-) -> Callable[[], None]:
-    optimizer = make_optimizer(
-        config.optimizer, net.named_parameters(), config.lr, config.weight_decay, config.momentum
-    )
-
-    def run() -> None:
-        net.zero_grad()
-        batch_loss(net, images, labels, None, config).backward()
-        optimizer.step()
-
-    return run
-
-
 def _torch_step(
-    twin: Any, config: Config, images: np.ndarray, labels: np.ndarray
+    network: Any, config: Config, images: np.ndarray, labels: np.ndarray
 ) -> Callable[[], None]:
+    """Return a function that runs torch's step with the loss and optimiser of ``config``."""
     import torch
     import torch.nn.functional as T
 
-    x, target = twin.tensor(images), torch.from_numpy(labels)
+    x, target = network.tensor(images), torch.from_numpy(labels)
     if config.loss_at == "stride":
         with torch.no_grad():
-            target = torch.from_numpy(subsample(labels, tuple(twin(x).shape[2:])))
+            target = torch.from_numpy(subsample(labels, tuple(network(x).shape[2:])))
     decay = {"lr": config.lr, "weight_decay": config.weight_decay}
     if config.optimizer == "adamw":
-        optimizer = torch.optim.AdamW(twin.weights.values(), **decay)
+        optimizer = torch.optim.AdamW(network.weights.values(), **decay)
     else:
-        optimizer = torch.optim.SGD(twin.weights.values(), momentum=config.momentum, **decay)
+        optimizer = torch.optim.SGD(network.weights.values(), momentum=config.momentum, **decay)
 
-    def run() -> None:
-        optimizer.zero_grad()
-        scores = twin(x)
+    def loss() -> Any:
+        scores = network(x)
         if scores.shape[2:] != target.shape[1:]:
             scores = T.interpolate(scores, target.shape[1:], mode="bilinear", align_corners=True)
-        T.cross_entropy(scores, target, ignore_index=IGNORE).backward()
-        optimizer.step()
+        return T.cross_entropy(scores, target, ignore_index=IGNORE)
 
-    return run
+    return training_step(optimizer.zero_grad, loss, optimizer.step)

@@ -31,11 +31,14 @@ class CommandFolder(click.Group):
         return importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
 
 
-@click.group(cls=CommandFolder, context_settings={"help_option_names": ["-h", "--help"]})
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
+
+
+@click.group(cls=CommandFolder, context_settings=SETTINGS)
 @click.version_option(__version__, prog_name="minideeplab")
 @click.option("--debug", is_flag=True, help="On an error, print the whole traceback.")
 def cli(debug: bool) -> None:
-    """DeepLab from scratch: segment pictures, refine them with a dense CRF, train networks.
+    """DeepLab from scratch: segment images, refine them with a dense CRF, train networks.
 
     \b
     Example:
@@ -63,7 +66,7 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("minideeplab: interrupted", err=True)
         return 130
-    except BrokenPipeError:  # the reader of our output, such as head, has seen enough
+    except BrokenPipeError:  # the reader of the output, such as head, has closed it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:
@@ -74,10 +77,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _one_line(error: Exception) -> str:
-    """Say in one line what went wrong; an error that nobody foresaw also names its kind."""
+    """Return an error's message in one line; an unexpected error also has its type."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError):
-        return f"out of memory; try a smaller picture, --max-side or --crop {text}".strip()
+        return f"out of memory; try a smaller image, --max-side or --crop {text}".strip()
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
     if text and isinstance(error, (ValueError, TypeError, OSError, ImportError)):

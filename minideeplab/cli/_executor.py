@@ -9,13 +9,9 @@ import click
 
 
 def executor_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``jobs: int`` and ``dask: str | None``."""
+    """Add the parameters ``jobs: int`` and ``dask: str | None`` to a command."""
     jobs = click.option(
-        "--jobs",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Processes that share the pictures.",
+        "--jobs", default=1, type=click.IntRange(1), help="Processes that share the images."
     )
     dask = click.option(
         "--dask",

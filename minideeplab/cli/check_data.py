@@ -1,4 +1,4 @@
-"""``minideeplab check-data``: are these pictures and masks fit for training?"""
+"""``minideeplab check-data``: check images and masks before training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ SHOWN_VALUES = 40
 
 @click.command("check-data")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--masks", type=click.Path(path_type=Path), help="Masks, where FOLDER has pictures.")
+@click.option("--masks", type=click.Path(path_type=Path), help="Masks, where FOLDER has images.")
 @click.option("--classes", type=click.IntRange(1, 255), help="Number of classes, if known.")
 def command(folder: Path, masks: Path | None, classes: int | None) -> int:
-    """Look for what makes masks come out black; exit with status 1 if something is found.
+    """Find errors in images and masks, such as those that make predicted masks black.
 
-    Checked are missing partners, files that cannot be read, masks in colour or of another size,
-    wrong label values, a missing ignore value (255) and classes that hardly occur. FOLDER holds
-    train + trainannot (val, test), JPEGImages + SegmentationClass, or images + masks or labels.
+    Checks for missing partners, unreadable files, masks in colour or of another size, wrong label
+    values, a missing ignore value (255) and rare classes; exits with status 1 if it finds any.
+    FOLDER holds train + trainannot (val, test), JPEGImages + SegmentationClass, or images + masks
+    or labels.
     With train + trainannot and the classes in classes.txt, train takes it as --data own:FOLDER.
     A line of classes.txt is a name, or a name and its colour in masks drawn in colours: car 64 0
     128; line 1 is label 0.
@@ -45,7 +46,7 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     pairs = find_pairs(folder) if masks is None else [(folder, masks)]
     failed = False
     for images, truths in pairs:
-        require_folder(images, "pictures")
+        require_folder(images, "images")
         require_folder(truths, "masks")
         report = check_folders(images, truths, classes, palette)
         failed |= bool(report.problems) or report.pairs == 0

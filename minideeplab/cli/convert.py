@@ -1,4 +1,4 @@
-"""``minideeplab convert``: weight files of other frameworks into ours."""
+"""``minideeplab convert``: convert weight files of other frameworks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,17 @@ import click
 @click.command()
 @click.argument("src")
 @click.argument("dst", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--to",
-    type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
-    help="Make this network of a VGG-16. Without it only the file format changes.",
-)
-@click.option(
-    "--classes", default=21, show_default=True, type=click.IntRange(1), help="Classes of a DeepLab."
-)
+@click.option("--to", type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
+              help="Make this network of a VGG-16; else only the format changes.")  # fmt: skip
+@click.option("--classes", default=21, type=click.IntRange(1), help="Classes of a DeepLab.")
 @click.option("--half", is_flag=True, help="Store float16: half the size.")
 def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool) -> None:
     """Read the weights SRC and write them to DST (.npz or .safetensors).
 
     SRC is a file (.pth, .caffemodel, .h5, .keras, .npz, .mat, .safetensors) or the name of an
-    official file, which is then downloaded, resumed where a line broke, and checked: vgg16-caffe,
+    official file, which is then downloaded and its checksum verified: vgg16-caffe,
     vgg16-torchvision, vgg16_bn-torchvision, vgg16-keras, vgg16-matconvnet. Without DST, SRC is
-    only described. Nothing that a file asks for is executed.
+    only described. No code in a file is executed.
 
     \b
     Example:

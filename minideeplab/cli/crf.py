@@ -1,10 +1,9 @@
-"""``minideeplab crf``: the dense CRF by itself, on labels, scribbles or probabilities."""
+"""``minideeplab crf``: refine labels, scribbles or probabilities with the dense CRF."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,75 +12,38 @@ if TYPE_CHECKING:
 
     from minideeplab.crf.refinement import CRFParameters
 
-PICTURES = (".png", ".bmp", ".gif", ".tif", ".tiff")
+LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
 @click.command()
 @click.argument("image", type=click.Path(path_type=Path))
 @click.argument("annotation", type=click.Path(path_type=Path))
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    type=click.Path(path_type=Path),
-    help="Picture to write (.png), or a folder for NAME.png and NAME-overlay.png.",
-)
-@click.option(
-    "--parameters",
-    default="v1-largefov",
-    show_default=True,
-    help="Published settings; the paper's names below change single ones.",
-)
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path),
+              help="A .png, or a folder for NAME.png and NAME-overlay.png.")  # fmt: skip
+@click.option("--parameters", default="v1-largefov",
+              help="Published settings; the paper's names below change single ones.")  # fmt: skip
 @click.option("--w1", type=float, help="Weight of the bilateral kernel.")
 @click.option("--sigma-alpha", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
-@click.option(
-    "--sigma-beta", type=click.FloatRange(0, min_open=True), help="Its reach in colour, of 0..255."
-)
+@click.option("--sigma-beta", type=click.FloatRange(0, min_open=True),
+              help="Its reach in colour, of 0..255.")  # fmt: skip
 @click.option("--w2", type=float, help="Weight of the smoothness kernel.")
 @click.option("--sigma-gamma", type=click.FloatRange(0, min_open=True), help="Its reach, pixels.")
-@click.option(
-    "--iterations",
-    default=10,
-    show_default=True,
-    type=click.IntRange(0),
-    help="Mean-field updates.",
-)
-@click.option(
-    "--certainty",
-    default=0.7,
-    show_default=True,
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
-    help="How sure the labels of a label picture are.",
-)
-@click.option(
-    "--black",
-    default="auto",
-    show_default=True,
-    type=click.Choice(["auto", "unknown", "label"]),
-    help="What black means; auto: a label in grey pictures and in PASCAL VOC's palette.",
-)
-@click.option(
-    "--steps",
-    type=click.Path(path_type=Path),
-    help="Also write all iterations: .gif an animation, .png a strip.",
-)
+@click.option("--iterations", default=10, type=click.IntRange(0), help="Mean-field updates.")
+@click.option("--certainty", default=0.7, type=click.FloatRange(0, 1, min_open=True, max_open=True),
+              help="Probability of the given labels, for a label image.")  # fmt: skip
+@click.option("--black", default="auto", type=click.Choice(["auto", "unknown", "label"]),
+              help="Black; auto: a label in grey images and in PASCAL VOC's palette.")  # fmt: skip
+@click.option("--steps", type=click.Path(path_type=Path),
+              help="Also write all iterations: .gif an animation, .png a strip.")  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Also write NAME.npy, (C, H, W) float32.")
 def command(
-    image: Path,
-    annotation: Path,
-    out: Path,
-    parameters: str,
-    iterations: int,
-    certainty: float,
-    black: str,
-    steps: Path | None,
-    probabilities: bool,
-    **changes: float | None,
-) -> None:
-    """Refine ANNOTATION with the fully connected CRF of the picture IMAGE.
+    image: Path, annotation: Path, out: Path, parameters: str, iterations: int, certainty: float,
+    black: str, steps: Path | None, probabilities: bool, **changes: float | None,
+) -> None:  # fmt: skip
+    """Refine ANNOTATION with the fully connected CRF of IMAGE.
 
-    ANNOTATION is a label picture of the same size, or a .npy or .npz file with probabilities
-    (C, H, W). In a colour picture each colour is a label, in a palette or grey picture each
+    ANNOTATION is a label image of the same size, or a .npy or .npz file with probabilities
+    (C, H, W). In a colour image each colour is a label, in a palette or grey image each
     number; black, transparent and 255 are unknown (see --black). The colours are kept.
 
     \b
@@ -96,21 +58,21 @@ def command(
     from minideeplab import inference, io, visualize
     from minideeplab.crf.refinement import crf_parameters
 
-    target = out if out.suffix.lower() in PICTURES else out / f"{image.stem}.png"
+    target = out if out.suffix.lower() in LABEL_SUFFIXES else out / f"{image.stem}.png"
     outputs = [target, *([steps] if steps else [])]
     refuse_to_overwrite((image, annotation), outputs)
     given = {name: value for name, value in changes.items() if value is not None}
     settings = dataclasses.replace(crf_parameters(parameters), **given)
-    picture = io.read_image(image)
+    pixels = io.read_image(image)
     p, numbers, palette = read_source(annotation, certainty, black)
     for path in outputs:
         io.require_writable(path.parent)
 
-    q = _refine(picture, p, iterations, settings, steps, palette[numbers])
+    q = _refine(pixels, p, iterations, settings, steps, palette[numbers])
     labels = numbers[inference.most_probable(q)]
     io.write_labels(target, labels, palette)
     if target is not out:
-        overlay = visualize.overlay(picture, labels, palette)
+        overlay = visualize.overlay(pixels, labels, palette)
         io.write_image(target.with_name(f"{image.stem}-overlay.png"), overlay)
     if probabilities:
         with io.atomic_write(target.with_suffix(".npy")) as temporary:
@@ -119,26 +81,22 @@ def command(
 
 
 def _refine(
-    picture: np.ndarray,
-    probabilities: np.ndarray,
-    iterations: int,
-    settings: CRFParameters,
-    steps: Path | None,
-    colours: np.ndarray,
-) -> np.ndarray:
-    """Return refined probabilities; draw the way there if ``steps`` names a file."""
+    image: np.ndarray, probabilities: np.ndarray, iterations: int, settings: CRFParameters,
+    steps: Path | None, colours: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Return refined probabilities; write all iterations if ``steps`` names a file."""
     from minideeplab.crf.refinement import build_crf, refine
-    from minideeplab.visualize.mean_field import label_steps, save_steps
+    from minideeplab.visualize.mean_field import save_steps
 
     if steps is None:
-        return refine(picture, probabilities, iterations, settings)
-    crf = build_crf(picture, probabilities, settings)
-    save_steps([colours[labels] for labels in label_steps(crf, iterations)], steps)
+        return refine(image, probabilities, iterations, settings)
+    crf = build_crf(image, probabilities, settings)
+    save_steps([colours[labels] for labels in crf.label_steps(iterations)], steps)
     return crf.q
 
 
 def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
-    """Stop before anything is done if a result would take the place of an input."""
+    """Raise before any work if an output would overwrite an input."""
     from minideeplab.visualize.mean_field import check_steps_path
 
     for path in outputs:
@@ -149,10 +107,10 @@ def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
 
 
 def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, ...]:
-    """Read probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
+    """Return probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or neither a label picture nor an array.
+        FileNotFoundError, ValueError: no such file, or neither a label image nor an array.
     """
     import numpy as np
 
@@ -170,22 +128,17 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
 
 
 def read_array(path: Path) -> np.ndarray:
-    """Read probabilities (C, H, W) from a .npy file or the only array of a .npz."""
+    """Return probabilities (C, H, W) from a .npy file or the only array of a .npz."""
     import numpy as np
 
     try:
         with open(path, "rb") as file:
-            arrays = list(_arrays(np.load(file, allow_pickle=False)))
+            loaded = np.load(file, allow_pickle=False)
+            names = getattr(loaded, "files", None)
+            arrays = [loaded] if names is None else [loaded[name] for name in names]
     except (ValueError, EOFError, KeyError) as error:
         raise ValueError(f"{path}: not an array file ({error})") from error
     if len(arrays) != 1 or arrays[0].ndim != 3:
         shapes = ", ".join(str(array.shape) for array in arrays)
         raise ValueError(f"{path}: expected one array (C, H, W), got {shapes or 'none'}")
     return arrays[0]
-
-
-def _arrays(loaded: Any) -> Iterator[np.ndarray]:
-    if hasattr(loaded, "files"):
-        yield from (loaded[name] for name in loaded.files)
-    else:
-        yield loaded

@@ -1,4 +1,4 @@
-"""``minideeplab demo``: what a DeepLab does, in two picture stories."""
+"""``minideeplab demo``: DeepLab step by step on a synthetic scene and a photograph."""
 
 from __future__ import annotations
 
@@ -44,24 +44,19 @@ UNMARKED = 255
 
 
 @click.command()
-@click.option(
-    "--out",
-    default="minideeplab-demo",
-    show_default=True,
-    type=click.Path(path_type=Path),
-    help="Folder for the pictures.",
-)
+@click.option("--out", default="minideeplab-demo", type=click.Path(path_type=Path),
+              help="Folder for the images.")  # fmt: skip
 def command(out: Path) -> None:
     """Show step by step what a DeepLab does.
 
-    Segments a synthetic scene, spreads scribbles over a photograph, and writes the pictures. Needs
+    Segments a synthetic scene, spreads scribbles over a photograph, and writes the images. Needs
     no data and opens no window. The first run compiles the kernels, which takes most of its
     time.
 
     \b
     Example:
       minideeplab demo
-      minideeplab demo --out pictures
+      minideeplab demo --out images
     """
     from minideeplab import io
 
@@ -70,7 +65,7 @@ def command(out: Path) -> None:
     tell_scene(out)
     tell_photograph(out)
     click.echo(f"""
-Pictures: {out / "scene.png"} and {out / "photograph.png"}, each panel alone in the folders beside.
+Images: {out / "scene.png"} and {out / "photograph.png"}, each panel alone in the folders beside.
 Try next:
   minideeplab segment YOUR-PHOTOGRAPH.jpg --out results    road scenes, bundled weights
   minideeplab train --data shapes --out runs/shapes        train the network of the scene yourself
@@ -81,7 +76,7 @@ Try next:
 
 
 def tell_scene(out: Path) -> None:
-    """Follow one synthetic scene from the network's coarse scores to the CRF's last iteration."""
+    """Segment a synthetic scene: from the network's coarse scores to the CRF's last iteration."""
     from minideeplab import data, models, pretrained
 
     scenes = data.SyntheticScenes(**SCENE)
@@ -99,12 +94,14 @@ def tell_scene(out: Path) -> None:
 def _scene_panels(scenes: Any, net: Any) -> list[tuple[str, np.ndarray]]:
     from minideeplab import functional as F
     from minideeplab import inference, visualize
+    from minideeplab.crf.refinement import build_crf
 
     image, truth = scenes[0]
     scores = inference.coarse_scores(image, net)  # (C, h, w)
     probabilities = F.softmax(inference.upsample(scores, truth.shape), 0)  # (C, H, W)
     stages = [("bilinear upsampling", probabilities)]
-    for count, q in _crf_stages(_scene_crf(image, probabilities, net)):
+    settings = inference.crf_options(True, net).get("parameters", "v1-largefov")
+    for count, q in _crf_stages(build_crf(image, probabilities, settings)):
         stages.append((_after(count), q))
 
     coarse = _enlarge(visualize.confidence(F.softmax(scores, 0), scenes.palette), truth.shape)
@@ -115,20 +112,9 @@ def _scene_panels(scenes: Any, net: Any) -> list[tuple[str, np.ndarray]]:
         click.echo(f"  {name:<24}{iou:6.1%}")
         panels.append((f"{name}: {iou:.1%}", visualize.colourise(labels, scenes.palette)))
     panels.append(("truth (pale: not counted)", visualize.colourise(truth, scenes.palette)))
-    panels.append(
-        (
-            "fixed blue, broken orange, left black",
-            _changes(stages[0][1], stages[-1][1], truth, image),
-        )
-    )
+    changes = _changes(stages[0][1], stages[-1][1], truth, image)
+    panels.append(("fixed blue, broken orange, left black", changes))
     return panels
-
-
-def _scene_crf(image: np.ndarray, probabilities: np.ndarray, net: Any) -> DenseCRF:
-    from minideeplab.crf.refinement import build_crf
-    from minideeplab.inference import crf_options
-
-    return build_crf(image, probabilities, crf_options(True, net).get("parameters", "v1-largefov"))
 
 
 def _crf_stages(crf: DenseCRF) -> Iterator[tuple[int, np.ndarray]]:
@@ -162,34 +148,34 @@ def _mean_iou(labels: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> flo
 def _changes(
     before: np.ndarray, after: np.ndarray, truth: np.ndarray, image: np.ndarray
 ) -> np.ndarray:
-    """Paint what the CRF corrected (blue), spoilt (orange) and left wrong (black) on the image."""
+    """Mark what the CRF corrected (blue), made wrong (orange) and left wrong (black)."""
     import numpy as np
 
     counted = truth != 255
     was_right, is_right = (q.argmax(axis=0) == truth for q in (before, after))
-    picture = np.repeat(image.mean(axis=2, keepdims=True) * 0.5 + 110, 3, axis=2)
-    picture[counted & ~was_right & ~is_right] = (40, 40, 40)
-    picture[counted & ~was_right & is_right] = (0, 114, 178)
-    picture[counted & was_right & ~is_right] = (213, 94, 0)
-    return picture.astype(np.uint8)
+    painted = np.repeat(image.mean(axis=2, keepdims=True) * 0.5 + 110, 3, axis=2)
+    painted[counted & ~was_right & ~is_right] = (40, 40, 40)
+    painted[counted & ~was_right & is_right] = (0, 114, 178)
+    painted[counted & was_right & ~is_right] = (213, 94, 0)
+    return painted.astype(np.uint8)
 
 
-def _enlarge(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Show a small picture as blocks, each score's block around its pixel."""
+def _enlarge(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarge a small image by nearest neighbours, each score centred at its pixel."""
     import numpy as np
 
     rows, columns = (
         np.rint(np.linspace(0, small - 1, large)).astype(int)
-        for small, large in zip(picture.shape[:2], size, strict=True)
+        for small, large in zip(image.shape[:2], size, strict=True)
     )
-    return picture[rows[:, None], columns]
+    return image[rows[:, None], columns]
 
 
 # ---------------------------------------------------------------- scribbles on a photograph
 
 
 def tell_photograph(out: Path) -> None:
-    """Spread a few strokes over a photograph with the dense CRF alone: no network."""
+    """Segment a photograph from a few strokes with the dense CRF, without a network."""
     import matplotlib.cbook
     import numpy as np
 
@@ -239,18 +225,14 @@ def _after(count: int) -> str:
 
 
 def _write(
-    panels: list[tuple[str, np.ndarray]],
-    columns: int,
-    title: str,
-    legend: list[tuple[str, Any]],
-    out: Path,
-    name: str,
-) -> None:
-    """Write one picture of all panels, and each panel by itself in a folder."""
+    panels: list[tuple[str, np.ndarray]], columns: int, title: str, legend: list[tuple[str, Any]],
+    out: Path, name: str,
+) -> None:  # fmt: skip
+    """Write one image of all panels, and each panel by itself in a folder."""
     from minideeplab import io, visualize
 
     with io.atomic_write(out / f"{name}.png") as temporary:
         visualize.panels(panels, columns, title, legend).savefig(temporary)
-    for number, (caption, picture) in enumerate(panels, start=1):
+    for number, (caption, image) in enumerate(panels, start=1):
         words = caption.split(":")[0].split(" (")[0].replace(",", "").replace(" ", "-")
-        io.write_image(out / name / f"{number}-{words}.png", picture)
+        io.write_image(out / name / f"{number}-{words}.png", image)

@@ -18,63 +18,38 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--data", required=True, help="camvid:FOLDER, voc:FOLDER, own:FOLDER, or shapes.")
-@click.option("--split", default="val", show_default=True, help="Split to score.")
-@click.option(
-    "--weights",
-    default="camvid",
-    show_default=True,
-    help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
-)
+@click.option("--split", default="val", help="Split to score.")
+@click.option("--weights", default="camvid",
+              help="Weights: a .npz of ours, or a bundled set: camvid, shapes.")  # fmt: skip
 @click.option(
     "--scales",
-    help="Scales to look at, as 0.75,1,1.25.  [default: those of the weights, else 1]",
+    help="Scales of the image, as 0.75,1,1.25.  [default: as the weights, else 1]",
 )
 @click.option(
     "--fusion",
     default="mean",
-    show_default=True,
     type=click.Choice(("mean", "max")),
-    help="How scales are joined: probabilities averaged, or the authors' maximum of the scores.",
+    help="Of scales: mean of probabilities, or the authors' maximum of scores.",
 )
-@click.option(
-    "--flip/--no-flip",
-    default=None,
-    help="Average with the mirrored picture.  [default: as the weights]",
-)
+@click.option("--flip/--no-flip", default=None,
+              help="Average with the mirrored image.  [default: as the weights]")  # fmt: skip
 @click.option("--crf", is_flag=True, help="Refine with the dense CRF.")
-@click.option(
-    "--trimap", default="1,5,10,20", show_default=True, help="Widths of the trimap bands."
-)
-@click.option("--limit", type=click.IntRange(1), help="Score the first pictures only.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder for label pictures, scores of each picture, worst pictures and legend.",
-)
-@click.option(
-    "--worst", default=8, show_default=True, type=click.IntRange(1), help="Pictures to show."
-)
+@click.option("--trimap", default="1,5,10,20", help="Widths of the trimap bands.")
+@click.option("--limit", type=click.IntRange(1), help="Score the first images only.")
+@click.option("--out", type=click.Path(path_type=Path),
+              help="Folder for label images, tables, the worst images and a legend.")  # fmt: skip
+@click.option("--worst", default=8, type=click.IntRange(1), help="Images to show.")
 @executor_options
 def command(
-    data: str,
-    split: str,
-    weights: str,
-    scales: str | None,
-    fusion: str,
-    flip: bool | None,
-    crf: bool,
-    trimap: str,
-    limit: int | None,
-    out: Path | None,
-    worst: int,
-    jobs: int,
+    data: str, split: str, weights: str, scales: str | None, fusion: str, flip: bool | None,
+    crf: bool, trimap: str, limit: int | None, out: Path | None, worst: int, jobs: int,
     dask: str | None,
-) -> None:
+) -> None:  # fmt: skip
     """Print IoU per class, mean IoU, accuracies, boundary F1, and accuracy near boundaries.
 
-    One confusion matrix is summed over all pictures at their own size; void does not count.
+    One confusion matrix is summed over all images at their own size; void is not counted.
     --out writes every result as a palette PNG (for voc: in the folders in which the PASCAL
-    VOC devkit and server expect them), scores.csv (what is printed), pictures.csv (worst first),
+    VOC devkit and server expect them), scores.csv (what is printed), images.csv (worst first),
     confusion.csv, worst.png and legend.png.
 
     \b
@@ -87,7 +62,7 @@ def command(
     from tqdm import tqdm
 
     from minideeplab import evaluation, executors, inference
-    from minideeplab.data.specs import open_dataset
+    from minideeplab.data import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.training.validation import predictions
 
@@ -114,7 +89,7 @@ def command(
 
 
 def _network(weights: str, data: str, classes: int) -> Module:
-    """Return the network of these weights; raises ValueError if it does not know the classes."""
+    """Return the network of these weights; raises ValueError if its classes are others."""
     from minideeplab import models, pretrained
 
     net = models.from_checkpoint(pretrained.find(weights))
@@ -124,7 +99,7 @@ def _network(weights: str, data: str, classes: int) -> Module:
 
 
 def _labels_folder(data: str, split: str) -> str:
-    """Return where label pictures go: for PASCAL VOC, what its devkit calls them."""
+    """Return the folder of label images, for PASCAL VOC as its devkit names it."""
     if data.startswith("voc:"):
         return f"results/VOC2012/Segmentation/comp6_{split}_cls"
     return "labels"
@@ -133,7 +108,7 @@ def _labels_folder(data: str, split: str) -> str:
 def _write_labels(path: Path, labels: np.ndarray, palette: np.ndarray) -> None:
     from minideeplab.io import write_labels
 
-    path.parent.mkdir(parents=True, exist_ok=True)  # a name may hold a folder
+    path.parent.mkdir(parents=True, exist_ok=True)  # a name may contain a folder
     write_labels(path, labels, palette)
 
 
@@ -146,7 +121,7 @@ def _print_scores(tally: Tally, classes: list[str]) -> None:
 
 
 def _boundary_scores(tally: Tally) -> list[tuple[str, float]]:
-    """Return what is known of the boundaries, by name, in 0..1."""
+    """Return the scores near boundaries, by name, in 0..1."""
     import numpy as np
 
     found, f1 = [], tally.boundary_f1
@@ -159,16 +134,16 @@ def _boundary_scores(tally: Tally) -> list[tuple[str, float]]:
 
 
 def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, worst: int) -> None:
-    """Write the tables and figures into ``out``, and say where they are."""
+    """Write the tables and figures into ``out``, and print their paths."""
     from minideeplab import evaluation, io
 
-    pictures = tally.worst_first()
+    ranked = tally.worst_first()
     confusion = zip(dataset.classes, tally.confusion.tolist(), strict=True)
     tables = {
         "scores.csv": [("score", "value"), *_all_scores(tally, dataset.classes)],
-        "pictures.csv": [
+        "images.csv": [
             ("name", "mean_iou", "pixel_accuracy"),
-            *((one.name, _cell(one.mean_iou), _cell(one.pixel_accuracy)) for one in pictures),
+            *((one.name, _cell(one.mean_iou), _cell(one.pixel_accuracy)) for one in ranked),
         ],
         "confusion.csv": [
             ("truth \\ labelled", *dataset.classes),
@@ -181,7 +156,7 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
             *dataset[one.index],
             io.read_labels(labels_folder / f"{one.name}.png"),
         )
-        for one in pictures[:worst]
+        for one in ranked[:worst]
     ]
     figures = {
         "worst.png": evaluation.failure_gallery(failures, dataset.classes, dataset.palette),
@@ -197,7 +172,7 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
 
 
 def _all_scores(tally: Tally, classes: list[str]) -> list[tuple[str, str]]:
-    """Return what ``_print_scores`` prints, as rows of a table, in 0..1."""
+    """Return the scores that ``_print_scores`` prints as rows of a table, in 0..1."""
     result = tally.scores
     named = [
         *((f"IoU of {name}", value) for name, value in zip(classes, result.iou, strict=True)),
@@ -224,7 +199,7 @@ def _write_csv(path: Path, rows: list[tuple[Any, ...]]) -> None:
 
 
 def _numbers(name: str, text: str, least: float = 0.0) -> list[float]:
-    """Read "0.75,1,1.25" as positive numbers, none below ``least``."""
+    """Return "0.75,1,1.25" as positive numbers, none below ``least``."""
     try:
         values = [float(part) for part in text.split(",") if part]
     except ValueError:

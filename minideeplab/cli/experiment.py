@@ -1,4 +1,4 @@
-"""``minideeplab experiment``: repeat the paper's tables, small."""
+"""``minideeplab experiment``: repeat the paper's tables at small scale."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
 
 @click.command()
 @click.argument("name", type=click.Choice(NAMES))
-@click.option("--data", default="shapes", show_default=True,
+@click.option("--data", default="shapes",
               help="shapes, camvid:FOLDER, voc:FOLDER or own:FOLDER.")  # fmt: skip
-@click.option("--split", default="train", show_default=True, help="Split to train on.")
+@click.option("--split", default="train", help="Split to train on.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of results.")
 @click.option("--iterations", type=click.IntRange(1),
               help="Of the longest run.  [shapes: 300; others: 1500]")  # fmt: skip
@@ -28,19 +28,19 @@ NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf
               help="Crops of an iteration.  [shapes: 4; others: 8]")  # fmt: skip
 @click.option("--crop", type=int, nargs=2,
               help="Height and width, 8k+1.  [shapes: 113 145; others: 193 257]")  # fmt: skip
-@click.option("--trunk", default="small", show_default=True, type=click.Choice(["small", "vgg16"]),
-              help="Under the heads: one that learns from scratch, or VGG-16.")  # fmt: skip
-@click.option("--width", default=0.125, show_default=True, type=click.FloatRange(0.01, 1),
-              help="Part of the authors' filters; 1 for all.")  # fmt: skip
+@click.option("--trunk", default="small", type=click.Choice(["small", "vgg16"]),
+              help="Network below the heads: small, from scratch; or VGG-16.")  # fmt: skip
+@click.option("--width", default=0.125, type=click.FloatRange(0.01, 1),
+              help="Fraction of the authors' filters; 1 for all.")  # fmt: skip
 @click.option("--stride", type=int,
               help="Of the small trunk's features, 4 or 8.  [shapes: 4; others: 8]")  # fmt: skip
 @click.option("--init", help="Weights to start from: a file or official name, for --trunk vgg16.")
 @click.option("--weights", help="What trimap and crf-search score (multi-scale too, which then "
               "trains nothing).  [bundled ones for the data]")  # fmt: skip
-@click.option("--pictures", type=click.IntRange(1), help="Score the first pictures of val only.")
-@click.option("--scale", default=1.0, show_default=True, type=click.FloatRange(0.05, 1),
-              help="Shrink all pictures to this part of their size, to save time.")  # fmt: skip
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of chance.")
+@click.option("--images", type=click.IntRange(1), help="Score the first images of val only.")
+@click.option("--scale", default=1.0, type=click.FloatRange(0.05, 1),
+              help="Scale all images by this factor, to save time.")  # fmt: skip
+@click.option("--seed", default=0, type=click.IntRange(0), help="Seed of the random numbers.")
 @executor_options
 def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -> None:
     """Repeat one of the paper's experiments; write NAME.md, NAME.csv and NAME.png to --out.
@@ -80,7 +80,7 @@ def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -
 
 
 def given_command(context: click.Context) -> str:
-    """Return the command line that was given, for those who want to repeat it."""
+    """Return the given command line, so that it can be repeated."""
     words = ["minideeplab", str(context.info_name)]
     for parameter in context.command.params:
         if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:

@@ -1,4 +1,4 @@
-"""``minideeplab lesson``: list the lessons, build them, grade answers, prove that they judge."""
+"""``minideeplab lesson``: list, build and validate lessons, and grade answers."""
 
 from __future__ import annotations
 
@@ -8,11 +8,8 @@ import click
 
 
 @click.group()
-@click.option(
-    "--lessons",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of lessons; ./lessons or the checkout's by default.",
-)
+@click.option("--lessons", type=click.Path(file_okay=False, path_type=Path),
+              help="Folder of lessons; ./lessons or the checkout's by default.")  # fmt: skip
 @click.pass_context
 def command(ctx: click.Context, lessons: Path | None) -> None:
     """Work with the course: hand out lessons, grade answers.
@@ -36,10 +33,10 @@ def list_lessons(folder: Path | None, markdown: bool) -> None:
     Example:
       minideeplab lesson list
     """
-    from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
-    from minideeplab.grading.handout import course_table
+    from minideeplab.grading.build import course_table
+    from minideeplab.grading.catalogue import load_lessons
 
-    lessons = [load_lesson(path) for path in lesson_folders(find_folder(folder))]
+    lessons = load_lessons(folder=folder)
     if markdown:
         click.echo(course_table(lessons))
         return
@@ -54,25 +51,23 @@ def list_lessons(folder: Path | None, markdown: bool) -> None:
 @command.command("prove")
 @click.argument("names", nargs=-1)
 @click.pass_context
-def prove_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
-    """Check for authors that lessons judge as they say; all of them if none is named.
+def validate_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
+    """Validate for authors that lessons judge as they declare; all of them if none is named.
 
     \b
     Example:
       minideeplab lesson prove 02
     """
-    from minideeplab.grading.catalogue import find_folder, find_lesson, lesson_folders
-    from minideeplab.grading.validation import prove
+    from minideeplab.grading.catalogue import load_lessons
+    from minideeplab.grading.validation import validate
 
-    every = [path.name for path in lesson_folders(find_folder(ctx.obj))]
     failed = False
-    for name in names or every:
-        lesson = find_lesson(name, ctx.obj)
-        faults = prove(lesson)
+    for lesson in load_lessons(names, ctx.obj):
+        faults = validate(lesson)
         failed |= bool(faults)
         click.echo(
-            f"{lesson.name}: {len(lesson.tasks)} tasks, {lesson.points} points, "
-            f"{len(lesson.wrong)} wrong answers: {'' if faults else 'all proofs hold'}"
+            f"{lesson.name}: {'not ' if faults else ''}valid, {len(lesson.tasks)} tasks, "
+            f"{lesson.points} points, {len(lesson.wrong)} wrong answers"
         )
         for fault in faults:
             click.echo(f"  {fault}")
@@ -81,20 +76,11 @@ def prove_lessons(ctx: click.Context, names: tuple[str, ...]) -> None:
 
 @command.command("build")
 @click.argument("names", nargs=-1, required=True)
-@click.option(
-    "--for",
-    "reader",
-    type=click.Choice(["student", "self-study", "instructor"]),
-    default="student",
-    show_default=True,
-    help="Who gets it: with holes; with holes and the solution beside; solved.",
-)
-@click.option(
-    "--out",
-    type=click.Path(file_okay=False, path_type=Path),
-    required=True,
-    help="Folder; with several lessons each gets a folder of its own in it.",
-)
+@click.option("--for", "reader", type=click.Choice(["student", "self-study", "instructor"]),
+              default="student",
+              help="With holes; with holes and a separate solution; solved.")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
+              help="Folder; with several lessons each gets a folder of its own in it.")  # fmt: skip
 @click.pass_obj
 def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out: Path) -> None:
     """Write lessons, by number or name or all, for a student, self-study or an instructor.
@@ -105,11 +91,9 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
       minideeplab lesson build all --for self-study --out my-course
     """
     from minideeplab.grading.build import build
-    from minideeplab.grading.catalogue import find_folder, find_lesson, lesson_folders
+    from minideeplab.grading.catalogue import load_lessons
 
-    if names == ("all",):
-        names = tuple(path.name for path in lesson_folders(find_folder(folder)))
-    lessons = [find_lesson(name, folder) for name in names]
+    lessons = load_lessons(() if names == ("all",) else names, folder)
     for lesson in lessons:
         target = out if len(lessons) == 1 else out / lesson.name
         built = build(lesson, reader, target)
@@ -121,16 +105,14 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
 
 @command.command("grade")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
-@click.option("--lesson", "default", default="", help="Of files that do not say which they are of.")
+@click.option("--lesson", "default", help="Lesson of files that do not name theirs.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
 @click.option("--seconds", type=click.FloatRange(0.5), help="Processor time of a task.")
-@click.option(
-    "--memory", type=click.IntRange(256), default=2048, show_default=True, help="MiB of a task."
-)
+@click.option("--memory", type=click.IntRange(256), default=2048, help="MiB of a task.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="For the reports.")
 @click.pass_obj
 def grade_submissions(
-    folder: Path | None, path: Path, default: str, jobs: int | None, seconds: float | None,
+    folder: Path | None, path: Path, default: str | None, jobs: int | None, seconds: float | None,
     memory: int, out: Path | None,
 ) -> None:  # fmt: skip
     """Judge one submission, or a folder with one file or folder for each student.
@@ -153,7 +135,7 @@ def grade_submissions(
 
     with tqdm(unit=" submissions", leave=False, disable=None) as bar:
         grades = grade(
-            path, folder, default, jobs or os.cpu_count() or 1, Limits(memory, seconds),
+            path, folder, default or "", jobs or os.cpu_count() or 1, Limits(memory, seconds),
             progress=lambda _: bar.update(),
         )  # fmt: skip
     if len(grades) == 1:

@@ -1,4 +1,4 @@
-"""``minideeplab segment``: label pictures."""
+"""``minideeplab segment``: label every pixel of images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def parse_scales(
     ctx: click.Context, param: click.Parameter, text: str | None
 ) -> tuple[float, ...] | None:
-    """Turn "0.5,0.75,1" into numbers."""
+    """Return "0.5,0.75,1" as numbers."""
     if text is None:
         return None
     try:
@@ -37,58 +37,32 @@ def parse_scales(
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="FILE|FOLDER|GLOB...")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results.")
-@click.option(
-    "--weights",
-    default="camvid",
-    metavar="FILE",
-    show_default=True,
-    help="Weights: a .npz of ours, or a bundled set: camvid, shapes.",
-)
-@click.option("--crf/--no-crf", default=True, show_default=True, help="Refine with the dense CRF.")
+@click.option("--weights", default="camvid", metavar="FILE",
+              help="Weights: a .npz of ours, or a bundled set: camvid, shapes.")  # fmt: skip
+@click.option("--crf/--no-crf", default=True, help="Refine with the dense CRF.")
 @click.option(
     "--scales",
     callback=parse_scales,
-    help="Sizes at which the network looks at a picture, e.g. 0.5,0.75,1."
-    "  [default: those of the weights, else 1]",
+    help="Scales to average, as 0.5,0.75,1.  [default: as the weights, else 1]",
 )
-@click.option(
-    "--flip/--no-flip",
-    default=None,
-    help="Look at the mirrored picture as well.  [default: as the weights]",
-)
-@click.option(
-    "--max-side",
-    default=1024,
-    show_default=True,
-    type=click.IntRange(16),
-    help="Work on larger pictures at this size, in pixels of the longer side.",
-)
-@click.option(
-    "--overlay-alpha",
-    default=0.5,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Strength of the colours in the overlay.",
-)
+@click.option("--flip/--no-flip", default=None,
+              help="Average with the mirrored image.  [default: as the weights]")  # fmt: skip
+@click.option("--max-side", default=1024, type=click.IntRange(16),
+              help="Scale larger images down to this, pixels of the longer side.")  # fmt: skip
+@click.option("--overlay-alpha", default=0.5, type=click.FloatRange(0, 1),
+              help="Strength of the colours in the overlay.")  # fmt: skip
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
 @executor_options
 def command(
-    inputs: tuple[str, ...],
-    out: Path,
-    weights: str,
-    overlay_alpha: float,
-    backend: str | None,
-    jobs: int,
-    dask: str | None,
-    scales: tuple[float, ...] | None,
-    flip: bool | None,
+    inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, backend: str | None,
+    jobs: int, dask: str | None, scales: tuple[float, ...] | None, flip: bool | None,
     **options: Any,
-) -> None:
-    """Label every pixel of pictures with a trained network.
+) -> None:  # fmt: skip
+    """Label every pixel of images with a trained network.
 
-    For each picture NAME it writes NAME.png, the class numbers as a palette picture of the same
-    size, and NAME-overlay.png, the colours over the picture. Any format, size and mode of picture
-    will do. A picture that cannot be read is reported, the others are still done, and the exit
+    For each image NAME it writes NAME.png, the class numbers as a palette image of the same
+    size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
+    is accepted. An image that cannot be read is reported, the others are processed, and the exit
     status is 1.
 
     \b
@@ -115,26 +89,21 @@ def command(
         failed = _segment_all(paths, names, out, net, overlay_alpha, executor, options)
     if failed:
         done = len(paths) - len(failed)
-        click.echo(f"{done} of {len(paths)} pictures done; failed: {', '.join(failed)}", err=True)
+        click.echo(f"{done} of {len(paths)} images done; failed: {', '.join(failed)}", err=True)
         click.get_current_context().exit(1)
 
 
 def _segment_all(
-    paths: Sequence[Path],
-    names: Sequence[str],
-    out: Path,
-    net: Any,
-    alpha: float,
-    executor: Executor | None,
-    options: dict[str, Any],
-) -> list[str]:
-    """Segment one picture after the other, or some at a time; return those that failed."""
+    paths: Sequence[Path], names: Sequence[str], out: Path, net: Any, alpha: float,
+    executor: Executor | None, options: dict[str, Any],
+) -> list[str]:  # fmt: skip
+    """Segment images one by one, or several at a time; return the paths that failed."""
     from tqdm import tqdm
 
     from minideeplab import inference, io
 
     failed, waiting = [], deque()
-    with tqdm(total=len(paths), unit="picture", file=sys.stderr, disable=None) as progress:
+    with tqdm(total=len(paths), unit="image", file=sys.stderr, disable=None) as progress:
 
         def fail(path: Path, error: Exception) -> None:
             reason = str(error) or "out of memory; try a smaller --max-side"
@@ -168,24 +137,24 @@ def _segment_all(
 
 
 def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha: float) -> str:
-    """Write the label picture and the overlay; return a line that says what was found."""
+    """Write the label image and the overlay; return a line with the most frequent classes."""
     import numpy as np
 
     from minideeplab import io, visualize
     from minideeplab.visualize.palettes import voc_palette
 
     palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
-    picture = visualize.overlay(image, labels, palette, alpha)
+    overlay = visualize.overlay(image, labels, palette, alpha)
     io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)
-    io.write_image(target.with_name(f"{target.name}-overlay.png"), picture)
+    io.write_image(target.with_name(f"{target.name}-overlay.png"), overlay)
     return f"{target}.png  {summary(labels, net.meta.get('classes'))}"
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
-    """Give every picture a name of its own: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
+    """Return a unique name for each image: ``a.jpg`` and ``b/a.png`` become ``a`` and ``a-2``.
 
-    Case does not tell names apart, since it does not on every disk, and no name's overlay is
-    another's label picture.
+    Names differ by more than case, since some file systems ignore it, and no name's overlay is
+    another's label image.
     """
     taken: set[str] = set()
     names = []
@@ -204,18 +173,18 @@ def _files(name: str) -> tuple[str, str]:
 
 
 def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) -> None:
-    """Stop before a result takes the place of one of the pictures."""
+    """Raise before any work if an output would overwrite one of the images."""
     inputs = {path.resolve() for path in paths}
     for target in (out / file for name in names for file in _files(name)):
         if target.resolve() in inputs:
             raise click.BadParameter(
-                f"{target} is one of the pictures and would be overwritten; choose another folder",
+                f"{target} is one of the images and would be overwritten; choose another folder",
                 param_hint="--out",
             )
 
 
 def summary(labels: Any, classes: Sequence[str] | None) -> str:
-    """Say what is in a picture, most frequent first: "Road 42%, Sky 30%, Tree 12% ..."."""
+    """Return the four most frequent classes: "Road 42%, Sky 30%, Tree 12% ..."."""
     import numpy as np
 
     counts = np.bincount(labels.ravel())

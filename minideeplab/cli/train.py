@@ -41,38 +41,29 @@ def _show(value: Any) -> str:
 
 @click.command()
 @click.option("--data", help="camvid:FOLDER, voc:FOLDER, own:FOLDER, or shapes (synthetic).")
-@click.option("--split", default="train", show_default=True, help="Split to train on.")
+@click.option("--split", default="train", help="Split to train on.")
 @click.option("--model", type=click.Choice(MODELS), help="Network. [small]")
-@click.option(
-    "--init", type=click.Path(), help="Weights to start from: a file, official or bundled name."
-)
+@click.option("--init", type=click.Path(),
+              help="Weights to start from: a file, official or bundled name.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option(
     "--jobs",
     default=1,
-    show_default=True,
     type=click.IntRange(1),
-    help="Processes that share every batch; the gradients are those of one, to rounding.",
+    help="Processes that share every batch; gradients are equal to rounding.",
 )
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
-@click.option("--resume", is_flag=True, help="Go on from the checkpoint in --out.")
+@click.option("--resume", is_flag=True, help="Continue from the checkpoint in --out.")
 @setting_options
 def command(
-    data: str | None,
-    split: str,
-    model: str | None,
-    init: str | None,
-    out: Path,
-    jobs: int,
-    backend: str | None,
-    resume: bool,
-    **settings: Any,
-) -> None:
+    data: str | None, split: str, model: str | None, init: str | None, out: Path, jobs: int,
+    backend: str | None, resume: bool, **settings: Any,
+) -> None:  # fmt: skip
     """Train a network; write checkpoint.npz, weights.npz, log.csv and curve.png to --out.
 
-    A run that was stopped, even by kill -9, goes on bit for bit with the same command and
+    A run that was stopped, even by kill -9, continues bit for bit with the same command and
     --resume, or with --out and --resume alone. With --validate-every the validation split is
-    scored on the way and the best weights are kept as best.npz.
+    scored during training and the best weights are kept as best.npz.
 
     \b
     Examples:
@@ -83,7 +74,7 @@ def command(
       minideeplab train --out runs/voc --resume
     """
     from minideeplab.backends import use_backend
-    from minideeplab.data.specs import open_dataset
+    from minideeplab.data import open_dataset
     from minideeplab.io import require_writable
     from minideeplab.models import build
     from minideeplab.training.initial import load_initial
@@ -122,7 +113,7 @@ def _stored_run(
 ) -> Config | None:
     """Return the settings of the run in ``out`` and put its data into ``origin``; None if none.
 
-    Raises ValueError when the command line contradicts them.
+    Raises ValueError if the command line contradicts them.
     """
     from minideeplab.training import checkpoint
 

@@ -1,7 +1,10 @@
 """Fully connected conditional random fields: exact, on the permutohedral lattice, and learned.
 
-Read ``exact.py`` (the definition), then ``lattice.py`` (the same sum in linear time), and
-``meanfield.py`` (inference with either).
+The definitions are in `minideeplab.ops.crf`: ``exact.py``, then ``lattice.py`` (the same sum in
+linear time), and ``meanfield.py`` (inference with either). This package checks arguments, keeps the
+model, and calls the backend in use. To step through inference with a debugger, select the
+definitions with ``use_backend("numpy")``: `DenseCRF.inference` then calls ``mean_field`` in
+``ops/crf/meanfield.py`` and ``filter_lattice`` in ``ops/crf/lattice.py``.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import importlib
 from typing import Any
 
 _HOMES = {
+    "CRFasRNN": "layer",
     "DenseCRF": "dense",
     "DenseCRFBatch": "batch",
     "refine": "refinement",

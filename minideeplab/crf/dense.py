@@ -12,13 +12,14 @@ Over labellings x of the pixels,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from minideeplab import backends
 from minideeplab.crf.energies import Energies
+from minideeplab.crf.gradients import Gradients, crf_gradients
 from minideeplab.crf.pairwise import (
     Pairwise,
     build_term,
@@ -34,7 +35,6 @@ from minideeplab.crf.potentials import (
     check_image,
     gaussian_features,
 )
-from minideeplab.ops.crf.gradients import Gradients, crf_gradients
 from minideeplab.ops.crf.meanfield import mean_field, softmax
 
 METHODS = ("lattice", "exact")
@@ -165,6 +165,14 @@ class DenseCRF(Energies):
         """
         self._q = self._run(1, self._q if q is None else self._flat(q))
         return self.q
+
+    def label_steps(self, iterations: int) -> Iterator[np.ndarray]:
+        """Yield the most probable labels (H, W) at the start and after each of the iterations."""
+        self.start()
+        yield self.map()
+        for _ in range(iterations):
+            self.step()
+            yield self.map()
 
     @property
     def q(self) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from minideeplab.crf.pairwise import run_kernel
+from minideeplab.crf.kernels import run_kernel
 from minideeplab.crf.potentials import check_labels
 from minideeplab.ops.crf.meanfield import Term, energy
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from minideeplab import nn
-from minideeplab.crf.pairwise import Pairwise, build_term, make_pairwise, run_kernel
-from minideeplab.crf.potentials import bilateral_features, check_image, gaussian_features
-from minideeplab.ops.crf.gradients import (
-    energy_backward,
+from minideeplab.crf.gradients import (
     kernel_parameters_backward,
-    mean_field_backward,
+    khat_gradient,
     mean_field_history,
 )
-from minideeplab.ops.crf.kernel_gradients import khat_gradient
+from minideeplab.crf.kernels import run_kernel
+from minideeplab.crf.pairwise import Pairwise, build_term, make_pairwise
+from minideeplab.crf.potentials import bilateral_features, check_image, gaussian_features
+from minideeplab.ops.crf.gradients import energy_backward, mean_field_backward
 from minideeplab.ops.crf.meanfield import Term, energy
 from minideeplab.tensor import Tensor, record
 
@@ -147,8 +147,8 @@ class CRFasRNN(nn.Module):
             dfeatures[k] += khat_gradient(done.terms[k], self.normalization, features, dmessage, q)
 
         watch = visit if self.learn_widths else None
-        dq, dmu_last = energy_backward(done.terms, done.history[-1], denergy, watch)
-        dunary, dmu = mean_field_backward(done.terms, done.history, dq, watch)
+        dq, dmu_last = energy_backward(done.terms, done.history[-1], denergy, watch, run_kernel)
+        dunary, dmu = mean_field_backward(done.terms, done.history, dq, watch, run_kernel)
         parts = [a + b for a, b in zip(dmu, dmu_last, strict=True)]
         if self.learn_widths:
             pairs = zip(done.pairs, dfeatures, strict=True)

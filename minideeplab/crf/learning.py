@@ -1,22 +1,24 @@
 """Learning a CRF's parameters by L-BFGS through mean field (Kraehenbuehl and Koltun 2013).
 
-The compatibilities and the kernels' scalings are shared by all images; SciPy's L-BFGS climbs the
-sum of the images' objectives.
+The compatibilities and the kernels' scalings are shared by all images; SciPy's L-BFGS maximises the
+mean of the images' objectives (section 4). An objective is made for one labelled image and maps
+Q (C, H, W) to its value and the gradient dValue/dQ. Pixels whose label is not in 0..C-1 (255, say)
+are left out. At least one must be labelled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import OptimizeResult, minimize
 
 from minideeplab.crf.dense import DenseCRF
-from minideeplab.crf.objectives import Objective
-from minideeplab.ops.crf.gradients import Gradients
+from minideeplab.crf.gradients import Gradients
 
 PARTS = ("compat", "kernel")
+Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,12 @@ def evaluate(
 
 def pack(crf: DenseCRF, parts: Sequence[str] = PARTS) -> np.ndarray:
     """Return the learnable parameters as one float64 vector: term by term, compat then kernel."""
-    arrays = [
-        array for pair in crf.pairwise for array in _chosen(pair.compat, pair.parameters, parts)
-    ]
-    return _join(arrays)
+    return _vector(((pair.compat, pair.parameters) for pair in crf.pairwise), parts)
 
 
 def pack_gradients(gradients: Gradients, parts: Sequence[str]) -> np.ndarray:
     """Return gradients in the order of :func:`pack`."""
-    arrays = [
-        array for term in gradients.terms for array in _chosen(term.compat, term.kernel, parts)
-    ]
-    return _join(arrays)
+    return _vector(((term.compat, term.kernel) for term in gradients.terms), parts)
 
 
 def unpack(crf: DenseCRF, vector: np.ndarray, parts: Sequence[str] = PARTS) -> None:
@@ -122,12 +118,10 @@ def unpack(crf: DenseCRF, vector: np.ndarray, parts: Sequence[str] = PARTS) -> N
                 crf.set_kernel(k, new)
 
 
-def _join(arrays: Sequence[np.ndarray]) -> np.ndarray:
-    return np.array([value for array in arrays for value in np.ravel(array)], np.float64)
-
-
-def _chosen(compat: np.ndarray, kernel: np.ndarray, parts: Sequence[str]) -> list[np.ndarray]:
-    return [array for part, array in (("compat", compat), ("kernel", kernel)) if part in parts]
+def _vector(terms: Iterable[tuple[np.ndarray, ...]], parts: Sequence[str]) -> np.ndarray:
+    """Return the chosen parts of (compat, kernel) pairs as one float64 vector."""
+    chosen = [a for term in terms for part, a in zip(PARTS, term, strict=True) if part in parts]
+    return np.array([value for array in chosen for value in np.ravel(array)], np.float64)
 
 
 def _check(crfs: Sequence[DenseCRF], objectives: Sequence[Objective], parts: Sequence[str]) -> None:
@@ -143,3 +137,67 @@ def _check(crfs: Sequence[DenseCRF], objectives: Sequence[Objective], parts: Seq
         raise ValueError("crfs must have the same pairwise terms with parameters of equal shapes")
     if not pack(crfs[0], parts).size:
         raise ValueError("crfs have no parameters to learn")
+
+
+def one_hot(truth: np.ndarray, n_labels: int) -> np.ndarray:
+    """Return (C, ...) float64: 1 at the true label, zero columns where none is given.
+
+    Raises ValueError if no pixel is labelled.
+    """
+    truth = np.asarray(truth)
+    hot = np.arange(n_labels).reshape(-1, *[1] * truth.ndim) == truth
+    if not hot.any():
+        raise ValueError(f"truth must label some pixel with 0..{n_labels - 1}, got none")
+    return hot.astype(np.float64)
+
+
+def log_likelihood(truth: np.ndarray, robust: float = 0.0) -> Objective:
+    """Mean over the labelled pixels of log(Q_truth + robust); ``robust`` tempers outliers."""
+
+    def objective(q: np.ndarray) -> tuple[float, np.ndarray]:
+        hot = one_hot(truth, len(q))
+        count = hot.sum()
+        shifted = np.maximum(q + robust, np.finfo(q.dtype).tiny)
+        return float((hot * np.log(shifted)).sum() / count), hot / shifted / count
+
+    return objective
+
+
+def hamming(truth: np.ndarray, class_weights: np.ndarray | None = None) -> Objective:
+    """Expected accuracy: mean over the labelled pixels of w_truth Q_truth (default w = 1).
+
+    ``class_weights`` (C,), such as inverse class frequencies, makes rare classes count.
+    """
+
+    def objective(q: np.ndarray) -> tuple[float, np.ndarray]:
+        hot = one_hot(truth, len(q))
+        gradient = hot / hot.sum()
+        if class_weights is not None:
+            gradient = gradient * np.reshape(class_weights, (-1, *[1] * (q.ndim - 1)))
+        return float((gradient * q).sum()), gradient
+
+    return objective
+
+
+def intersection_over_union(truth: np.ndarray) -> Objective:
+    """Mean over the classes present of soft intersection over soft union.
+
+    With in_l the sum of Q_l over pixels of class l, and un_l the number of those plus the sum of
+    Q_l over all other labelled pixels.
+    """
+
+    def objective(q: np.ndarray) -> tuple[float, np.ndarray]:
+        hot = one_hot(truth, len(q))
+        pixels = tuple(range(1, q.ndim))
+        labelled = hot.any(axis=0)
+        inside = (hot * q).sum(axis=pixels, keepdims=True)
+        outside = ((labelled - hot) * q).sum(axis=pixels, keepdims=True)
+        size = hot.sum(axis=pixels, keepdims=True)
+        union = size + outside
+        present = (size > 0) / (size > 0).sum()
+        share = np.divide(inside, union, out=np.zeros_like(union), where=size > 0)
+        slope = np.divide(present, union, out=np.zeros_like(union), where=size > 0)
+        gradient = slope * (hot - share * (labelled - hot))
+        return float((present * share).sum()), gradient
+
+    return objective

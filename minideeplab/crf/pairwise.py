@@ -20,11 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minideeplab import backends
+from minideeplab.crf.kernels import build_kernel, diagonal, run_kernel
 from minideeplab.crf.potentials import as_float, check_finite
-from minideeplab.ops.crf.exact import ExactKernel
-from minideeplab.ops.crf.meanfield import Kernel, Term
-from minideeplab.ops.crf.self_term import self_weights
+from minideeplab.ops.crf.meanfield import Term
 
 KERNELS = ("const", "diag", "full")
 NORMALIZATIONS = ("none", "before", "after", "symmetric")
@@ -94,25 +92,17 @@ def penalty(compat: np.ndarray) -> np.ndarray:
 def build_term(pairwise: Pairwise, method: str, self_term: bool = True) -> Term:
     """Build the kernel (``method`` "lattice" or "exact") and its normalisation."""
     features = pairwise.scaled_features()
-    exact = method == "exact"
-    kernel = ExactKernel(features) if exact else backends.current().build_lattice(features)
+    kernel = build_kernel(features, method)
     ones = np.ones((1, features.shape[1]), features.dtype)
     norm = run_kernel(kernel, ones)[0]
     before, after = normalizers(norm, pairwise.normalization)
 
-    diagonal = None
+    own = None
     if not self_term:
-        diagonal = raw_diagonal(kernel, features)
+        own = diagonal(kernel, features)
         for factor in (before, after):
-            diagonal = diagonal if factor is None else diagonal * factor
-    return Term(kernel, penalty(pairwise.compat), before, after, diagonal)
-
-
-def run_kernel(kernel: Kernel, values: np.ndarray, reverse: bool = False) -> np.ndarray:
-    """Apply a kernel to values (C, N): a lattice with the backend in use, else its own filter."""
-    if isinstance(kernel, ExactKernel):
-        return kernel.filter(values, reverse)
-    return backends.current().filter_lattice(kernel, values, reverse)
+            own = own if factor is None else own * factor
+    return Term(kernel, penalty(pairwise.compat), before, after, own)
 
 
 def normalizers(norm: np.ndarray, mode: str) -> tuple[np.ndarray | None, np.ndarray | None]:
@@ -134,13 +124,6 @@ def normalizers_backward(
     if before is not None and after is not None:
         return -0.5 * (dbefore + dafter) * after**3
     return -dafter * after**2 if before is None else -dbefore * before**2
-
-
-def raw_diagonal(kernel: Kernel, features: np.ndarray) -> np.ndarray:
-    """The diagonal (N,) of K before normalisation; a Gaussian's own is 1."""
-    if isinstance(kernel, ExactKernel):
-        return np.ones(features.shape[1], features.dtype)
-    return getattr(backends.current(), "self_weights", self_weights)(kernel)
 
 
 def with_compat(term: Term, pairwise: Pairwise) -> Term:

@@ -49,7 +49,7 @@ PARAMETERS = {
 
 
 def crf_parameters(parameters: str | CRFParameters) -> CRFParameters:
-    """Look a published set up by name; ValueError lists the names there are."""
+    """Return a published set by name; ValueError lists the names."""
     if isinstance(parameters, CRFParameters):
         return parameters
     if parameters not in PARAMETERS:
@@ -79,8 +79,8 @@ def refine(
         parameters: a name of ``PARAMETERS`` or :class:`CRFParameters`.
         normalization: "symmetric" is pydensecrf's default, "after" what DeepLab's authors ran.
         method, self_term: see :class:`DenseCRF`.
-        max_pixels: an image with more is worked through in overlapping tiles of at most as many,
-            so that memory stays bounded; the far links between tiles are lost.
+        max_pixels: a larger image is processed in overlapping tiles of at most as many, to bound
+            memory; distant links between tiles are lost.
 
     Returns:
         Refined probabilities of the same shape, float32 or float64.

@@ -8,20 +8,22 @@ interrupted search goes on where it stopped.
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from functools import partial
 from itertools import groupby, product
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from minideeplab import backends
 from minideeplab.crf.refinement import CRFParameters, build_crf, check_grey_values
-from minideeplab.crf.search_results import Results
 from minideeplab.evaluation import confusion_matrix, scores
+from minideeplab.files import atomic_write
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]  # image, probabilities (C, H, W), truth
 
@@ -152,3 +154,52 @@ def _confusions(
             crf.inference(iterations)
             matrices.append(confusion_matrix(crf.map(), truth, crf.n_labels, ignore_index))
     return np.array(matrices)
+
+
+COLUMNS = (*(field.name for field in fields(CRFParameters)), "mode", "mean_iou")
+Row = tuple[CRFParameters, str, float]  # the second says what else the value depends on
+
+
+class Results:
+    """Mean IoU by setting, kept in a CSV file if a path is given.
+
+    Args:
+        path: the file, read if it exists.
+        mode: what else the numbers depend on; rows of another mode are kept but not used.
+
+    Raises ValueError if the file is not one of a CRF search.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None, mode: str):
+        self.path = None if path is None else Path(path)
+        self.mode = mode
+        self._rows = _read(self.path) if self.path is not None and self.path.exists() else []
+        self._known = {setting: value for setting, of, value in self._rows if of == mode}
+
+    def __contains__(self, setting: CRFParameters) -> bool:
+        return setting in self._known
+
+    def __getitem__(self, setting: CRFParameters) -> float:
+        return self._known[setting]
+
+    def add(self, setting: CRFParameters, mean_iou: float) -> None:
+        """Keep a result, and write the file anew: whole at any moment, however it ends."""
+        self._known[setting] = mean_iou
+        self._rows.append((setting, self.mode, mean_iou))
+        if self.path is not None:
+            _write(self.path, self._rows)
+
+
+def _read(path: Path) -> list[Row]:
+    with open(path, newline="", encoding="utf-8") as file:
+        lines = list(csv.reader(file))
+    if not lines or tuple(lines[0]) != COLUMNS or any(len(x) != len(COLUMNS) for x in lines):
+        raise ValueError(f"{path}: expected a CSV file of a CRF search with columns {COLUMNS}")
+    return [(CRFParameters(*map(float, x[:-2])), x[-2], float(x[-1])) for x in lines[1:]]
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    with atomic_write(path) as whole, open(whole, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        writer.writerows([*map(float, astuple(s)), mode, value] for s, mode, value in rows)

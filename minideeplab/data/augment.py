@@ -25,18 +25,18 @@ def augment(
     fill: tuple[int, int, int] = MEAN_RGB,
     ignore_index: int = 255,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw one random view of an image and its labels.
+    """Return one random view of an image and its labels.
 
     Args:
         image: (H, W, 3) uint8.
         labels: (H, W) uint8.
-        rng: the only source of chance; the same state gives the same view.
+        rng: random numbers; the same state gives the same view.
         crop: height and width of the view.
         scales: two numbers are a range to draw from, any other count a set to choose from.
-        mirror: flip left and right every other time.
+        mirror: flip left and right with probability 1/2.
         jitter: strength in [0, 1) of random brightness, contrast, saturation, gamma and tint.
-        fill: colour of what lies outside the image.
-        ignore_index: label of what lies outside the image.
+        fill: colour outside the image.
+        ignore_index: label outside the image.
 
     Returns:
         image (crop, 3) uint8 and labels (crop) uint8.
@@ -45,16 +45,16 @@ def augment(
         ValueError: sizes that differ, or an argument out of its range.
     """
     _check(image, labels, crop, scales, jitter)
-    picture, truth = _random_window(image, labels, _draw_scale(scales, rng), crop, rng)
+    view, truth = _random_window(image, labels, _draw_scale(scales, rng), crop, rng)
     if mirror and rng.random() < 0.5:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        view = view.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         truth = truth.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
     if jitter:
-        picture = jitter_colour(picture, jitter, rng)
-    return _pad(np.asarray(picture), crop, fill), _pad(np.asarray(truth), crop, ignore_index)
+        view = jitter_colour(view, jitter, rng)
+    return _pad(np.asarray(view), crop, fill), _pad(np.asarray(truth), crop, ignore_index)
 
 
-def jitter_colour(picture: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
+def jitter_colour(image: Image.Image, strength: float, rng: np.random.Generator) -> Image.Image:
     """Change gamma, contrast, brightness, saturation and tint, each by a random factor near 1.
 
     The tint changes each colour channel by itself, at most a third as much as the others: the
@@ -62,12 +62,12 @@ def jitter_colour(picture: Image.Image, strength: float, rng: np.random.Generato
     """
     gamma, contrast, brightness, saturation = 1 + strength * (2 * rng.random(4) - 1)
     tint = 1 + strength / 3 * (2 * rng.random(3) - 1)  # red, green, blue
-    mean = float(np.mean(picture.convert("L"))) / 255
+    mean = float(np.mean(image.convert("L"))) / 255
     values = (np.arange(256) / 255) ** gamma
     values = ((values - mean**gamma) * contrast + mean**gamma) * brightness
     tables = np.clip(np.rint(255 * values * tint[:, None]), 0, 255).astype(int)
-    picture = picture.point(tables.ravel().tolist())
-    return Image.blend(picture.convert("L").convert("RGB"), picture, saturation)
+    image = image.point(tables.ravel().tolist())
+    return Image.blend(image.convert("L").convert("RGB"), image, saturation)
 
 
 def _draw_scale(scales: Sequence[float], rng: np.random.Generator) -> float:
@@ -93,9 +93,9 @@ def _random_window(
         box.append((start * length / scaled, (start + kept) * length / scaled))
     (top, bottom), (left, right) = box
     window = (left, top, right, bottom)
-    picture = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR, box=window)
+    view = Image.fromarray(image).resize(size[::-1], Image.Resampling.BILINEAR, box=window)
     truth = Image.fromarray(labels).resize(size[::-1], Image.Resampling.NEAREST, box=window)
-    return picture, truth
+    return view, truth
 
 
 def _pad(array: np.ndarray, size: tuple[int, int], value: int | tuple[int, ...]) -> np.ndarray:

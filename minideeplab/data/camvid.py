@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minideeplab.data.folders import FolderDataset, by_stem, check_pairs, require_folder
+from minideeplab.data.folders import FolderDataset, pair_folders
 from minideeplab.visualize.palettes import CAMVID_CLASSES, CAMVID_PALETTE
 
 SPLITS = ("train", "val", "test")
@@ -35,15 +35,10 @@ class CamVid(FolderDataset):
             raise ValueError(f"split: expected one of {', '.join(SPLITS)}, got {split!r}")
         self.classes = list(CAMVID_CLASSES)
         self.palette = CAMVID_PALETTE
-        layout = f"SegNet's layout of CamVid: {split}/ and {split}annot/ under {root}"
-        images = by_stem(require_folder(Path(root, split), layout))
-        labels = by_stem(require_folder(Path(root, f"{split}annot"), layout))
-        check_pairs(images, labels, Path(root, split))
-        names = sorted(images)
-        super().__init__(names, [images[n] for n in names], [labels[n] for n in names])
+        super().__init__(*pair_folders(root, split))
 
     def read_labels(self, path: Path) -> np.ndarray:
-        """Read labels 0..10, void as 255."""
+        """Return labels 0..10, void as 255."""
         labels = super().read_labels(path)
         labels[labels == VOID] = self.ignore_index
         return labels

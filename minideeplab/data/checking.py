@@ -1,4 +1,4 @@
-"""Finds in pictures and masks what makes a network train on nothing and answer with black."""
+"""Checks images and masks for mistakes that make a trained network label everything alike."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ INDEX_MODES = ("P", "L", "1", *WIDE_MODES)
 LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 STRANGE = "colours not in the palette"  # of the errors of ``read_labels``
 SHOWN_COLOURS, SHOWN_CLASSES = 12, 8
-RARE, DOMINANT = 0.001, 0.95  # shares of the labelled pixels that are worth a word
-#: (folder of pictures, folder of masks), below the data's own folder.
+RARE, DOMINANT = 0.001, 0.95  # shares of the labelled pixels that are reported
+#: (folder of images, folder of masks), below the data's own folder.
 LAYOUTS = (
     ("train", "trainannot"), ("val", "valannot"), ("test", "testannot"),
     ("JPEGImages", "SegmentationClass"), ("images", "masks"), ("images", "labels"),
@@ -28,7 +28,7 @@ LAYOUTS = (
 
 @dataclasses.dataclass
 class Report:
-    """What was found: ``problems`` by kind, with the files they concern, and ``notes``.
+    """Result of a check: ``problems``, each with its files, and ``notes``.
 
     ``pixels`` counts labels, ``colours`` ("R G B") the pixels of masks in colour.
     """
@@ -51,7 +51,7 @@ class Report:
 
 
 def find_pairs(root: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
-    """Return the (pictures, masks) folders below ``root`` that one of ``LAYOUTS`` names.
+    """Return the (images, masks) folders below ``root`` that one of ``LAYOUTS`` names.
 
     Raises FileNotFoundError when there are none, saying which names are looked for.
     """
@@ -59,7 +59,7 @@ def find_pairs(root: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
     found = [pair for pair in folders if pair[0].is_dir() and pair[1].is_dir()]
     if not found:
         known = ", ".join(f"{a} + {b}" for a, b in LAYOUTS)
-        raise FileNotFoundError(f"{root}: no folders of pictures and masks; looked for {known}")
+        raise FileNotFoundError(f"{root}: no folders of images and masks; looked for {known}")
     return found
 
 
@@ -69,28 +69,28 @@ def check_folders(
     num_classes: int | None = None,
     palette: np.ndarray | None = None,
 ) -> Report:
-    """Read every picture and mask of the same name and report what training would stumble over.
+    """Read every image and mask of the same name and return what would make training fail.
 
-    A mask is a palette or grey picture whose values are class numbers from 0, 255 where nothing
-    is known, or, with a ``palette`` (C, 3), a picture in those colours. ``num_classes``: how many
-    there should be; without it, the largest value tells.
+    A mask is a palette or grey image whose values are class numbers from 0, 255 where the label is
+    unknown, or, with a ``palette`` (C, 3), an image in those colours. ``num_classes`` is the
+    expected number of classes; None takes the largest value.
     """
     report = Report()
-    pictures, truths = by_stem(Path(images)), by_stem(Path(masks))
-    alone = sorted(pictures.keys() - truths.keys())
-    if Path(masks).name.endswith("annot"):  # the layout in which training wants whole pairs
+    image_files, mask_files = by_stem(Path(images)), by_stem(Path(masks))
+    alone = sorted(image_files.keys() - mask_files.keys())
+    if Path(masks).name.endswith("annot"):  # the layout in which training needs whole pairs
         for stem in alone:
-            report.problem("pictures without a mask of the same name", pictures[stem])
+            report.problem("images without a mask of the same name", image_files[stem])
     elif alone:
-        first = pictures[alone[0]].name
-        report.notes.append(f"pictures without a mask of the same name: {len(alone)}, as {first}")
-    for stem in sorted(truths.keys() - pictures.keys()):
-        report.problem("masks without a picture of the same name", truths[stem])
+        first = image_files[alone[0]].name
+        report.notes.append(f"images without a mask of the same name: {len(alone)}, as {first}")
+    for stem in sorted(mask_files.keys() - image_files.keys()):
+        report.problem("masks without an image of the same name", mask_files[stem])
     used: dict[int, list[Path]] = {}
-    for stem in sorted(pictures.keys() & truths.keys()):
+    for stem in sorted(image_files.keys() & mask_files.keys()):
         report.pairs += 1
-        for value in _check_pair(report, pictures[stem], truths[stem], palette):
-            used.setdefault(value, []).append(truths[stem])
+        for value in _check_pair(report, image_files[stem], mask_files[stem], palette):
+            used.setdefault(value, []).append(mask_files[stem])
     _check_values(report, used, num_classes)
     _check_balance(report, num_classes)
     if report.colours:
@@ -99,17 +99,17 @@ def check_folders(
 
 
 def _check_pair(report: Report, image: Path, mask: Path, palette: np.ndarray | None) -> list[int]:
-    """Check one pair; return the values of the mask."""
+    """Check one pair; return the values in its mask."""
     try:
         size = read_image(image).shape[:2]
     except (OSError, ValueError) as error:
-        report.failure("pictures that cannot be read", image, error)
+        report.failure("images that cannot be read", image, error)
         return []
     try:
-        with Image.open(mask) as picture:
-            in_colour = picture.mode not in INDEX_MODES
+        with Image.open(mask) as opened:
+            in_colour = opened.mode not in INDEX_MODES
         if in_colour and palette is None:
-            text = "masks in colour; expected class numbers in a palette or grey picture, or the "
+            text = "masks in colour; expected class numbers in a palette or grey image, or the "
             report.problem(text + "classes' colours in classes.txt", mask)
             _count_colours(report.colours, mask)
             return []
@@ -121,7 +121,7 @@ def _check_pair(report: Report, image: Path, mask: Path, palette: np.ndarray | N
     if mask.suffix.lower() in LOSSY_SUFFIXES:
         report.problem("masks in a lossy format, which changes values; expected PNG", mask)
     if labels.shape != size:
-        report.problem("masks of another size than their picture", mask)
+        report.problem("masks of another size than their image", mask)
     counts = np.bincount(labels.ravel(), minlength=256)
     report.pixels += counts
     return np.flatnonzero(counts).tolist()
@@ -135,7 +135,7 @@ def _count_colours(colours: dict[str, int], mask: Path) -> None:
 
 
 def _colours_found(colours: dict[str, int]) -> str:
-    """Say which colours the masks have, the most frequent first, as classes.txt wants them."""
+    """Return a note on the colours of the masks, the most frequent first, as in classes.txt."""
     total = sum(colours.values())
     often = sorted(colours, key=colours.__getitem__, reverse=True)[:SHOWN_COLOURS]
     shares = ", ".join(f"{colour} ({colours[colour] / total:.1%})" for colour in often)
@@ -144,7 +144,7 @@ def _colours_found(colours: dict[str, int]) -> str:
 
 
 def _check_values(report: Report, used: dict[int, list[Path]], num_classes: int | None) -> None:
-    """Judge the values of all masks; ``used`` has the masks of each."""
+    """Report wrong values; ``used`` has the masks of each value."""
     classes = sorted(value for value in used if value != IGNORE_INDEX)
     wrong = [value for value in classes if num_classes is not None and value >= num_classes]
     if wrong:
@@ -187,7 +187,7 @@ def _check_balance(report: Report, num_classes: int | None) -> None:
     if rare:
         report.notes.append(
             f"{_listed(rare)} of the labelled pixels: weigh the classes (train --class-weights) "
-            "or add pictures"
+            "or add images"
         )
     missing = np.flatnonzero(counts == 0)
     if num_classes is not None and missing.size:

@@ -1,7 +1,8 @@
-"""What the readers of data sets on disk share."""
+"""Base class of data sets in folders, and functions that pair images with label images."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from minideeplab.io import IMAGE_SUFFIXES, read_image, read_labels
 
 
 class FolderDataset:
-    """Pairs of picture files: an image and its labels.
+    """A data set of image files and label image files.
 
     Attributes:
         names: one short name per pair.
@@ -36,7 +37,7 @@ class FolderDataset:
 
         Raises:
             IndexError: no such pair.
-            ValueError: a damaged picture, sizes that differ, or a label that is no class.
+            ValueError: a damaged image, sizes that differ, or a label that is not a class.
         """
         image = read_image(self.image_paths[index])
         path = self.label_paths[index]
@@ -55,26 +56,35 @@ class FolderDataset:
         return image, labels
 
     def read_labels(self, path: Path) -> np.ndarray:
-        """Read one label picture; data sets with their own encoding override this."""
+        """Return one file's labels (H, W) uint8; data sets with another encoding override this."""
         return read_labels(path, self.palette)
 
 
 def require_folder(path: Path, what: str) -> Path:
-    """Return ``path`` if it is a folder, else say what was looked for there."""
+    """Return ``path`` if it is a folder, else raise FileNotFoundError saying what was expected."""
     if not path.is_dir():
         raise FileNotFoundError(f"{path}: no such folder; expected {what}")
     return path
 
 
 def by_stem(folder: Path) -> dict[str, Path]:
-    """Return the pictures of a folder by their names without the ending."""
+    """Return the image files of a folder by their names without suffix."""
     return {p.stem: p for p in sorted(folder.iterdir()) if p.suffix.lower() in IMAGE_SUFFIXES}
 
 
-def check_pairs(images: dict[str, Path], labels: dict[str, Path], folder: Path) -> None:
-    """Raise ValueError unless ``folder`` has pictures, each with its labels, and no labels more."""
+def pair_folders(
+    root: str | os.PathLike[str], split: str
+) -> tuple[list[str], list[Path], list[Path]]:
+    """Return names, images and label images of ``root/SPLIT`` and ``root/SPLITannot``.
+
+    Raises FileNotFoundError for a missing folder, ValueError unless there are images and each
+    image has one label image of the same name.
+    """
+    layout = f"{split}/ and {split}annot/ under {root}, the images and masks of split {split!r}"
+    folder, masks = Path(root, split), Path(root, f"{split}annot")
+    images, labels = (by_stem(require_folder(path, layout)) for path in (folder, masks))
     if not images:
-        raise ValueError(f"{folder}: no pictures in this folder")
+        raise ValueError(f"{folder}: no images in this folder")
     for have, lack, what in ((images, labels, "labels"), (labels, images, "an image")):
         alone = sorted(have.keys() - lack.keys())
         if alone:
@@ -82,3 +92,5 @@ def check_pairs(images: dict[str, Path], labels: dict[str, Path], folder: Path) 
                 f"{have[alone[0]]} has no {what.split()[-1]}: {len(alone)} of {len(have)} files "
                 f"lack {what} of the same name"
             )
+    names = sorted(images)
+    return names, [images[n] for n in names], [labels[n] for n in names]

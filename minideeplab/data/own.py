@@ -1,4 +1,4 @@
-"""Your own pictures and masks, in folders laid out as CamVid's."""
+"""A data set of your own images and masks, in CamVid's folder layout, and its classes.txt."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minideeplab.data.folders import FolderDataset, by_stem, check_pairs, require_folder
+from minideeplab.data.folders import FolderDataset, pair_folders
 from minideeplab.visualize.palettes import voc_palette
 
 CLASS_FILE = "classes.txt"
@@ -18,13 +18,13 @@ COLOURED = re.compile(r"(.*\S)\s+(\d{1,3})[\s,]+(\d{1,3})[\s,]+(\d{1,3})")  # na
 class OwnFolder(FolderDataset):
     """``root/train`` and ``root/trainannot``, ``val`` and ``valannot``, and ``root/classes.txt``.
 
-    The text file has one class a line, line 1 is label 0: a name, or a name and the colour in which
-    masks and results show it, ``car 64 0 128``. Masks are palette or grey PNGs of those labels, 255
-    where nothing is known, or colour pictures; without colours in the file, PASCAL VOC's are meant.
+    The text file has one class a line, line 1 is label 0: a name, or a name and its colour in masks
+    and results, ``car 64 0 128``. Masks are palette or grey PNGs of those labels, 255 where the
+    label is unknown, or colour images. Without colours in the file, PASCAL VOC's palette is used.
 
     Args:
-        root: the folder that holds all of these.
-        split: the name of a folder of pictures; any name will do.
+        root: the folder that holds these.
+        split: the name of a folder of images; any name.
 
     Raises:
         FileNotFoundError: a folder or the list of classes is missing.
@@ -33,20 +33,15 @@ class OwnFolder(FolderDataset):
 
     def __init__(self, root: str | os.PathLike[str], split: str = "train"):
         self.classes, self.palette = read_classes(Path(root, CLASS_FILE))
-        folder = require_folder(Path(root, split), f"the pictures of split {split!r}")
-        masks = require_folder(Path(root, f"{split}annot"), f"the masks of split {split!r}")
-        images, labels = by_stem(folder), by_stem(masks)
-        check_pairs(images, labels, folder)
-        names = sorted(images)
-        super().__init__(names, [images[n] for n in names], [labels[n] for n in names])
+        super().__init__(*pair_folders(root, split))
 
 
 def read_classes(path: Path) -> tuple[list[str], np.ndarray]:
-    """Read the classes' names and palette (C, 3) uint8.
+    """Return the class names of a classes.txt, and its palette (C, 3) uint8.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no class or more than 255, some with a colour and some without, or two of one.
+        ValueError: no class or more than 255, colours for some classes only, or one twice.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; expected the class names, one a line")

@@ -1,8 +1,8 @@
-"""Synthetic scenes: textured, shaded objects that hide one another, with their exact truth.
+"""Synthetic scenes: textured, shaded, overlapping objects with exact labels.
 
-The same (seed, index) gives the same scene, bit for bit, on every machine: chance enters as
-uniform numbers only, and pixels are computed with +, -, *, / and square roots, which IEEE 754
-rounds alike everywhere. Sines would not do.
+The same (seed, index) gives the same scene, bit for bit, on every machine: all randomness
+is uniform numbers, and pixels are computed with +, -, *, / and square roots, which IEEE 754 rounds
+alike everywhere. Sines are not.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ SHADOW_DEPTH, SHADOW_SOFTNESS = 0.4, 0.12
 
 
 class SyntheticScenes:
-    """An endless supply of labelled scenes: disks, boxes, triangles, stars and bars.
+    """A data set of generated scenes: disks, boxes, triangles, stars and bars.
 
-    Sizes spread over a factor of six. Objects are vivid and the background is not, but only their
-    shape says which class they are of. A band of label 255 runs along every visible edge, as in
+    Sizes vary by a factor of six. Objects are more vivid than the background, but only their shape
+    determines their class. A band of label 255 runs along every visible edge, as in
     PASCAL VOC.
 
     Args:
@@ -57,7 +57,7 @@ class SyntheticScenes:
         return self.count
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """Draw scene ``index``: image (H, W, 3) uint8 RGB, labels (H, W) uint8."""
+        """Return scene ``index``: image (H, W, 3) uint8 RGB, labels (H, W) uint8."""
         if not -self.count <= index < self.count:
             raise IndexError(f"index: expected less than {self.count}, got {index}")
         rng = np.random.default_rng([self.seed, index % self.count])
@@ -67,7 +67,7 @@ class SyntheticScenes:
 def draw_scene(
     rng: np.random.Generator, size: tuple[int, int], border: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Paint a background, then objects from the largest to the smallest, each over the last."""
+    """Return image and labels: a background, then objects from the largest to the smallest."""
     y, x = np.indices(size, dtype=np.float32)
     ground = GROUND_COLOURS[rng.integers(len(GROUND_COLOURS))]
     canvas = texture(rng, y, x, ground, scale=min(size) / 6)
@@ -85,14 +85,14 @@ def draw_scene(
 
 
 def _draw_radii(rng: np.random.Generator, side: int) -> list[float]:
-    """Between 3 and 8 radii, every ratio of sizes as likely as any other, the largest first."""
+    """Return 3 to 8 radii, log-uniform, the largest first."""
     steps = rng.random(int(rng.integers(3, 9)))
     radii = [round(SMALLEST * (LARGEST / SMALLEST) ** float(t), 4) * side for t in steps]
     return sorted(radii, reverse=True)
 
 
 def _daylight(rng: np.random.Generator, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Light that falls off across the scene, with soft clouds: (H, W), about 1."""
+    """Return brightness (H, W), about 1: a slope across the scene and soft clouds."""
     slope_y, slope_x = 0.4 * (rng.random(2) - 0.5)
     plane = slope_y * (y / y.shape[0] - 0.5) + slope_x * (x / x.shape[1] - 0.5)
     return 1 + plane.astype(np.float32) + 0.2 * (value_noise(rng, y, x, y.shape[0] / 2) - 0.5)
@@ -118,18 +118,18 @@ def _paint_object(
 
 
 class _Shape:
-    """One object: its place, size, turn and signed distance."""
+    """One object: its position, size, angle and signed distance."""
 
     def __init__(self, rng: np.random.Generator, kind: int, radius: float, size: tuple[int, int]):
-        turn = 2 * math.pi * rng.random()
-        self.cos, self.sin = round(math.cos(turn), 5), round(math.sin(turn), 5)
+        angle = 2 * math.pi * rng.random()
+        self.cos, self.sin = round(math.cos(angle), 5), round(math.sin(angle), 5)
         self.centre_y, self.centre_x = (length * rng.random() for length in size)
         self.aspect = 0.75 + 0.25 * rng.random()
         self.name = SCENE_CLASSES[kind]
         self.radius = radius
 
     def distance(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Return about how far (H, W) pixels lie outside the object; negative inside."""
+        """Return the approximate distance of (H, W) pixels from the object; negative inside."""
         y, x = y - self.centre_y, x - self.centre_x
         u, v = self.cos * x + self.sin * y, self.cos * y - self.sin * x
         if self.name == "disk":

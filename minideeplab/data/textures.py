@@ -23,13 +23,13 @@ OBJECT_COLOURS = np.array(
 def texture(
     rng: np.random.Generator, y: np.ndarray, x: np.ndarray, colour: np.ndarray, scale: float
 ) -> np.ndarray:
-    """Paint one material: a colour, soft blotches, and stripes, checks, grain or nothing.
+    """Return one material: a colour, soft blotches, and stripes, checks, grain or nothing.
 
     Args:
-        rng: the source of chance.
+        rng: random numbers.
         y: (H, W) float32, rows.
         x: (H, W) float32, columns.
-        colour: (3,) in 0..1, varied a little.
+        colour: (3,) in 0..1; a small random change is added.
         scale: size of the pattern in pixels.
 
     Returns:

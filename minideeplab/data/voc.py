@@ -14,7 +14,7 @@ class PascalVOC(FolderDataset):
 
     Reads ``JPEGImages``, ``ImageSets/Segmentation/{split}.txt`` and ``SegmentationClass``; for the
     augmented set (10,582 images of split ``trainaug``, as the paper trains on) the labels are in
-    ``SegmentationClassAug``. Label pictures may be palette, grey or colour PNGs.
+    ``SegmentationClassAug``. Label images may be palette, grey or colour PNGs.
 
     Args:
         root: ``VOCdevkit``, ``VOCdevkit/VOC2012`` or a folder of the same layout.
@@ -22,7 +22,7 @@ class PascalVOC(FolderDataset):
         labels: the folder of the labels, by default chosen by the split's name.
 
     Raises:
-        FileNotFoundError: a folder, list, image or label picture is missing.
+        FileNotFoundError: a folder, list, image or label image is missing.
         ValueError: an empty list.
     """
 
@@ -35,11 +35,11 @@ class PascalVOC(FolderDataset):
         folder = labels or (
             "SegmentationClassAug" if split.endswith("aug") else "SegmentationClass"
         )
-        pictures = require_folder(base / "JPEGImages", "the images of PASCAL VOC")
-        truths = require_folder(base / folder, f"the label pictures of split {split!r}")
+        images = require_folder(base / "JPEGImages", "the images of PASCAL VOC")
+        truths = require_folder(base / folder, f"the label images of split {split!r}")
         names = _read_list(base / "ImageSets" / "Segmentation" / f"{split}.txt")
         super().__init__(
-            names, [pictures / f"{n}.jpg" for n in names], [truths / f"{n}.png" for n in names]
+            names, [images / f"{n}.jpg" for n in names], [truths / f"{n}.png" for n in names]
         )
         self._require_files()
 

@@ -1,4 +1,4 @@
-"""How good a labelling is near the edges of objects: trimaps and the boundary F1 score."""
+"""Scores near object boundaries: trimaps and the boundary F1 score."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import math
 
 import numpy as np
 
-DEFAULT_TOLERANCE = 0.0075  # of the picture's diagonal
+DEFAULT_TOLERANCE = 0.0075  # of the image's diagonal
 
 
 def trimap(
     truth: np.ndarray, width: int, around: str = "ignored", ignore_index: int = 255
 ) -> np.ndarray:
-    """Select the pixels near object boundaries, for accuracy where it is hard (paper, Fig. 10).
+    """Return a mask of the pixels near object boundaries (paper, Fig. 10).
 
     As in the authors' evaluation, the band holds what a square of side ``2 * width + 1`` reaches
     from the ignored pixels, which on PASCAL VOC run along the objects; ignored pixels themselves
@@ -64,19 +64,19 @@ def boundary_f1(
     tolerance: float | None = None,
     ignore_index: int = 255,
 ) -> np.ndarray:
-    """Score how well the outlines of one picture are drawn, class by class (BF score).
+    """Return the boundary F1 score of each class in one image (BF score).
 
-    Csurka, Larlus and Perronnin (BMVC 2013): the F1 of precision, the part of the labelled
-    boundary that lies within ``tolerance`` of the true one, and recall, the part of the true
+    Csurka, Larlus and Perronnin (BMVC 2013): the F1 of precision, the share of the labelled
+    boundary that lies within ``tolerance`` of the true one, and recall, the share of the true
     boundary that lies within ``tolerance`` of the labelled one. A boundary pixel has a neighbour
-    above, below, left or right of another label. A labelled boundary amid ignored pixels, out of
-    reach of any true one, is neither right nor wrong.
+    above, below, left or right of another label. A labelled boundary among ignored pixels that is
+    not near a true one does not count.
 
     Args:
         labels: (H, W) integers, the prediction.
         truth: (H, W) integers; ``ignore_index`` does not count.
         num_classes: C.
-        tolerance: in pixels; None for the authors' 0.75 % of the picture's diagonal.
+        tolerance: in pixels; None for the authors' 0.75 % of the image's diagonal.
         ignore_index: the label of the truth to leave out.
 
     Returns:

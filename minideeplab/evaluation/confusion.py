@@ -1,4 +1,4 @@
-"""The confusion matrix and what it says: intersection over union and accuracy."""
+"""The confusion matrix, intersection over union, and accuracy."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Scores:
-    """What a confusion matrix says, every number in 0..1.
+    """Scores computed from a confusion matrix, each in 0..1.
 
     Attributes:
-        pixel_accuracy: part of the pixels that are right.
+        pixel_accuracy: share of correct pixels.
         class_accuracy: recall, averaged over the classes that occur in the truth.
         iou: (C,) intersection over union; NaN for a class neither in the truth nor predicted.
         mean_iou: average of ``iou`` without the NaNs, PASCAL VOC's measure.
@@ -70,7 +70,7 @@ def _class_numbers(values: np.ndarray, name: str, num_classes: int) -> np.ndarra
 def scores(confusion: np.ndarray) -> Scores:
     """Compute all scores of a (C, C) confusion matrix, truth by row.
 
-    What is undefined, such as any score of an empty matrix, is NaN.
+    Undefined scores, such as those of an empty matrix, are NaN.
 
     Raises:
         ValueError: not a square matrix.
@@ -101,7 +101,7 @@ def _mean(values: np.ndarray) -> float:
 
 
 def format_table(result: Scores, classes: Sequence[str]) -> str:
-    """Lay the scores out as text: one line per class, then the averages, in per cent."""
+    """Return the scores as text: one line per class, then the averages, in per cent."""
     lines = [(name, value) for name, value in zip(classes, result.iou, strict=True)]
     lines += [
         ("mean IoU", result.mean_iou),

@@ -1,4 +1,4 @@
-"""Where a network fails: its worst pictures beside their truth, and the legend of the colours."""
+"""Figures of the worst images beside their truth, and the legend of the class colours."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def failure_gallery(
     palette: np.ndarray,
     ignore_index: int = 255,
 ) -> Figure:
-    """Draw one row a picture: the picture, its truth, its labels, and where they differ.
+    """Return a figure with one row an image: image, truth, labels, and where they differ.
 
     Args:
         failures: (title, image (H, W, 3) uint8, truth (H, W), labels (H, W)), worst first. They
@@ -39,18 +39,18 @@ def failure_gallery(
         ValueError: no failures.
     """
     if not failures:
-        raise ValueError("failures: expected at least one picture, got none")
+        raise ValueError("failures: expected at least one image, got none")
     size = failures[0][2].shape
-    pictures = []
+    panels = []
     for title, image, truth, labels in failures:
-        pictures += [
+        panels += [
             (title, _fit(image, size)),
             ("truth", _fit(visualize.colourise(truth, palette), size)),
             ("labelled as", _fit(visualize.colourise(labels, palette), size)),
             ("wrong", _fit(_errors(labels, truth, ignore_index), size)),
         ]
     colours = [(classes[label], palette[label]) for label in _most_frequent(failures, len(classes))]
-    return visualize.panels(pictures, columns=4, legend=colours)
+    return visualize.panels(panels, columns=4, legend=colours)
 
 
 def _most_frequent(failures: Sequence[tuple], num_classes: int) -> list[int]:
@@ -62,7 +62,7 @@ def _most_frequent(failures: Sequence[tuple], num_classes: int) -> list[int]:
 
 
 def legend(classes: Sequence[str], palette: np.ndarray) -> Figure:
-    """Draw the classes' colours with their numbers and names; 255 is what is ignored.
+    """Return a figure of the classes' colours with their numbers and names; 255 is what is ignored.
 
     classes: C names; palette: (C, 3) uint8. Returns a figure without a window.
     """
@@ -87,15 +87,15 @@ def legend(classes: Sequence[str], palette: np.ndarray) -> Figure:
     return figure
 
 
-def _fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Bring an (H, W, 3) uint8 picture to ``size`` without inventing colours."""
-    if picture.shape[:2] == size:
-        return picture
-    resized = Image.fromarray(picture).resize(size[::-1], Image.Resampling.NEAREST)
+def _fit(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Resize an (H, W, 3) uint8 image to ``size`` by nearest neighbour."""
+    if image.shape[:2] == size:
+        return image
+    resized = Image.fromarray(image).resize(size[::-1], Image.Resampling.NEAREST)
     return np.asarray(resized)
 
 
 def _errors(labels: np.ndarray, truth: np.ndarray, ignore_index: int) -> np.ndarray:
-    picture = np.where((labels == truth)[:, :, None], RIGHT, WRONG)
-    picture[truth == ignore_index] = IGNORED
-    return picture.astype(np.uint8)
+    image = np.where((labels == truth)[:, :, None], RIGHT, WRONG)
+    image[truth == ignore_index] = IGNORED
+    return image.astype(np.uint8)

@@ -1,7 +1,7 @@
-"""The paper's tables and figures as commands, at a size that a laptop carries.
+"""The paper's tables and figures, repeated with networks that train on a laptop.
 
-Each module here has a ``run(setup) -> Outcome``; ``EXPERIMENTS`` names them. ``results`` holds
-what the commands in its tables gave.
+Each module of ``EXPERIMENTS`` has a ``run(setup) -> Outcome``. The folder ``results`` of the
+repository has our results.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from minideeplab.io import require_writable
 
 __all__ = ["EXPERIMENTS", "Outcome", "Setup", "run"]
 
-#: name: what of the paper (arXiv 1606.00915) it repeats. The module's name has _ for -.
+#: name: the part of the paper (arXiv 1606.00915). The module's name has _ for -.
 EXPERIMENTS = {
     "variants": "table 3: LargeFOV, ASPP-S and ASPP-L before and after the CRF",
     "field-of-view": "table 1: kernel size and rate of fc6",
@@ -26,7 +26,7 @@ EXPERIMENTS = {
 
 
 def run(name: str, setup: Setup) -> Outcome:
-    """Run the experiment called ``name``, which may leave parts of its work in ``setup.out``.
+    """Return the outcome of the experiment ``name``; trained networks are stored in ``setup.out``.
 
     Raises ValueError for another name, OSError if the folder cannot be written to.
     """

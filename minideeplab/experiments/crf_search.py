@@ -7,18 +7,18 @@ from typing import Any
 
 from minideeplab.crf.refinement import PARAMETERS, CRFParameters
 from minideeplab.crf.search import Grid, SearchResult, search
+from minideeplab.data.views import Subset
 from minideeplab.experiments.outcome import Outcome, Row, plot
-from minideeplab.experiments.pictures import Subset
 from minideeplab.experiments.setup import Setup
 from minideeplab.inference import predict
 
-PART, ROUNDS, SHOWN = 20, 3, 8  # pictures to search on; grids; settings in the table
+PART, ROUNDS, SHOWN = 20, 3, 8  # images to search on; grids; settings in the table
 SCENES = Grid(w1=(2, 4, 6), sigma_alpha=(20, 50, 80), sigma_beta=(5, 17.5, 30))
 FOUND, REST = "searched part, %", "rest of val, %"
 
 
 def run(setup: Setup) -> Outcome:
-    """Search on every k-th picture of val, then score what was found on the others."""
+    """Return the best settings on every k-th image of val, and their score on the others."""
     net, dataset = setup.network(), setup.validation_data
     part = list(range(0, len(dataset), max(1, len(dataset) // PART)))[:PART]
     rest = Subset(dataset, [i for i in range(len(dataset)) if i not in set(part)])
@@ -64,10 +64,10 @@ def _row(name: str, setting: CRFParameters, found: float) -> Row:
 
 
 def _figure(result: SearchResult, without: float) -> Any:
-    """Draw every setting that was tried: over sigma beta, sigma alpha as colour, w1 as size."""
+    """Return a plot of all settings over sigma beta, with sigma alpha as colour, w1 as size."""
     figure, axes = plot("sigma beta, grey values", size=(7.0, 4.2))
     tried = result.tried
-    places = axes.scatter(
+    points = axes.scatter(
         [setting.sigma_beta for setting in tried],
         [100 * value for value in tried.values()],
         c=[setting.sigma_alpha for setting in tried],
@@ -78,5 +78,5 @@ def _figure(result: SearchResult, without: float) -> Any:
     axes.axhline(without, color="0.5", linestyle=":", label="no CRF")
     axes.plot(result.best.sigma_beta, 100 * result.mean_iou, "r*", markersize=14, label="best")
     axes.legend(loc="lower right", fontsize=8)
-    figure.colorbar(places, label="sigma alpha, pixels (size: w1)")
+    figure.colorbar(points, label="sigma alpha, pixels (size: w1)")
     return figure

@@ -12,19 +12,19 @@ from minideeplab.models.deeplab import Variant
 from minideeplab.training import Trainer
 from minideeplab.training.loop import Batch
 
-#: (kernel, rate, filters): mean IoU on VOC 2012 val before and after the CRF, training pictures/s.
+#: (kernel, rate, filters): mean IoU on VOC 2012 val before and after the CRF, training images/s.
 PAPER = {
     (7, 4, 4096): (64.38, 67.64, 1.44),
     (4, 4, 4096): (59.80, 63.74, 2.90),
     (4, 8, 4096): (63.41, 67.14, 2.90),
     (3, 12, 1024): (62.25, 67.64, 4.84),
 }
-BEFORE, AFTER, SPEED = "mean IoU, %", "with CRF, %", "trained pictures/s"
+BEFORE, AFTER, SPEED = "mean IoU, %", "with CRF, %", "trained images/s"
 ROUNDS = 5
 
 
 def run(setup: Setup) -> Outcome:
-    """Train each kernel and rate alike; count, time and score."""
+    """Return parameters, speed and mean IoU of each kernel and rate, trained alike."""
     rows, steps = [], {}
     for (kernel, rate, channels), (before, after, speed) in PAPER.items():
         shape = Variant(rates=(rate,), pool5a=True, kernel=kernel, channels=channels)
@@ -40,14 +40,14 @@ def run(setup: Setup) -> Outcome:
                 SPEED: None,
                 BEFORE: setup.mean_iou(net),
                 AFTER: setup.mean_iou(net, crf=setup.crf()),
-                "paper's pictures/s": speed,
+                "paper's images/s": speed,
                 "paper, VOC, %": before,
                 "paper with CRF, %": after,
             }
         )
-    pictures = setup.config().batch_size
+    images = setup.config().batch_size
     for row, timing in zip(rows, interleaved(steps, ROUNDS).values(), strict=True):
-        row[SPEED] = pictures / timing.median
+        row[SPEED] = images / timing.median
     notes = [
         *setup.notes(),
         setup.crf_note(),
@@ -59,7 +59,7 @@ def run(setup: Setup) -> Outcome:
 
 
 def _step(trainer: Trainer, batch: Batch) -> None:
-    """Forward and backward; the weights stay."""
+    """Forward and backward without an update."""
     trainer.net.train()
     trainer.gradients([batch])
 

@@ -1,7 +1,7 @@
 """Table 4: several sizes of the input with maximum fusion, and scale augmentation.
 
-The paper adds these to ResNet-101; here they are added to LargeFOV on the experiments' trunk. With
-``--weights`` nothing is trained: those weights are scored with several sets of sizes.
+The paper adds these to ResNet-101, this module to LargeFOV on the experiments' trunk. With
+``--weights`` nothing is trained; the given weights are scored at several sets of sizes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ PUBLISHED = (
 
 
 def run(setup: Setup) -> Outcome:
-    """Train with and without both; score each with one size of the input and with three."""
+    """Return the mean IoU at one and three sizes, after training with and without both."""
     return _trained(setup) if setup.weights is None else _tested(setup)
 
 
@@ -53,7 +53,7 @@ def _trained(setup: Setup) -> Outcome:
 
 
 def _tested(setup: Setup) -> Outcome:
-    """Score the given weights, one row a set of sizes."""
+    """Return the mean IoU of the given weights, one row for each set of sizes."""
     net, rows = setup.network(), []
     for sizes in TESTED:
         rows.append(

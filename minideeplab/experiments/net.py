@@ -1,4 +1,4 @@
-"""The networks of the experiments: the authors' heads on a trunk that a laptop trains.
+"""Networks of the experiments: the authors' heads on a trunk small enough for a laptop.
 
 ``trunk="vgg16"`` is the authors' network, ``width`` times as wide. ``trunk="small"`` trains from
 random weights: each of VGG's five blocks becomes two convolutions with batch norm, and the first
@@ -22,7 +22,7 @@ from minideeplab.tensor import Tensor
 TRUNKS = ("small", "vgg16")
 OUTPUT_STRIDE = 8
 VGG_PARAMETERS = 14_714_688  # of the authors' trunk
-DROPOUT = 0.1  # of the small trunk's heads: the authors' half of so few filters is too much
+DROPOUT = 0.1  # of the small trunk's heads: the authors' 0.5 is too much for so few filters
 FEATURES = BLOCKS[-1][2]  # channels of pool5, at full width
 
 
@@ -33,7 +33,7 @@ class ExperimentNet(Module):
         shape: the head, at full width: fc6's kernel, rates and filters; pool5a.
         num_classes: C.
         trunk: one of ``TRUNKS``.
-        width: the part of the filters to keep, 1 for the authors' number.
+        width: share of the authors' filters, 1 for all.
         stride: of the features, 8; or 4, for the small trunk.
         seed: of the random weights.
     """
@@ -75,7 +75,7 @@ class ExperimentNet(Module):
             self.branches.append(tuple(part))
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         x = self._run(self.trunk, x)
         scores = [self._run(names, x) for names in self.branches]
         return sum(scores[1:], scores[0])
@@ -103,7 +103,7 @@ def small_trunk(width: float, stride: int, rng: np.random.Generator) -> dict[str
 
 
 def full_parameters(shape: Variant, num_classes: int = 21) -> int:
-    """Count the parameters of the authors' VGG-16 network with this head."""
+    """Return the number of parameters of the authors' VGG-16 network with this head."""
     channels = shape.channels
     fc6 = shape.kernel**2 * FEATURES * channels + channels
     fc7, fc8 = channels * (channels + 1), num_classes * (channels + 1)
@@ -113,6 +113,6 @@ def full_parameters(shape: Variant, num_classes: int = 21) -> int:
 def field_of_view(shape: Variant) -> int:
     """Return the paper's measure, in pixels, of the largest branch (table 1).
 
-    fc6 spans (kernel - 1) * rate steps of the stride, and what VGG's pools reduce to one point.
+    fc6 spans (kernel - 1) * rate strides, plus 32 pixels, which VGG's pools reduce to one position.
     """
     return (shape.kernel - 1) * max(shape.rates) * OUTPUT_STRIDE + 32

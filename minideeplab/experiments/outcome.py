@@ -1,4 +1,4 @@
-"""What an experiment leaves: a table as Markdown and CSV, and a plot."""
+"""The outcome of an experiment: a table as Markdown and CSV, and a plot."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Row = dict[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """The rows of a table, its plot, and what a reader must know to judge them.
+    """The rows of a table, its plot, and notes on data and training.
 
-    Numbers of rows may be floats; in per cent where the column's name says "%". None is a dash.
+    Floats are in per cent if the column's name has a "%". None is printed as a dash.
     """
 
     title: str
@@ -59,7 +59,7 @@ class Outcome:
 
 
 def _plain(value: Any) -> Any:
-    return f"{value:.6g}" if isinstance(value, float) else value  # more digits say nothing
+    return f"{value:.6g}" if isinstance(value, float) else value  # more digits are not significant
 
 
 def columns(rows: Sequence[Row]) -> list[str]:
@@ -68,7 +68,7 @@ def columns(rows: Sequence[Row]) -> list[str]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """Lay rows out as a Markdown table, numbers to the right."""
+    """Return rows as a Markdown table, numbers aligned right."""
     names = columns(rows)
     cells = [[_text(row.get(name), name) for name in names] for row in rows]
     right = ["---:" if _is_number(rows[0].get(name)) else "---" for name in names]
@@ -100,7 +100,7 @@ def plot(
 
 
 def bars(rows: Sequence[Row], label: str, series: Sequence[str]) -> Figure:
-    """Draw groups of bars: a group for each row, named by column ``label``; a bar a series."""
+    """Return a bar plot: a group for each row, named by column ``label``; a bar for each series."""
     figure, axes = plot(size=(1.5 + 1.5 * len(rows), 3.8))
     width = 0.8 / len(series)
     for k, name in enumerate(series):

@@ -25,7 +25,7 @@ SCORE = "mean IoU, %"
 
 
 def plans(base: Config) -> list[dict[str, Any]]:
-    """Return the settings of each run: the paper's proportions, the longest one being ``base``."""
+    """Return the settings of each run in the paper's proportions; ``base`` is the longest."""
     settings = []
     for schedule, batch, thousands in PAPER:
         iterations = max(3, round(base.iterations * thousands / LONGEST))
@@ -45,7 +45,7 @@ def plans(base: Config) -> list[dict[str, Any]]:
 
 
 def run(setup: Setup) -> Outcome:
-    """Train LargeFOV with each schedule; the longest run has the flags' iterations and batch."""
+    """Return the mean IoU of LargeFOV with each schedule; the flags set the longest run."""
     rows, curves = [], {}
     for settings, (key, published) in zip(plans(setup.config()), PAPER.items(), strict=True):
         schedule, batch, count = (settings[k] for k in ("schedule", "batch_size", "iterations"))
@@ -56,7 +56,7 @@ def run(setup: Setup) -> Outcome:
                 "schedule": schedule,
                 "batch": batch,
                 "iterations": count,
-                "pictures seen": batch * count,
+                "images seen": batch * count,
                 SCORE: setup.mean_iou(net),
                 "paper's batch": key[1],
                 "paper's iterations": 1000 * key[2],
@@ -69,7 +69,7 @@ def run(setup: Setup) -> Outcome:
         "No averaged weights; the step schedule divides the rate by 10 after each third, as the "
         "authors' did.",
     ]
-    figure, axes = plot("pictures seen", "loss, smoothed")
+    figure, axes = plot("images seen", "loss, smoothed")
     for label, (seen, losses) in curves.items():
         axes.plot(seen, losses, label=label)
     axes.legend(fontsize=8)

@@ -1,8 +1,9 @@
-"""What every experiment starts from: the data, the size of the networks, how long they train."""
+"""Settings that all experiments share: data, network size, training; and their helpers."""
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
 from concurrent.futures import Executor
 from functools import cached_property
@@ -13,12 +14,11 @@ import numpy as np
 
 from minideeplab import pretrained
 from minideeplab.crf.refinement import PARAMETERS
-from minideeplab.data.cached import Cached
-from minideeplab.data.specs import open_dataset
+from minideeplab.data import open_dataset
+from minideeplab.data.views import Cached, Scaled, Subset
 from minideeplab.evaluation import scores
 from minideeplab.experiments.defaults import MOST_SCENES, PHOTOS, PLAIN, SCENES, Defaults
 from minideeplab.experiments.net import OUTPUT_STRIDE, ExperimentNet
-from minideeplab.experiments.pictures import Scaled, Subset
 from minideeplab.inference import crf_options
 from minideeplab.models import from_checkpoint
 from minideeplab.models.deeplab import Variant
@@ -33,19 +33,19 @@ class Setup:
 
     Args:
         data: camvid:FOLDER, voc:FOLDER, own:FOLDER or shapes.
-        out: folder for trained networks (kept, and gone on with) and results.
+        out: folder for results and for trained networks, which are kept and resumed.
         split: of the data, to train on.
         trunk, width, stride: of ``ExperimentNet``.
         init: weights to start from, a file or an official name; for the trunk "vgg16".
-        pretrain: iterations of the trunk under the plain head, of which all networks without
-            ``init`` start, as the authors' start from ImageNet's; 0 for random weights.
+        pretrain: iterations of the trunk with a plain head, from which all networks without
+            ``init`` start, as the authors' from ImageNet's; 0 for random weights.
         iterations, batch_size, crop: of the longest training run.
-        pictures: of val, to score; None for all.
-        scale: what pictures and labels are shrunk to, before anything else.
-        weights: of the experiments that do not train; None for the bundled ones. With them,
+        images: number of images of val to score; None for all.
+        scale: factor by which images and labels are resized first, at most 1.
+        weights: for the experiments that do not train; None for the bundled ones. If given,
             multi-scale does not train either.
-        seed: of everything random.
-        executor: spreads scoring; None for this process.
+        seed: of weights, sampling, augmentation and dropout.
+        executor: distributes scoring; None for this process.
     """
 
     data: str
@@ -59,7 +59,7 @@ class Setup:
     iterations: int | None = None
     batch_size: int | None = None
     crop: tuple[int, int] | None = None
-    pictures: int | None = None
+    images: int | None = None
     scale: float = 1.0
     weights: str | None = None
     seed: int = 0
@@ -74,19 +74,21 @@ class Setup:
     def _defaults(self) -> Defaults:
         return SCENES if self.on_scenes else PHOTOS
 
+    def _open(self, split: str) -> Cached:
+        return Cached(Scaled(open_dataset(self.data, split), self.scale))
+
     @cached_property
     def training_data(self) -> Any:
-        """The pictures to train on, kept in memory; of the scenes, so many as to be drawn fast."""
-        dataset = Cached(Scaled(open_dataset(self.data, self.split), self.scale))
-        if self.on_scenes:
-            return Subset(dataset, range(min(MOST_SCENES, len(dataset))))
-        return dataset
+        """The training images, kept in memory; at most ``MOST_SCENES`` scenes."""
+        dataset = self._open(self.split)
+        most = MOST_SCENES if self.on_scenes else len(dataset)
+        return Subset(dataset, range(min(most, len(dataset))))
 
     @cached_property
     def validation_data(self) -> Any:
-        """The pictures to score, ``pictures`` of val at most, kept in memory."""
-        dataset = Cached(Scaled(open_dataset(self.data, "val"), self.scale))
-        return Subset(dataset, range(min(self.pictures or len(dataset), len(dataset))))
+        """The images to score, at most ``images`` of val, kept in memory."""
+        dataset = self._open("val")
+        return Subset(dataset, range(min(self.images or len(dataset), len(dataset))))
 
     def config(self, **changes: Any) -> Config:
         """Return the settings of a training run: the data's, the flags', then ``changes``."""
@@ -101,8 +103,8 @@ class Setup:
     def trained(self, name: str, shape: Variant, **changes: Any) -> tuple[Module, Trainer]:
         """Return a network trained with ``config(**changes)``, and its trainer.
 
-        The run is kept in ``out``/runs/``name`` and gone on with when it was interrupted. Raises
-        ValueError when one with other settings is there.
+        The run is stored in ``out``/runs/``name`` and resumed if it was interrupted. Raises
+        ValueError if the folder holds a run with other settings.
         """
         net = self._untrained(shape)
         if self.init:
@@ -113,7 +115,7 @@ class Setup:
 
     @cached_property
     def _pretrained_trunk(self) -> dict[str, np.ndarray]:
-        """The trunk's arrays after ``pretrain`` iterations, kept as any run; {} without them."""
+        """The trunk's arrays after ``pretrain`` iterations; {} without pretraining."""
         iterations = self._pretraining
         if not iterations:
             return {}
@@ -124,7 +126,7 @@ class Setup:
 
     @property
     def _pretraining(self) -> int:
-        """Iterations of the trunk by itself."""
+        """Iterations of the trunk with the plain head."""
         if self.init:
             return 0
         return self._defaults.pretrain if self.pretrain is None else self.pretrain
@@ -141,14 +143,9 @@ class Setup:
     def _train(
         self, name: str, net: ExperimentNet, shape: Variant, config: Config
     ) -> tuple[Module, Trainer]:
-        origin = {
-            "data": self.data,
-            "split": self.split,
-            "init": self.init,
+        names = ("data", "split", "init", "scale", "trunk", "width")
+        origin = {name: getattr(self, name) for name in names} | {
             "pretrain": 0 if shape is PLAIN else self._pretraining,
-            "scale": self.scale,
-            "trunk": self.trunk,
-            "width": self.width,
             "stride": self._stride,
             "head": dataclasses.asdict(shape),
         }
@@ -179,9 +176,9 @@ class Setup:
         return net
 
     def crf(self) -> dict[str, Any]:
-        """Return the CRF's settings for this data: found for bundled weights, else the authors'.
+        """Return the CRF's settings for this data: those of bundled weights, else the authors'.
 
-        Its reach in pixels shrinks with the pictures.
+        Widths in pixels are multiplied by ``scale``.
         """
         options: dict[str, Any] = {"iterations": 10, "parameters": PARAMETERS["v1-largefov"]}
         for kind in ("shapes", "camvid"):
@@ -208,12 +205,12 @@ class Setup:
         return 100 * scores(confusion).mean_iou
 
     def data_note(self) -> str:
-        """Return what is scored, for the notes of a table."""
+        """Return the data that is scored, for the notes of a table."""
         height, width = self.validation_data[0][1].shape
         return f"Data: {self.data}, {len(self.validation_data)} of val scored at {height}x{width}"
 
     def notes(self, optimizer: str = "AdamW of rate 0.003") -> list[str]:
-        """Return what tables of trained networks must say about themselves."""
+        """Return data, networks and training, for the notes of a table."""
         config = self.config()
         start = f"from {self.init}" if self.init else "from random weights"
         if self._pretraining:
@@ -222,7 +219,7 @@ class Setup:
                 "convolutions, then from that trunk"
             )
         return [
-            f"{self.data_note()}; {len(self.training_data)} pictures to train on.",
+            f"{self.data_note()}; {len(self.training_data)} images to train on.",
             f"Networks: trunk {self.trunk!r} of stride {self._stride}, {self.width:g} of the "
             "authors' filters in trunk and head; kernels and rates are the authors', and fields of "
             "view those of their network. See minideeplab/experiments/net.py.",
@@ -235,17 +232,9 @@ class Setup:
 def _require_same(trainer: Trainer) -> None:
     """Raise ValueError if the run in the trainer's folder was made with other settings."""
     stored = checkpoint.load(trainer.checkpoint_path)[1]["training"]
-    described = trainer.describe()["training"]
-    asked = {**trainer.origin, "config": described["config"]}
-    for name, value in asked.items():
-        if _plain(stored.get(name)) != _plain(value):
+    wanted = {**trainer.origin, "config": dataclasses.asdict(trainer.config)}
+    for name, value in json.loads(json.dumps(wanted)).items():
+        if stored.get(name) != value:
             raise ValueError(
                 f"{trainer.out}: holds a run with another {name}; name another --out folder"
             )
-
-
-def _plain(value: Any) -> Any:
-    """Return ``value`` as JSON gives it back."""
-    if isinstance(value, dict):
-        return {key: _plain(part) for key, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, (list, tuple)) else value

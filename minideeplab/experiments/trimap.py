@@ -1,4 +1,4 @@
-"""Figure 10: how good the labels are near the boundaries of objects, before and after the CRF."""
+"""Figure 10: mean IoU near object boundaries, before and after the CRF."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ BEFORE, AFTER = "mean IoU, %", "with CRF, %"
 
 
 def run(setup: Setup) -> Outcome:
-    """Score a trained network in ever wider bands around the boundaries; nothing is trained."""
+    """Return the mean IoU of given weights in bands of several widths around boundaries."""
     net, around = setup.network(), "ignored"
-    if setup.data.startswith("camvid"):  # its void is no border
+    if setup.data.startswith("camvid"):  # its void labels are not object borders
         around = "boundaries"
     tallies = {}
     for column, crf in ((BEFORE, False), (AFTER, setup.crf())):
@@ -23,7 +23,7 @@ def run(setup: Setup) -> Outcome:
             tally.add(*result)
     rows = []
     for k, width in enumerate((*WIDTHS, None)):
-        row = {"band, pixels": "whole picture" if width is None else width}
+        row = {"band, pixels": "whole image" if width is None else width}
         for column, tally in tallies.items():
             matrix = tally.confusion if width is None else tally.bands[k]
             row[column] = 100 * scores(matrix).mean_iou
@@ -33,7 +33,7 @@ def run(setup: Setup) -> Outcome:
         line = axes.plot(WIDTHS, [row[column] for row in rows[:-1]], "o-", markersize=4)
         axes.axhline(rows[-1][column], color=line[0].get_color(), linestyle=":", linewidth=1)
         line[0].set_label({BEFORE: "network", AFTER: "network and CRF"}[column])
-    axes.legend(title="dotted: whole picture", title_fontsize=8)
+    axes.legend(title="dotted: whole image", title_fontsize=8)
     notes = [
         f"{setup.data_note()}; bands start from the "
         + ("ignored pixels, as the authors'." if around == "ignored" else "labels' boundaries."),

@@ -13,7 +13,7 @@ BEFORE, AFTER = "mean IoU, %", "with CRF, %"
 
 
 def run(setup: Setup) -> Outcome:
-    """Train the three heads alike and score them before and after the CRF."""
+    """Return the mean IoU of the three heads, trained alike, before and after the CRF."""
     rows = []
     for name, shape in VARIANTS.items():
         net, _ = setup.trained(name, shape)

@@ -1,8 +1,16 @@
 """The operations of networks, called as in `torch.nn.functional`: same names, order and defaults.
 
 Arguments are NumPy arrays or Tensors, all float32 or all float64, and never modified. The result
-has their dtype; it is a Tensor, recorded for `backward`, if an argument is a Tensor. Here arguments
-are checked; the definitions are in `minideeplab.ops`, and the backend in use computes.
+has their dtype; it is a Tensor, recorded for `backward`, if an argument is a Tensor.
+
+These functions check the arguments and call the backend in use. The default backend is compiled
+and takes many calls. To step through an operation with a debugger, select the definitions first::
+
+    with mdl.use_backend("numpy"):
+        y = F.conv2d(x, w)
+
+That is three frames: the wrapper that accepts input without a batch axis, the checks in this
+package (``conv.py``), and the definition (``minideeplab/ops/conv.py``).
 """
 
 from minideeplab.functional.activation import dropout, dropout_rng, log_softmax, relu, softmax

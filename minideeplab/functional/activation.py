@@ -20,7 +20,7 @@ _dropout_rng: ContextVar[np.random.Generator | None] = ContextVar("dropout_rng",
 def relu(input: Array, inplace: bool = False) -> Array:
     """max(input, 0), any shape; NaN stays, and the gradient at 0 is 0.
 
-    inplace is accepted for torch's sake and changes nothing: inputs are never modified.
+    inplace is accepted for compatibility with torch and has no effect: inputs are never modified.
     """
     (x,) = floats(input)
     flag("inplace", inplace)
@@ -49,8 +49,8 @@ def dropout_rng(generator: np.random.Generator) -> Iterator[None]:
 def dropout(input: Array, p: float = 0.5, training: bool = True, inplace: bool = False) -> Array:
     """Zero each value with probability p and scale the rest by 1/(1-p); nothing if not training.
 
-    The mask comes from `dropout_rng`'s generator, else from one seeded by the system. inplace is
-    accepted for torch's sake and changes nothing. Raises ValueError unless 0 <= p <= 1.
+    The mask is drawn from `dropout_rng`'s generator, else from one seeded by the system. inplace is
+    accepted for compatibility and has no effect. Raises ValueError unless 0 <= p <= 1.
     """
     (x,) = floats(input)
     flag("inplace", inplace)
@@ -67,8 +67,8 @@ def dropout(input: Array, p: float = 0.5, training: bool = True, inplace: bool =
 def softmax(input: Array, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Array:
     """exp(input) / its sum along axis `dim`, any shape; computed in `dtype` if one is given.
 
-    Without dim it is torch's old choice, with its warning: axis 0 of 0, 1 or 3 axes, else axis 1.
-    Raises ValueError for an axis that is not there.
+    Without dim the axis is torch's old default, with a warning: 0 for 0, 1 or 3 axes, else 1.
+    Raises ValueError for an axis that does not exist.
     """
     return _along_axis("softmax", input, dim, _stacklevel, dtype)
 

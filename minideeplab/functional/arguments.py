@@ -1,7 +1,7 @@
-"""Checks that every operation shares: one clear message that names the argument.
+"""Checks of arguments, shared by all operations, with one form of error message.
 
-"<argument>: got <what it was>, expected <what would do>", a TypeError for the wrong kind of thing
-and a ValueError for a wrong value or shape.
+"<argument>: got <value>, expected <what is valid>" is a TypeError for a wrong type, and a
+ValueError for a wrong value or shape.
 """
 
 from __future__ import annotations
@@ -63,14 +63,14 @@ def per_channel(name: str, array: np.ndarray | None, channels: int) -> None:
         raise wrong_shape(name, array, f"({channels},), one value a channel")
 
 
-def pictures(x: np.ndarray) -> None:
+def images(x: np.ndarray) -> None:
     """Check that x is (N, C, H, W), where only N may be 0."""
     if x.ndim != 4 or 0 in x.shape[1:]:
         raise wrong_shape("input", x, "(N, C, H, W) or (C, H, W), with C, H and W at least 1")
 
 
 def integer(name: str, value: Any, minimum: int | None = None) -> int:
-    """A whole number, of at least `minimum` if one is given; a bool is none."""
+    """A whole number, of at least `minimum` if one is given; not a bool."""
     if isinstance(value, bool | np.bool_ | Tensor | np.ndarray) or not hasattr(value, "__index__"):
         least = "" if minimum is None else f" of at least {minimum}"
         raise TypeError(f"{name}: got {value!r}, expected an integer{least}")
@@ -92,7 +92,7 @@ def pair(name: str, value: Any, minimum: int) -> Pair:
 
 
 def number(name: str, value: Any) -> float:
-    """A real number as a float; a bool is none."""
+    """A real number as a float; not a bool."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, Real):
         raise TypeError(f"{name}: got {value!r}, expected a number")
     return float(value)
@@ -113,16 +113,16 @@ def choice(name: str, value: Any, options: Sequence[str]) -> str:
 
 
 def result(y: np.ndarray, inputs: Sequence[Any], backward: Backward) -> Array:
-    """y as a Tensor with its history if an input is a Tensor, else as a plain array."""
+    """y as a recorded Tensor if an input is a Tensor, else as a plain array."""
     if any(isinstance(x, Tensor) for x in inputs):
         return record(y, inputs, backward)
     return as_array(y)
 
 
 def accepts_unbatched(ndim: int) -> Callable[[Callable], Callable]:
-    """Let an operation on batches take a single item too: an input of `ndim` axes.
+    """Decorator: an operation on batches also accepts a single item, an input of `ndim` axes.
 
-    The item goes through as a batch of one, and the results come back without the batch axis.
+    The item is passed as a batch of one, and the results are returned without the batch axis.
     """
 
     def decorate(function: Callable) -> Callable:

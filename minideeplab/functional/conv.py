@@ -14,10 +14,10 @@ from minideeplab.functional.arguments import (
     choice,
     flag,
     floats,
+    images,
     integer,
     pair,
     per_channel,
-    pictures,
     result,
     wrong_shape,
 )
@@ -52,9 +52,9 @@ def conv2d(
     (x, w, b), options = checked(input, weight, bias, stride, padding, dilation, groups)
     backend = current()
     how = _how(backend, algorithm, flag("exact", exact))
-    told = {"explain": True} if flag("explain", explain) and hasattr(backend, "ALGORITHMS") else {}
+    report = {"explain": True} if flag("explain", explain) and backend.ALGORITHMS else {}
     return result(
-        backend.conv2d(x, w, b, *options, **how, **told),
+        backend.conv2d(x, w, b, *options, **how, **report),
         (input, weight, bias),
         lambda dy, needs: backend.conv2d_backward(dy, x, w, *options, needs, **how),
     )
@@ -64,10 +64,10 @@ def checked(
     input: Array,
     weight: Array,
     bias: Array | None,
-    stride: int | Pair,
-    padding: int | Pair | str,
-    dilation: int | Pair,
-    groups: int,
+    stride: int | Pair = 1,
+    padding: int | Pair | str = 0,
+    dilation: int | Pair = 1,
+    groups: int = 1,
 ) -> tuple[list[np.ndarray | None], tuple[Pair, Padding, Pair, int]]:
     """The arrays and the options of a convolution, checked, as backends take them."""
     x, w, b = floats(input, {"weight": weight}, bias=bias)
@@ -87,8 +87,8 @@ def checked(
 
 
 def _how(backend: ModuleType, algorithm: str, exact: bool) -> dict[str, str | bool]:
-    """What to tell the backend: nothing if it has one algorithm only, or none was asked for."""
-    known = getattr(backend, "ALGORITHMS", ())
+    """Keyword options for the backend: none if it has one algorithm only, or for the defaults."""
+    known = backend.ALGORITHMS
     choice("algorithm", algorithm, ("auto", *known))
     if not known or (algorithm == "auto" and not exact):
         return {}
@@ -110,7 +110,7 @@ def _padding(padding: int | Pair | str, kernel: Pair, stride: Pair, dilation: Pa
 
 
 def _check_weight(x: np.ndarray, w: np.ndarray) -> None:
-    pictures(x)
+    images(x)
     if w.ndim != 4 or 0 in w.shape:
         raise wrong_shape("weight", w, "four axes, each at least 1")
 

@@ -1,40 +1,29 @@
-"""A convolution and what follows it, in one pass over memory where the backend can do that.
+"""A convolution or batch norm in one pass with the ReLU that follows.
 
-A convolution's result that goes to main memory only to be read, rectified and written again costs
-more than the arithmetic. So `fusion.run` hands a convolution over together with its ReLU, and, when
+A convolution's result that is written to memory only to be read, rectified and written again costs
+more time than the arithmetic. So `nn.run_layers` fuses a convolution with its ReLU, and, when
 nothing is recorded, with the batch norm between them, whose statistics are constants then. When
-they are not, batch norm and ReLU go together.
+gradients are recorded, batch norm is fused with its ReLU only.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from minideeplab.backends import current
-from minideeplab.functional.activation import relu
 from minideeplab.functional.arguments import Array, accepts_unbatched, per_channel, result
-from minideeplab.functional.conv import checked, conv2d
-from minideeplab.functional.norm import normalized
-from minideeplab.ops.window import Pair
+from minideeplab.functional.conv import checked
 from minideeplab.tensor import Tensor
 
 
 @accepts_unbatched(ndim=3)
-def conv2d_relu(
-    input: Array,
-    weight: Array,
-    bias: Array | None = None,
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
-    groups: int = 1,
-) -> Array:
-    """relu(conv2d(...)) of the same arguments, gradients included."""
-    backend, arguments = current(), (input, weight, bias, stride, padding, dilation, groups)
-    if not hasattr(backend, "conv2d_finished"):
-        return relu(conv2d(*arguments))
-    (x, w, b), options = checked(*arguments)
-    y = backend.conv2d_finished(x, w, b, *options, rectify=True)
+def conv2d_relu(input: Array, weight: Array, bias: Array | None, *options: Any) -> Array:
+    """relu(conv2d(...)) of input, weight, bias, stride, padding, dilation and groups, recorded."""
+    (x, w, b), options = checked(input, weight, bias, *options)
+    backend = current()
+    y = backend.conv2d_epilogue(x, w, b, *options, rectify=True)
 
     def backward(dy, needs):
         return backend.conv2d_backward(backend.relu_backward(dy, y), x, w, *options, needs)
@@ -48,40 +37,15 @@ def conv2d_scaled(
     weight: Array,
     scale: np.ndarray,
     shift: np.ndarray,
-    stride: int | Pair = 1,
-    padding: int | Pair | str = 0,
-    dilation: int | Pair = 1,
-    groups: int = 1,
+    *options: Any,
     rectify: bool = False,
 ) -> Array:
-    """conv2d(input, weight) * scale + shift, rectified if asked for; scale and shift are (F,).
+    """conv2d(input, weight, None, *options) * scale + shift, with scale and shift (F,); then ReLU.
 
-    Not recorded: batch norm with constant statistics, for inference.
+    ReLU only if ``rectify``. Not recorded: batch norm with constant statistics, for inference.
     """
-    (x, w, _), options = checked(input, weight, None, stride, padding, dilation, groups)
+    (x, w, _), options = checked(input, weight, None, *options)
     per_channel("scale", scale, len(w))
     per_channel("shift", shift, len(w))
-    backend = current()
-    if hasattr(backend, "conv2d_finished"):
-        y = backend.conv2d_finished(x, w, shift, *options, scale=scale, rectify=rectify)
-    else:
-        y = backend.conv2d(x, w, None, *options) * scale[:, None, None] + shift[:, None, None]
-        y = backend.relu(y) if rectify else y
+    y = current().conv2d_epilogue(x, w, shift, *options, scale=scale, rectify=rectify)
     return Tensor(y) if isinstance(input, Tensor) or isinstance(weight, Tensor) else y
-
-
-def batch_norm_relu(
-    input: Array,
-    running_mean: Array | None,
-    running_var: Array | None,
-    weight: Array | None = None,
-    bias: Array | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Array:
-    """relu(batch_norm(...)) of the same arguments, gradients and running statistics included."""
-    arguments = (input, running_mean, running_var, weight, bias, training, momentum, eps)
-    joined = hasattr(current(), "batch_norm_relu")
-    y = normalized(*arguments, rectify=joined)
-    return y if joined else relu(y)

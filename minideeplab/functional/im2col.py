@@ -7,8 +7,8 @@ from minideeplab.functional.arguments import (
     Array,
     accepts_unbatched,
     floats,
+    images,
     pair,
-    pictures,
     result,
     wrong_shape,
 )
@@ -44,7 +44,7 @@ def unfold(
     (x,) = floats(input)
     kernel, dilation = pair("kernel_size", kernel_size, 1), pair("dilation", dilation, 1)
     padding, stride = pair("padding", padding, 0), pair("stride", stride, 1)
-    pictures(x)
+    images(x)
     _windows(x.shape[2:], kernel, dilation, padding, stride)
     options, backend = (kernel, dilation, padding, stride), current()
     return result(
@@ -63,7 +63,7 @@ def fold(
     padding: int | Pair = 0,
     stride: int | Pair = 1,
 ) -> Array:
-    """Add columns (N, C*kh*kw, L) or (C*kh*kw, L) up into a picture (N, C, *output_size).
+    """Add columns (N, C*kh*kw, L) or (C*kh*kw, L) up into an image (N, C, *output_size).
 
     Raises ValueError or TypeError for wrong shapes or options.
     """

@@ -37,10 +37,10 @@ def cross_entropy(
     """-log softmax(input) at the target class: input (N, C, d1, ...), (N, C) or (C,) scores.
 
     target: integer labels (N, d1, ...), where ignore_index does not count, or class probabilities
-    of input's shape and dtype. weight (C,) weighs the classes. label_smoothing e moves e of the
-    target's mass to all classes alike. reduction "none" keeps (N, d1, ...), "sum" adds up, "mean"
-    divides by the weight of the labels that count (NaN if there are none), or by the number of
-    pixels for class probabilities. size_average and reduce are torch's old names for reduction.
+    of input's shape and dtype. weight (C,) weighs the classes. label_smoothing e spreads a share e
+    of the target evenly over all classes. reduction "none" keeps (N, d1, ...), "sum" adds up,
+    "mean" divides by the weight of the labels that count (NaN if there are none), or by the number
+    of pixels for class probabilities. size_average and reduce are torch's old names for reduction.
     Raises ValueError or TypeError for wrong shapes, dtypes, labels or options.
     """
     x, w = floats(input, weight=weight)
@@ -82,7 +82,7 @@ def _loss(scores: Array, target: np.ndarray, weight: np.ndarray | None, *options
 def _soft_loss(
     scores: Array, target: Tensor, weight: np.ndarray | None, reduction: str, smoothing: float
 ) -> Tensor:
-    """The loss of scores (N, C, L) with class probabilities that want a gradient too."""
+    """The loss of scores (N, C, L) with class probabilities that require a gradient."""
     channels = scores.shape[1]
     target = target * (1 - smoothing) + smoothing / channels
     if weight is not None:
@@ -94,7 +94,7 @@ def _soft_loss(
 
 
 def _reduction(size_average: bool | None, reduce: bool | None, reduction: str) -> str:
-    """The reduction, said by its own name or by torch's two old flags."""
+    """The reduction, from its own name or from torch's two old flags."""
     if size_average is None and reduce is None:
         return choice("reduction", reduction, ("none", "mean", "sum"))
     if reduce is False:
@@ -122,7 +122,7 @@ def _labels(target: np.ndarray, x: np.ndarray, channels: int, ignore_index: int)
     if target.shape != expected:
         raise wrong_shape("target", target, f"{expected} for class labels (integers)")
     labels = target.astype(np.int64)
-    if on_device(labels):  # to look at them would wait for the device; a wrong one gives NaN
+    if on_device(labels):  # reading them would wait for the device; a wrong one gives NaN
         return labels
     wrong = ((labels < 0) | (labels >= channels)) & (labels != ignore_index)
     if wrong.any():

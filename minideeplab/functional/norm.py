@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -35,12 +36,17 @@ def batch_norm(
     by `momentum` towards them, in place (the variance unbiased). Otherwise the running statistics
     are used. Raises ValueError or TypeError for wrong shapes, dtypes or options.
     """
-    return normalized(
+    return _batch_norm(
         input, running_mean, running_var, weight, bias, training, momentum, eps, rectify=False
     )
 
 
-def normalized(
+def batch_norm_relu(*arguments: Any) -> Array:
+    """relu(batch_norm(...)) of the same eight arguments, gradients and statistics included."""
+    return _batch_norm(*arguments, rectify=True)
+
+
+def _batch_norm(
     input: Array,
     running_mean: Array | None,
     running_var: Array | None,
@@ -97,7 +103,7 @@ def _normalize(
     y, mean, invstd = forward(x, mean, var, w, b, training, eps)
     saved = (x, mean, invstd, w, training)
     if rectify:
-        saved = (y, *saved)  # only then: it would be kept in memory for nothing
+        saved = (y, *saved)  # only then, as it stays in memory until backward
     y = result(y, (planes, weight, bias), lambda dy, needs: backward(dy, *saved, needs))
     return y, mean, invstd
 

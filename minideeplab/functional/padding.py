@@ -32,7 +32,7 @@ def pad(
         _check_copies(x, len(pad) // 2, pairs, mode)
         if fill:
             raise ValueError(f"value: got {value!r}, expected None: mode {mode!r} takes no value")
-    if mode == "circular" and min(map(min, pairs)) < 0:  # what is cropped does not come round
+    if mode == "circular" and min(map(min, pairs)) < 0:  # cropped pixels are not copied
         _check_crop(x, pairs)
         input = _pad(input, [(min(a, 0), min(b, 0)) for a, b in pairs], "constant", 0.0)
         pairs = tuple((max(a, 0), max(b, 0)) for a, b in pairs)
@@ -65,7 +65,7 @@ def _pairs(x: np.ndarray, pad: Sequence[int]) -> tuple[Pair, ...]:
 
 
 def _check_copies(x: Array, axes: int, pairs: Sequence[Pair], mode: str) -> None:
-    """What the modes that copy pixels need: 1 to 3 axes after the channels, and pixels to copy."""
+    """Check for the modes that copy pixels: 1 to 3 axes after the channels, pixels to copy."""
     if not 1 <= axes <= 3 or x.ndim not in (axes + 1, axes + 2):
         raise ValueError(
             f"pad: got {2 * axes} numbers for an input of shape {x.shape}, expected two for every "

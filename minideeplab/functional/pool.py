@@ -8,9 +8,9 @@ from minideeplab.functional.arguments import (
     accepts_unbatched,
     flag,
     floats,
+    images,
     integer,
     pair,
-    pictures,
     result,
 )
 from minideeplab.ops.pool import pooled_size
@@ -61,18 +61,16 @@ def max_pool2d(
     Raises ValueError or TypeError for wrong shapes or options.
     """
     (x,) = floats(input)
-    pictures(x)
+    images(x)
     return_indices = flag("return_indices", return_indices)
     options = _window(x.shape[2:], kernel_size, stride, padding, dilation, ceil_mode)
     backend = current()
-    if not return_indices and hasattr(backend, "max_pool2d_values"):
-        y, window = backend.max_pool2d_values(x, *options), options[:-1]
-        backward = backend.max_pool2d_values_backward
-        return result(y, (input,), lambda dy, _: (backward(dy, x, y, *window),))
+    if not return_indices:
+        y = backend.max_pool2d_without_indices(x, *options)
+        backward = backend.max_pool2d_without_indices_backward
+        return result(y, (input,), lambda dy, _: (backward(dy, x, y, *options),))
     y, indices = backend.max_pool2d(x, *options)
     y = result(y, (input,), lambda dy, _: (backend.max_pool2d_backward(dy, indices, x.shape),))
-    if not return_indices:
-        return y
     return y, Tensor(indices) if isinstance(y, Tensor) else indices
 
 
@@ -92,7 +90,7 @@ def avg_pool2d(
     divisor_override. Raises ValueError or TypeError for wrong shapes or options.
     """
     (x,) = floats(input)
-    pictures(x)
+    images(x)
     kernel, stride, padding, _, ceil_mode = _window(
         x.shape[2:], kernel_size, stride, padding, 1, ceil_mode
     )
@@ -119,7 +117,7 @@ def adaptive_avg_pool2d(
     None keeps that axis. Raises ValueError or TypeError for wrong shapes or sizes.
     """
     (x,) = floats(input)
-    pictures(x)
+    images(x)
     sizes = output_size if isinstance(output_size, tuple | list) else (output_size, output_size)
     if len(sizes) != 2:
         raise ValueError(f"output_size: got {output_size!r}, expected an integer or two of them")

@@ -43,7 +43,7 @@ def interpolate(
     if mode == "nearest" and align_corners is not None:
         raise ValueError(f"align_corners: got {align_corners!r}, expected None for mode 'nearest'")
     if flag("antialias", antialias):
-        raise ValueError("antialias: got True, expected False: not offered")
+        raise ValueError("antialias: got True, expected False: not supported")
     corners = align_corners is not None and flag("align_corners", align_corners)
     out, scale = _target(x.shape[2:], size, scale_factor, bool(recompute_scale_factor))
     backend = current()

@@ -1,12 +1,12 @@
-"""Lessons: what they are made of, how they are built, and how answers to tasks are judged.
+"""Lessons: their data, building them for students, and grading submissions.
 
-Reading order: `model` (a task, its cases, a wrong answer), `outcome` (calling a function on a
-case), `compare` and `hints` (right or wrong, and why), `judge` (a verdict), then `source` and
-`build` (a solved lesson becomes a student's), `worker` and `process` (untrusted code at arm's
-length).
+Reading order: `model` (a task, its cases, a wrong answer), `outcome` (a function called on a
+case), `compare` and `hints` (right or wrong, and the likely mistake), `judge` (a verdict), then
+`source` and `build` (from a solved lesson to a student's), `worker`, `sandbox` and `process`
+(untrusted code in a separate process).
 The guide for authors and instructors is ``lessons/README.md``.
 
-Names load on first use: the process that runs a student's code imports this package, too.
+Names load on first use, since the process that runs a student's code imports this package, too.
 """
 
 from __future__ import annotations

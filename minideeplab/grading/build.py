@@ -1,19 +1,18 @@
-"""From a solved lesson to what a student, a reader on their own, or an instructor gets."""
+"""Build a solved lesson for students, for self-study or for instructors; READMEs and tables."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from minideeplab.grading.check import visible_name, visible_text
-from minideeplab.grading.handout import readme
 from minideeplab.grading.leaks import find_leaks
-from minideeplab.grading.model import Lesson
-from minideeplab.grading.notebook import to_notebook
-from minideeplab.grading.source import punch_holes, split_cells
+from minideeplab.grading.model import ALL, Lesson
+from minideeplab.grading.source import punch_holes, split_cells, to_notebook
 from minideeplab.io import atomic_write
 
 STUDENT, SELF_STUDY, INSTRUCTOR = "student", "self-study", "instructor"
@@ -23,14 +22,14 @@ MANIFEST = ".minideeplab-lesson.json"
 
 @dataclass(frozen=True)
 class Built:
-    """Names of the files that were written, and of edited ones that were left as they are."""
+    """Names of the files that were written, and of edited files that were kept."""
 
     written: tuple[str, ...]
     kept: tuple[str, ...]
 
 
 def build(lesson: Lesson, reader: str, out: Path) -> Built:
-    """Write a lesson for a reader into a folder; files that were edited since stay as they are.
+    """Write a lesson for a reader into a folder; files that were edited since are kept.
 
     Args:
         lesson: to build.
@@ -40,11 +39,11 @@ def build(lesson: Lesson, reader: str, out: Path) -> Built:
 
     Raises:
         ValueError: the reader is unknown, the folder holds another lesson, or a student's build
-            would give away a solution or a hidden case.
+            would leak a solution or a hidden case.
     """
     files = contents(lesson, reader)
     if reader == STUDENT:
-        solved = (lesson.folder / "lesson.py").read_text(encoding="utf-8")
+        solved = read_solved(lesson)
         leaks = find_leaks(lesson, solved, files)
         if leaks:
             raise ValueError(f"lesson {lesson.name} is not built, it would leak: {leaks[0]}"
@@ -67,6 +66,11 @@ def build(lesson: Lesson, reader: str, out: Path) -> Built:
     return Built(tuple(written), tuple(kept))
 
 
+def read_solved(lesson: Lesson) -> str:
+    """Return the text of a lesson's solved file."""
+    return (lesson.folder / "lesson.py").read_text(encoding="utf-8")
+
+
 def contents(lesson: Lesson, reader: str) -> dict[str, str]:
     """Return the text of each file of a build, by name.
 
@@ -75,7 +79,7 @@ def contents(lesson: Lesson, reader: str) -> dict[str, str]:
     """
     if reader not in READERS:
         raise ValueError(f"reader: expected one of {', '.join(READERS)}, got {reader!r}")
-    solved = (lesson.folder / "lesson.py").read_text(encoding="utf-8")
+    solved = read_solved(lesson)
     stem = f"lesson_{lesson.number}"
     text = solved if reader == INSTRUCTOR else punch_holes(solved)
     header = f"# lesson: {lesson.name}\n\n"
@@ -83,7 +87,7 @@ def contents(lesson: Lesson, reader: str) -> dict[str, str]:
         f"{stem}.py": header + text,
         f"{stem}.ipynb": to_notebook(split_cells(text), lesson.name),
         visible_name(lesson.number): visible_text(lesson if reader == STUDENT else _open(lesson)),
-        "README.md": readme(lesson, reader),
+        "README.md": _readme(lesson, reader),
     }
     if lesson.given is not None:
         files["given.py"] = (lesson.folder / "given.py").read_text(encoding="utf-8")
@@ -98,13 +102,10 @@ def contents(lesson: Lesson, reader: str) -> dict[str, str]:
 
 def _open(lesson: Lesson) -> Lesson:
     """Return a lesson all of whose cases are visible."""
-    tasks = tuple(
-        dataclasses.replace(
-            task, cases=tuple(dataclasses.replace(case, shown=True) for case in task.cases)
-        )
-        for task in lesson.tasks
-    )
-    return dataclasses.replace(lesson, tasks=tasks)
+    replace = dataclasses.replace
+    shown = [tuple(replace(case, shown=True) for case in task.cases) for task in lesson.tasks]
+    pairs = zip(lesson.tasks, shown, strict=True)
+    return replace(lesson, tasks=tuple(replace(task, cases=cases) for task, cases in pairs))
 
 
 def _read_manifest(out: Path, lesson: Lesson) -> dict[str, str]:
@@ -122,5 +123,84 @@ def _read_manifest(out: Path, lesson: Lesson) -> dict[str, str]:
 
 
 def _digest(content: bytes) -> str:
-    """Return a file's fingerprint; line endings do not count."""
+    """Return a file's SHA-256 digest, independent of line endings."""
     return hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+
+
+# ---------------------------------------------------------------- READMEs and tables
+
+
+def _readme(lesson: Lesson, reader: str) -> str:
+    """Return the README that goes with a built lesson."""
+    about, number = lesson.about, lesson.number
+    needs = "nothing but NumPy and a little calculus"
+    if about.needs:
+        needs = f"lesson {', '.join(about.needs)}"
+    return "\n".join([
+        f"# Lesson {int(number)} · {about.title}\n",
+        f"About {about.minutes} minutes; needs {needs}; paper: {about.paper}.\n",
+        _instructor(lesson) if reader == INSTRUCTOR else _work(lesson, reader),
+        _tasks(lesson, hidden=reader != STUDENT),
+    ])  # fmt: skip
+
+
+def _work(lesson: Lesson, reader: str) -> str:
+    number = lesson.number
+    steps = [
+        f"1. Open `lesson_{number}.ipynb` in Jupyter, or `lesson_{number}.py` in an editor; use "
+        "one of the two.",
+        "2. Fill in each hole, in place of `raise NotImplementedError(...)`, with NumPy and "
+        "Python's own modules.",
+        f"3. Run the cell: `check` tries the visible cases, which are in `visible_{number}.json`.",
+        "4. `minideeplab lesson grade .` in this folder gives verdicts, points and hints. Hidden "
+        "cases count, too: a task has its points when all its cases are right.",
+    ]
+    if reader == SELF_STUDY:
+        steps.append(f"5. Compare with `solution_{number}.py` when you are done, or stuck.")
+    return "\n".join(steps) + "\n"
+
+
+def _instructor(lesson: Lesson) -> str:
+    rows = [
+        f"| {answer.task} | `{answer.name}` | "
+        f"{'all' if answer.loses == ALL else '; '.join(answer.loses)} | {answer.hint} |"
+        for task in lesson.tasks
+        for answer in lesson.wrong_answers(task)
+    ]
+    return "\n".join([
+        f"`lesson_{lesson.number}.py` is solved, `cases.py` has the cases and `wrong/` the known "
+        "wrong answers. Do not hand this folder out.\n",
+        "| Task | Known wrong answer | Cases lost | Hint |",
+        "|---|---|---|---|",
+        *rows,
+        "",
+    ])  # fmt: skip
+
+
+def _tasks(lesson: Lesson, hidden: bool) -> str:
+    """Return the table of tasks; hidden cases are counted, and named if ``hidden``."""
+    lines = ["| Task | Function | Points | Visible cases | Hidden |", "|---|---|---|---|---|"]
+    for task in lesson.tasks:
+        shown = [case.name for case in task.cases if case.shown]
+        others = [case.name for case in task.cases if not case.shown]
+        lines.append(
+            f"| {task.id} | `{task.function}` | {task.points} | {'; '.join(shown)} | "
+            f"{'; '.join(others) if hidden else len(others)} |"
+        )
+    return "\n".join([*lines, f"| | | {lesson.points} | | |", ""])
+
+
+def course_table(lessons: Sequence[Lesson]) -> str:
+    """Return the table of lessons in Markdown, as lessons/README.md has it."""
+    lines = [
+        "| | Lesson | Minutes | Needs | Tasks | Points | Paper, section |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for lesson in lessons:
+        about = lesson.about
+        lines.append(
+            f"| {lesson.number} | [{about.title}]({lesson.name}/lesson.py) | {about.minutes} | "
+            f"{', '.join(about.needs) or 'NumPy'} | {len(lesson.tasks)} | {lesson.points} | "
+            f"{about.paper} |"
+        )
+    return "\n".join(lines)

@@ -1,9 +1,10 @@
-"""Finding and loading lessons: folders ``NN_topic`` with a lesson.py and a cases.py."""
+"""Find and load lessons: folders ``NN_topic`` with a lesson.py and a cases.py."""
 
 from __future__ import annotations
 
 import importlib.util
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -44,8 +45,19 @@ def lesson_folders(folder: Path) -> list[Path]:
     )
 
 
+def load_lessons(names: Sequence[str] = (), folder: Path | None = None) -> list[Lesson]:
+    """Return the lessons of these numbers or names, loaded; without names all of them.
+
+    Raises:
+        ValueError: there is no such lesson.
+    """
+    if names:
+        return [find_lesson(name, folder) for name in names]
+    return [load_lesson(path) for path in lesson_folders(find_folder(folder))]
+
+
 def find_lesson(name: str, folder: Path | None = None) -> Lesson:
-    """Load the lesson with a number ("2" or "02") or name ("02_atrous_convolution").
+    """Return the lesson with a number ("2" or "02") or name ("02_atrous_convolution"), loaded.
 
     Raises:
         ValueError: there is no such lesson.
@@ -59,10 +71,10 @@ def find_lesson(name: str, folder: Path | None = None) -> Lesson:
 
 
 def load_lesson(folder: Path) -> Lesson:
-    """Load a lesson's cases, given functions and known wrong answers.
+    """Return a folder's lesson: its tasks and cases, given functions and known wrong answers.
 
     Raises:
-        ValueError: the lesson contradicts itself; the message says how.
+        ValueError: the lesson is inconsistent; the message says how.
     """
     folder = folder.resolve()
     given_path = folder / "given.py"
@@ -82,7 +94,7 @@ def load_lesson(folder: Path) -> Lesson:
 
 
 def load_module(path: Path) -> ModuleType:
-    """Run a file as a module of its own, under a name that no other lesson's file has.
+    """Return a file as a module of a name that no other lesson's file has.
 
     Raises:
         ValueError: there is no such file.

@@ -1,10 +1,9 @@
-"""``check("2.1", function)`` in a lesson: the visible cases, tried where the student works."""
+"""``check("2.1", function)``: run the visible cases inside a lesson's notebook or file."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +17,13 @@ from minideeplab.grading.outcome import NOT_DONE, VALUE, run_case
 from minideeplab.grading.serialization import decode, decode_case, encode, encode_case
 
 
-@dataclass(frozen=True)
-class Visible:
-    """A visible case with its right result, and how close one must come."""
-
-    case: Case
-    expected: Any
-    rtol: float
-    returns: tuple[str, ...]
-
-
 def visible_name(number: str) -> str:
     """Return the name of the file with a lesson's visible cases."""
     return f"visible_{number}.json"
 
 
 def checker(number: str) -> Callable[[str, Callable[..., Any]], None]:
-    """Return a lesson's ``check(task, function)``, which prints how the visible cases come out.
+    """Return a lesson's ``check(task, function)``, which prints the verdict on the visible cases.
 
     The cases are read from ``visible_NN.json`` in the working folder, which
     ``minideeplab lesson build`` wrote, or else from the lessons of the checkout.
@@ -43,15 +32,17 @@ def checker(number: str) -> Callable[[str, Callable[..., Any]], None]:
         number: of the lesson, such as "02".
 
     Raises:
-        ValueError: neither is there.
+        ValueError: there is neither.
     """
-    path = Path(visible_name(number))
-    text = path.read_text() if path.is_file() else visible_text(find_lesson(number))
-    rows = {task: [_row(row) for row in found] for task, found in json.loads(text).items()}
-    given_path = Path("given.py")
-    given = load_module(given_path.resolve()) if path.is_file() and given_path.is_file() else None
+    path, given_path, given = Path(visible_name(number)), Path("given.py"), None
     if not path.is_file():
-        given = find_lesson(number).given
+        lesson = find_lesson(number)
+        text, given = visible_text(lesson), lesson.given
+    else:
+        text = path.read_text()
+        if given_path.is_file():
+            given = load_module(given_path.resolve())
+    rows = json.loads(text)
 
     def check(task: str, function: Callable[..., Any]) -> None:
         print(report(task, function, rows[task], given))
@@ -60,7 +51,7 @@ def checker(number: str) -> Callable[[str, Callable[..., Any]], None]:
 
 
 def visible_text(lesson: Lesson) -> str:
-    """Return a lesson's visible cases and their right results as JSON."""
+    """Return a lesson's visible cases and their expected results as JSON."""
     return json.dumps(
         {
             task.id: [
@@ -75,26 +66,27 @@ def visible_text(lesson: Lesson) -> str:
     )  # fmt: skip
 
 
-def _row(data: dict[str, Any]) -> Visible:
-    case = decode_case(data, data["name"])
-    return Visible(case, decode(data["expected"]), data["rtol"], tuple(data["returns"]))
+def report(task: str, function: Callable[..., Any], rows: list[dict[str, Any]], given: Any) -> str:
+    """Return the verdict on a function as text of one or two lines.
 
-
-def report(task: str, function: Callable[..., Any], rows: list[Visible], given: Any) -> str:
-    """Return in a few lines how a function does on visible cases."""
-    right = 0
+    Args:
+        task: its id.
+        function: the student's.
+        rows: the visible cases, as `visible_text` encodes them.
+        given: the module of the lesson's given functions.
+    """
     for row in rows:
-        outcome = run_case(function, row.case, given)
+        case = decode_case(row, row["name"])
+        outcome = run_case(function, case, given)
         if outcome.kind == NOT_DONE:
             return f"task {task}: not done yet"
+        text = f"{outcome.error}: {outcome.message}"
         if outcome.kind == VALUE:
-            text = difference(row.expected, outcome.value, row.rtol, row.returns)
-        else:
-            text = f"{outcome.error}: {outcome.message}"
+            right = decode(row["expected"])
+            text = difference(right, outcome.value, row["rtol"], tuple(row["returns"]))
         if text:
-            return f"task {task}, case {row.case.name!r}: {text}\n  called with {_call(row.case)}"
-        right += 1
-    return f"task {task}: all {right} visible cases are right"
+            return f"task {task}, case {case.name!r}: {text}\n  called with {_call(case)}"
+    return f"task {task}: all {len(rows)} visible cases are right"
 
 
 def _call(case: Case) -> str:

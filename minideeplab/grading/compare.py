@@ -1,4 +1,4 @@
-"""Is this result right? If not, one line that says how it differs."""
+"""Compare a result with the expected one; return in one line how it differs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grading submissions: each task in a process of its own, several at a time."""
+"""Grade submissions: each task in a separate process, several processes at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from minideeplab.grading.submissions import Submission, choose, find_submissions
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task's process may take: MiB, and seconds of processor (None: the task's own)."""
+    """Limits of a task's process: MiB, and seconds of processor (None: the task's own)."""
 
     memory: int = MEMORY
     seconds: float | None = None
@@ -24,7 +24,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Grade:
-    """A submission's results; no lesson and no results if nothing was handed in."""
+    """A submission's results; without lesson and results if nothing was submitted."""
 
     submission: Submission
     lesson: Lesson | None
@@ -32,12 +32,12 @@ class Grade:
 
     @property
     def points(self) -> int:
-        """Points of the tasks that are solved."""
+        """Points of the solved tasks."""
         return sum(result.points for result in self.results)
 
     @property
     def out_of(self) -> int:
-        """Points that the lesson has."""
+        """Points of all the lesson's tasks."""
         return self.lesson.points if self.lesson else 0
 
 
@@ -49,18 +49,18 @@ def grade(
     limits: Limits | None = None,
     progress: Callable[[Submission], None] = lambda submission: None,
 ) -> list[Grade]:
-    """Grade a submission, or a folder of them.
+    """Return the grades of a submission, or of a folder of them.
 
     Args:
         path: a file, a student's folder, or a folder of such.
-        lessons: the folder of lessons.
-        default: the lesson of submissions that do not say which they are of.
-        jobs: how many processes run at a time.
+        lessons: the folder of lessons; None searches for it.
+        default: lesson of the submissions that do not name theirs.
+        jobs: number of processes at a time.
         limits: of each process.
-        progress: called with each submission that is done.
+        progress: called with each graded submission.
 
     Raises:
-        ValueError: there is no submission, or nothing says which lesson it is of.
+        ValueError: there is no submission, or its lesson is unknown.
     """
     loaded: dict[str, Lesson] = {}
     default = find_lesson(default, lessons).number if default else ""
@@ -72,9 +72,8 @@ def grade(
             raise ValueError(f"{first.name}/{first.file}: which lesson is it of? say --lesson NN")
         if name and name not in loaded:
             loaded[name] = find_lesson(name, lessons)
-        lesson = loaded.get(name)
-        chosen.append((choose(candidates), lesson))
-    only = next(iter(loaded.values())) if len(loaded) == 1 else None  # of who handed in nothing
+        chosen.append((choose(candidates), loaded.get(name)))
+    only = next(iter(loaded.values())) if len(loaded) == 1 else None  # for empty submissions
     chosen = [(one, lesson or only) for one, lesson in chosen]
     return _grade_all(chosen, jobs, limits or Limits(), progress)
 
@@ -88,20 +87,18 @@ def _grade_all(
     grades = []
     with ThreadPoolExecutor(jobs) as pool:
         running = [
-            [pool.submit(grade_task, one, lesson, task, limits) for task in lesson.tasks]
-            if lesson is not None
-            else []
+            [pool.submit(grade_task, one, lesson, task, limits)
+             for task in (lesson.tasks if lesson else ())]
             for one, lesson in chosen
-        ]
+        ]  # fmt: skip
         for (one, lesson), futures in zip(chosen, running, strict=True):
-            results = tuple(future.result() for future in futures)
-            grades.append(Grade(one, lesson, results))
+            grades.append(Grade(one, lesson, tuple(future.result() for future in futures)))
             progress(one)
     return grades
 
 
 def grade_task(one: Submission, lesson: Lesson, task: Task, limits: Limits) -> TaskResult:
-    """Judge one task of a submission."""
+    """Return the verdict on one task of a submission."""
     every = tuple(case.name for case in task.cases)
     if one.problem:
         verdict = CRASH if one.file else NOT_DONE_YET

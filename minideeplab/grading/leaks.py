@@ -1,4 +1,4 @@
-"""What must not reach a student: a line of a solution, a hidden case, an output."""
+"""Find solutions, hidden cases and outputs in a build for students."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import numpy as np
 
 from minideeplab.grading.judge import expected
 from minideeplab.grading.model import Case, Lesson
-from minideeplab.grading.notebook import has_output, read_notebook
 from minideeplab.grading.serialization import encode_case
-from minideeplab.grading.source import solutions
+from minideeplab.grading.source import has_output, read_notebook, solutions
 
 TELLING = 16
-"""Shorter lines of a solution, not counting blanks, say nothing by themselves."""
+"""Lines of a solution with fewer characters, blanks apart, are not reported."""
 
 DIGITS = 8
-"""A number with so many digits is known by sight."""
+"""Numbers with fewer digits are not reported: they occur by chance."""
 
 
 def find_leaks(lesson: Lesson, solved: str, files: Mapping[str, str]) -> list[str]:
-    """Return what a build for students gives away.
+    """Return what a build for students leaks, in words.
 
     Args:
         lesson: that was built.
@@ -93,7 +92,7 @@ def _all_numbers(lesson: Lesson, task: Any, case: Case) -> Iterator[str]:
 
 
 def _hidden_rows(lesson: Lesson, files: Mapping[str, str]) -> Iterator[str]:
-    """Hold the files of visible cases against the cases that may be shown."""
+    """Find hidden cases in the files of visible cases."""
     for name, text in files.items():
         if not name.endswith(".json"):
             continue

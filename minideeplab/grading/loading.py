@@ -1,22 +1,24 @@
-"""Running the definitions of a lesson's file, statement by statement."""
+"""Run the definitions of a lesson's file: imports, functions, classes and constants."""
 
 from __future__ import annotations
 import __future__
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-from minideeplab.grading.source import Cell, definitions
+from minideeplab.grading.source import Cell
 
-_ANNOTATIONS = __future__.annotations.compiler_flag  # types are not looked at, so need not exist
+_ANNOTATIONS = __future__.annotations.compiler_flag  # annotations are not evaluated
+_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
 
 
 class Absent:
-    """Stands for something that could not be imported; using it says why."""
+    """Stands for a module or name that could not be imported; any use raises the reason."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason
@@ -29,7 +31,7 @@ class Absent:
 
 @contextmanager
 def importable(given: ModuleType | None) -> Iterator[None]:
-    """Let ``import given`` find a lesson's given.py, whichever lesson that is."""
+    """Make ``import given`` find this lesson's given.py, or nothing for None."""
     before = sys.modules.pop("given", None)
     try:
         if given is not None:
@@ -44,43 +46,65 @@ def importable(given: ModuleType | None) -> Iterator[None]:
 def load_definitions(
     cells: list[Cell], file: str, given: ModuleType | None = None
 ) -> tuple[dict[str, Any], list[str]]:
-    """Run a file's imports, functions, classes and constants.
+    """Return the names that a file defines, and complaints about what failed.
 
-    A statement that fails costs only the names that it defines.
+    Imports, functions, classes and constants are run; calls, loops and plots are left out. A
+    statement that fails costs only the names that it defines, a syntax error those of its cell.
 
     Args:
         cells: of the file.
         file: its name, for tracebacks.
         given: what ``import given`` finds.
-
-    Returns:
-        The names, and complaints about what failed.
     """
-    statements, complaints = definitions(cells)
     names: dict[str, Any] = {"__name__": "lesson", "__file__": file}
+    complaints: list[str] = []
+    statements = [
+        statement
+        for cell in cells
+        if cell.kind == "code"
+        for statement in _parsed(cell, complaints)
+        if _is_definition(statement)
+    ]
     with importable(given):
-        complaints += _execute(statements, names, file)
+        for statement in statements:
+            _execute(statement, names, file, complaints)
     return names, complaints
 
 
-def _execute(statements: list[ast.stmt], names: dict[str, Any], file: str) -> list[str]:
-    complaints = []
-    for statement in statements:
-        try:
-            module = ast.Module([statement], type_ignores=[])
-            code = compile(module, file, "exec", _ANNOTATIONS, dont_inherit=True)
-            exec(code, names)
-        except BaseException as error:  # SystemExit, too
-            if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Try)):
-                _bind_absent(statement, names, str(error))
-                continue
-            if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-                continue  # of a picture, as a rule; whoever needs the name will say so
+def _parsed(cell: Cell, complaints: list[str]) -> list[ast.stmt]:
+    """Parse a cell without its ``%magic`` and ``!shell`` lines, numbered as in the file."""
+    lines = ("" if re.match(r"\s*[%!]", line) else line for line in cell.text.splitlines())
+    try:
+        tree = ast.parse("\n".join(lines))
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        line = cell.line + (getattr(error, "lineno", None) or 1) - 1
+        complaints.append(f"line {line}: {getattr(error, 'msg', error)}")
+        return []
+    return ast.increment_lineno(tree, cell.line - 1).body
+
+
+def _is_definition(statement: ast.stmt) -> bool:
+    """Tell whether a statement belongs to the answer, not to the plots around it."""
+    if isinstance(statement, ast.Try):
+        return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        flat = [part for t in targets for part in (t.elts if isinstance(t, ast.Tuple) else [t])]
+        constant = all(isinstance(t, ast.Name) and t.id.isupper() for t in flat)
+        return constant or isinstance(statement.value, ast.Lambda)
+    return isinstance(statement, _DEFINITIONS)
+
+
+def _execute(statement: ast.stmt, names: dict[str, Any], file: str, complaints: list[str]) -> None:
+    try:
+        module = ast.Module([statement], type_ignores=[])
+        exec(compile(module, file, "exec", _ANNOTATIONS, dont_inherit=True), names)
+    except BaseException as error:  # SystemExit, too
+        if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Try)):
+            for node in ast.walk(statement):
+                if isinstance(node, ast.alias):
+                    name = node.asname or node.name.split(".")[0]
+                    names.setdefault(name, Absent(str(error)))
+        elif not isinstance(statement, (ast.Assign, ast.AnnAssign)):
+            # An assignment that fails usually belongs to a plot; otherwise its use will raise.
             complaints.append(f"line {statement.lineno}: {type(error).__name__}: {error}")
-    return complaints
-
-
-def _bind_absent(statement: ast.stmt, names: dict[str, Any], reason: str) -> None:
-    for node in ast.walk(statement):
-        if isinstance(node, ast.alias):
-            names.setdefault(node.asname or node.name.split(".")[0], Absent(reason))

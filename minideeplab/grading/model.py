@@ -1,6 +1,6 @@
-"""What a lesson is made of: tasks, cases, and wrong answers that are known in advance.
+"""Lesson, Task, Case and WrongAnswer: the data of a lesson.
 
-They hold arrays, so they are equal only to themselves (``eq=False``), and serve as keys.
+They hold arrays, so they compare by identity (``eq=False``) and can be keys.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class About:
-    """What the table of lessons says about one.
+    """A lesson's row in the table of lessons.
 
     Attributes:
         title: such as "Atrous convolution and field of view".
@@ -46,11 +46,11 @@ class Case:
     """One call of a task's function.
 
     Attributes:
-        name: what the case is about; unique in its task, and said to the student.
+        name: what the case is about; unique in its task, and shown to the student.
         args: positional arguments: arrays (at most a few thousand entries), numbers, strings,
             None, lists, tuples and dictionaries of these, and `Given` functions.
         options: keyword arguments.
-        shown: the student gets this case, inputs and right result. The others stay hidden.
+        shown: the student gets this case with its expected result. The others stay hidden.
     """
 
     name: str
@@ -61,19 +61,19 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """One function for the student to write. It is solved when every case comes out right.
+    """One function for the student to write. It is solved when every case is right.
 
     Attributes:
         id: lesson and number, such as "2.1".
         function: its name in ``lesson.py``.
-        points: for the whole task; there are no parts of them.
-        reference: gives the right result for a case's arguments. Written apart from the
-            solution in ``lesson.py``, for instance by a call into minideeplab.
+        points: for the whole task; there is no partial credit.
+        reference: returns the expected result for a case's arguments. It is independent of the
+            solution in ``lesson.py``, for instance a call into minideeplab.
         cases: the visible and the hidden ones.
         returns: names of the parts if a tuple is returned, such as ("dx", "dw").
-        rtol: how far off a float may be, as a share of the array's largest magnitude. 1e-9 leaves
-            room for any order of a float64 sum and is far below what a mistake makes.
-        seconds: how much processor time all the cases may take together, Python's start included.
+        rtol: tolerance of floats, relative to the array's largest magnitude. 1e-9 allows any
+            order of a float64 sum and is far below the effect of a mistake.
+        seconds: processor time of all cases together, Python's start included.
     """
 
     id: str
@@ -88,7 +88,7 @@ class Task:
 
 @dataclass(frozen=True, eq=False)
 class WrongAnswer:
-    """A mistake that students make: the function, the cases that it loses, and what to say."""
+    """A mistake that students make: the function, the cases that it loses, and the hint."""
 
     task: str
     name: str
@@ -102,7 +102,7 @@ def wrong(task: str, loses: Sequence[str] | str, hint: str) -> Callable[..., Any
 
     Args:
         task: the task's id, such as "2.1".
-        loses: names of exactly the cases that come out wrong, or ``ALL``.
+        loses: names of exactly the cases that are wrong, or ``ALL``.
         hint: one or two sentences that name the mistake without giving the answer away.
     """
 
@@ -116,7 +116,7 @@ def wrong(task: str, loses: Sequence[str] | str, hint: str) -> Callable[..., Any
 
 @dataclass(frozen=True, eq=False)
 class Lesson:
-    """A lesson's folder, loaded: everything but the solved text, which `source` reads."""
+    """A lesson's folder, loaded, without the solved text (`build.read_solved`)."""
 
     folder: Path
     about: About
@@ -136,7 +136,7 @@ class Lesson:
 
     @property
     def points(self) -> int:
-        """Points of all tasks together."""
+        """Points of all tasks."""
         return sum(task.points for task in self.tasks)
 
     def task(self, task_id: str) -> Task:

@@ -1,4 +1,4 @@
-"""Calling a function on a case: what came out, whether a value or an error."""
+"""Call a function on a case: the result is a value, an error, or a missing answer."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ VALUE, ERROR, NOT_DONE, MISSING = "value", "error", "not done", "missing"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a call gave.
+    """The result of calling a function on a case.
 
     Attributes:
-        kind: VALUE; ERROR if it raised; NOT_DONE if the hole is still there; MISSING if no answer
-            came at all.
+        kind: VALUE; ERROR if it raised; NOT_DONE if the hole is not filled; MISSING if the
+            process ended before.
         value: the result, for VALUE.
         error: the name of the exception's type.
         message: its text.
@@ -35,7 +35,7 @@ class Outcome:
 
 
 def run_case(function: Callable[..., Any], case: Case, given: Any, file: str = "") -> Outcome:
-    """Call a function on read-only copies of a case's arguments.
+    """Return the outcome of a function on read-only copies of a case's arguments.
 
     Args:
         function: the task's.
@@ -50,7 +50,7 @@ def run_case(function: Callable[..., Any], case: Case, given: Any, file: str = "
             return Outcome(VALUE, function(*args, **options))
     except NotImplementedError as error:
         return Outcome(NOT_DONE, message=str(error)[:300])
-    except BaseException as error:  # SystemExit, too: it ends the call, not the judging
+    except BaseException as error:  # SystemExit, too: it must not end the grading
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
         name = type(error).__name__
         return Outcome(ERROR, error=name, message=str(error)[:300], line=(lines or [0])[-1] or 0)

@@ -1,4 +1,4 @@
-"""Running a student's function at arm's length: another process, with a clock and limits."""
+"""Run a student's function in a separate process with a timeout and resource limits."""
 
 from __future__ import annotations
 
@@ -22,16 +22,18 @@ from minideeplab.grading.serialization import decode_outcome, encode_case
 from minideeplab.grading.source import Cell
 
 MEMORY = 2048
-"""Default limit of a task's memory, MiB; Python and NumPy take about 200 of them."""
+"""Default memory limit of a task, MiB; Python and NumPy take about 200."""
 
 PATIENCE = 3.0
-"""Seconds on the clock for a second of processor time, since the machine may be busy."""
+"""Wall-clock seconds allowed for each second of processor time, since the machine may be busy."""
 
 LONGEST = 16 * 2**20
-"""Bytes of answers that are read; no task's results come near."""
+"""Bytes of output that are read; the results of every task are far smaller."""
 
+# The worker runs the same copy of this package as its parent, whatever else is installed.
 _START = (
-    "import sys; sys.path.append({root!r}); from minideeplab.grading.worker import main; main()"
+    "import sys; sys.path.insert(0, {root!r}); import minideeplab; "
+    "sys.path.append(sys.path.pop(0)); from minideeplab.grading.worker import main; main()"
 )
 _KEPT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NUMBA_ENABLE_CUDASIM")
 
@@ -40,15 +42,15 @@ def run_apart(
     lesson: Lesson, task: Task, cells: Sequence[Cell], file: str,
     memory: int = MEMORY, seconds: float | None = None,
 ) -> tuple[list[Outcome], str]:  # fmt: skip
-    """Run a task's function from a student's cells on all cases, in a process of its own.
+    """Return a student's results on all cases of a task, computed in a separate process.
 
     Args:
         lesson: where the task is from.
         task: the task.
         cells: of the student's file.
         file: its name, for the lines of errors.
-        memory: the most that the process may take, MiB.
-        seconds: the most processor time for all cases together; the task's own by default.
+        memory: limit of the process, MiB.
+        seconds: processor time for all cases together; by default the task's own limit.
 
     Returns:
         An outcome for each case, and why the process was stopped, as `judge` wants it.
@@ -56,8 +58,8 @@ def run_apart(
     seconds = task.seconds if seconds is None else seconds
     request = _request(lesson, task, cells, file, memory, seconds)
     with tempfile.TemporaryDirectory() as folder:
-        answers, ended = _converse(request, folder, seconds)
-    outcomes = _outcomes(answers, len(task.cases))
+        output, ended = _run(request, folder, seconds)
+    outcomes = _outcomes(output, len(task.cases))
     complete = all(outcome.kind != MISSING for outcome in outcomes)
     return outcomes, "" if complete else _reason(ended, seconds)
 
@@ -73,23 +75,23 @@ def _request(
             "function": task.function,
             "cases": [encode_case(case) for case in task.cases],
             "given": given.read_text(encoding="utf-8") if given.is_file() else None,
-            "lent": list(lesson.about.allow),
+            "allow": list(lesson.about.allow),
             "memory": memory,
             "seconds": seconds,
         }
     ).encode()
 
 
-def _converse(request: bytes, folder: str, seconds: float) -> tuple[bytes, int | None]:
-    """Return what the process wrote, and its exit status, None if the clock stopped it."""
+def _run(request: bytes, folder: str, seconds: float) -> tuple[bytes, int | None]:
+    """Return the output of the process, and its exit status, None after a timeout."""
     root = str(Path(minideeplab.__file__).resolve().parents[1])
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", _START.format(root=root)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         cwd=folder, env=_environment(folder), start_new_session=os.name == "posix",
     )  # fmt: skip
-    answers: list[bytes] = []
-    reader = threading.Thread(target=_read, args=(process.stdout, answers), daemon=True)
+    output: list[bytes] = []
+    reader = threading.Thread(target=_read, args=(process.stdout, output), daemon=True)
     writer = threading.Thread(target=_write, args=(process.stdin, request), daemon=True)
     reader.start()
     writer.start()
@@ -100,22 +102,22 @@ def _converse(request: bytes, folder: str, seconds: float) -> tuple[bytes, int |
     finally:
         _kill(process)
     reader.join(1.0)
-    return b"".join(answers), status
+    return b"".join(output), status
 
 
 def _environment(folder: str) -> dict[str, str]:
-    """Return a bare environment: none of the caller's secrets, one thread."""
+    """Return a minimal environment: none of the caller's variables, one thread."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
     return kept | dict.fromkeys(threads, "1") | dict.fromkeys(("HOME", "TMP", "TEMP"), folder)
 
 
-def _read(stream: IO[bytes], answers: list[bytes]) -> None:
-    """Collect what the process writes, up to `LONGEST`; closing the pipe then stops the process."""
+def _read(stream: IO[bytes], output: list[bytes]) -> None:
+    """Collect the output up to `LONGEST` bytes; closing the pipe then stops the process."""
     total = 0
     with stream:
         while total < LONGEST and (piece := stream.read1(65536)):  # type: ignore[attr-defined]
-            answers.append(piece)
+            output.append(piece)
             total += len(piece)
 
 
@@ -128,7 +130,7 @@ def _write(stream: IO[bytes], request: bytes) -> None:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the process and whatever it started."""
+    """Kill the process and its children."""
     if os.name == "posix":
         try:
             os.killpg(process.pid, signal.SIGKILL)
@@ -139,10 +141,10 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _outcomes(answers: bytes, count: int) -> list[Outcome]:
-    """Read the lines; of several for one case the first counts, what cannot be read is dropped."""
+def _outcomes(output: bytes, count: int) -> list[Outcome]:
+    """Parse the lines: unreadable ones are dropped, and the first one for a case counts."""
     found: dict[int, Outcome] = {}
-    for line in answers.decode("utf-8", "replace").splitlines():
+    for line in output.decode("utf-8", "replace").splitlines():
         try:
             index, outcome = decode_outcome(line)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Grades as a table, JSON, CSV for a class, and Gradescope's results.json."""
+"""Write grades as a table, score.json, CSV for a class, and Gradescope's results.json."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from minideeplab.io import atomic_write
 
 
 def plain(text: str) -> str:
-    """Return a student's text as one harmless line: no control characters, no line breaks."""
+    """Return a student's text as one line without control characters."""
     shown = (" " if unicodedata.category(c)[0] in "CZ" else c for c in text)
     return " ".join("".join(shown).split())
 
@@ -42,7 +42,7 @@ def table(grade: Grade) -> str:
 
 
 def class_table(grades: Sequence[Grade]) -> str:
-    """Return one line for each submission: points, and the verdicts' marks."""
+    """Return one line for each submission: points and verdicts."""
     names = [plain(grade.submission.name) for grade in grades]
     width = max(len(name) for name in names)
     lines = []
@@ -123,7 +123,7 @@ def class_csv(grades: Sequence[Grade]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Return text that no spreadsheet takes for a formula."""
+    """Return text quoted so that no spreadsheet takes it for a formula."""
     text = plain(text)
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
@@ -137,7 +137,7 @@ def write_reports(grades: Sequence[Grade], path: Path, out: Path | None = None) 
         out: folder to write into; by default the submission's own, or "grades" in the class'.
 
     Returns:
-        The files, the most telling first.
+        The files, grades.csv first.
     """
     home = path if path.is_dir() else path.parent
     one = len(grades) == 1 and grades[0].submission.name in (path.resolve().name, path.stem)
@@ -145,9 +145,7 @@ def write_reports(grades: Sequence[Grade], path: Path, out: Path | None = None) 
     written = []
     if not one:
         written.append(_write(out / "grades.csv", class_csv(grades)))
-    several = {g.submission.name for g in grades if g.lesson} and len(
-        {g.submission.name for g in grades}
-    ) < len(grades)
+    several = len({g.submission.name for g in grades}) < len(grades)
     for grade in grades:
         folder = out if one else out / plain(grade.submission.name)
         if several and grade.lesson is not None:

@@ -1,11 +1,11 @@
-"""A fence around a student's code: no files, no processes, no network, no borrowed answers.
+"""Best-effort sandbox for a student's code: no files, processes, network or other libraries.
 
-Python's audit hooks cannot be taken out again, so the fence stands however the code patches the
-modules around it. It is a fence and no wall: code that breaks the interpreter's memory gets over
-it. Run answers of people you do not trust in a container (see ``lessons/README.md``).
+It is not a security boundary: code that corrupts the interpreter's memory can escape it. Run code
+of people you do not trust in a container (see ``lessons/README.md``).
 
-`close` uses nothing but C functions and its own variables, because whatever it looked up at the
-time of a call could have been replaced by then.
+The sandbox is an audit hook, which Python cannot remove once it is installed. The hook uses only C
+functions and its own variables, because the student's code could replace any name that the hook
+looked up at call time.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ DENIED = (
     "sys._current_frames", "sys.monitoring", "mmap.", "fcntl.", "builtins.breakpoint",
     "builtins.input",
 )  # fmt: skip
-"""Beginnings of the names of audit events (Python's documentation lists them)."""
+"""Prefixes of the audit events that are refused (Python's documentation lists all events)."""
 
 LISTING = ("os.listdir", "os.scandir")
-"""What importing does; allowed where reading is."""
+"""Events of importing modules; allowed in the folders that may be read."""
 
 NATIVE_NEEDS = ("ctypes.", "code.", "os.putenv", "os.unsetenv")
-"""What compilers such as Numba's do all the time."""
+"""Events of compilers such as Numba's."""
 
 UNSAFE_MODULES = (
     "_ctypes", "_posixsubprocess", "_socket", "_sqlite3", "_winapi", "ctypes", "multiprocessing",
@@ -40,9 +40,9 @@ UNSAFE_MODULES = (
 
 
 def limit(memory: int, seconds: float) -> None:
-    """Limit this process' memory, in MiB, and processor time; nothing where there is no `resource`.
+    """Limit this process' memory, in MiB, and its processor time.
 
-    Windows has no such limits: there only the clock stops a task.
+    Windows has no such limits: there a task is stopped by the wall-clock timeout alone.
     """
     try:
         import resource
@@ -61,17 +61,17 @@ def limit(memory: int, seconds: float) -> None:
             continue
 
 
-def close(lent: tuple[str, ...]) -> None:
-    """Close the fence for the rest of this process.
+def install(allow: tuple[str, ...]) -> None:
+    """Install the sandbox for the rest of this process.
 
     Args:
-        lent: modules that may be imported besides NumPy and Python's own; loaded already.
+        allow: modules that may be imported besides NumPy and the standard library; already loaded.
     """
-    native = "numba" in lent
+    native = "numba" in allow
     readable = _readable()
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))).replace("\\", "/") + "/"
     importable = frozenset(sys.stdlib_module_names) | {"numpy"} | {
-        name.partition(".")[0] for name in lent if not name.startswith("minideeplab")
+        name.partition(".")[0] for name in allow if not name.startswith("minideeplab")
     }  # fmt: skip
     unsafe = frozenset() if native else frozenset(UNSAFE_MODULES)
     kind, text, string, whole = type, str.replace, str, int
@@ -84,7 +84,7 @@ def close(lent: tuple[str, ...]) -> None:
             name = args[0]
             top = name.partition(".")[0]
             if top not in importable or top in unsafe:
-                raise missing(f"{name} is not lent to tasks; write it with NumPy")
+                raise missing(f"{name} is not available to tasks; write it with NumPy")
         elif event == "open" or event in listing:
             path = args[0]
             if kind(path) is whole:
@@ -110,7 +110,7 @@ def close(lent: tuple[str, ...]) -> None:
 
 
 def _readable() -> tuple[str, ...]:
-    """Return the folders of Python's own modules, of NumPy and its neighbours, with a slash."""
+    """Return the folders of the standard library and of site-packages, each with a final slash."""
     paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
     paths.add(os.path.dirname(os.path.dirname(np.__file__)))
     paths.add(os.path.join(sys.base_prefix, "DLLs"))  # of Windows

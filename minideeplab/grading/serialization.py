@@ -1,7 +1,7 @@
-"""Values as JSON: arrays, numbers, strings, None, lists, tuples, dictionaries, given functions.
+"""Arguments and results as JSON: arrays, numbers, strings, None, lists, tuples, dictionaries.
 
-What an untrusted process sends is only ever read as data: no pickles, no code, and an array's
-shape is believed only if that many numbers follow.
+Output of an untrusted process is parsed as data only: no pickles, no code, and an array's shape
+must match the number of its values.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ DEEPEST = 20
 
 
 def encode(value: Any, depth: int = 0) -> Any:
-    """Turn a value into what `json` writes.
+    """Return a value as JSON-able data.
 
     Raises:
-        TypeError: it is, or holds, something else than listed above.
+        TypeError: the value is, or contains, a type that is not supported.
     """
     if depth > DEEPEST:
         raise TypeError(f"the result is nested more than {DEEPEST} deep")
@@ -51,10 +51,10 @@ def encode(value: Any, depth: int = 0) -> Any:
 
 
 def decode(data: Any) -> Any:
-    """Turn what `encode` gave back into the value.
+    """Return the value that `encode` encoded.
 
     Raises:
-        ValueError: it is not what `encode` gives.
+        ValueError: the data are not of `encode`.
     """
     if data is None or isinstance(data, (bool, int, float, str)):
         return data
@@ -82,17 +82,17 @@ def _array(data: dict[str, Any]) -> np.ndarray:
 
 
 def encode_case(case: Case) -> dict[str, Any]:
-    """Encode the arguments of a case, not its name."""
+    """Return a case's arguments as JSON-able data; its name is left out."""
     return {"args": encode(case.args), "options": encode(case.options)}
 
 
 def decode_case(data: dict[str, Any], name: str = "") -> Case:
-    """Decode what `encode_case` gave."""
+    """Return the case that `encode_case` encoded."""
     return Case(name, decode(data["args"]), decode(data["options"]))
 
 
 def encode_outcome(outcome: Outcome) -> dict[str, Any]:
-    """Encode what a call gave; a value that cannot be sent becomes an error."""
+    """Return an outcome as JSON-able data; a value that cannot be encoded becomes an error."""
     try:
         return asdict(Outcome(outcome.kind, error=outcome.error, message=outcome.message,
                               line=outcome.line)) | {"value": encode(outcome.value)}  # fmt: skip
@@ -101,10 +101,10 @@ def encode_outcome(outcome: Outcome) -> dict[str, Any]:
 
 
 def decode_outcome(text: str) -> tuple[int, Outcome]:
-    """Read one line from an untrusted process: which case, and what came out.
+    """Return the case's index and the outcome in one line of an untrusted process.
 
     Raises:
-        ValueError: the line is not what `encode_outcome` gives.
+        ValueError: the line is not of `encode_outcome`.
     """
     try:
         data = json.loads(text)

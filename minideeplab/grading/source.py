@@ -1,7 +1,7 @@
-"""The text of a lesson: cells, holes in place of solutions, and the code that judging runs.
+"""The text of a lesson: its cells, holes in place of solutions, and notebooks.
 
-A lesson is one py:percent file: ``# %%`` begins a code cell, ``# %% [markdown]`` a text. What the
-student writes stands between two comments, inside the task's function::
+A lesson is one py:percent file: ``# %%`` begins a code cell, ``# %% [markdown]`` a text. The
+solution stands between two comments, inside the task's function::
 
     # solution 2.1: sum K shifted copies of x
     ...
@@ -12,9 +12,10 @@ Answers to questions stand between ``<!-- answer -->`` and ``<!-- end -->`` in a
 
 from __future__ import annotations
 
-import ast
+import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 _BEGIN = re.compile(r"(?P<indent> *)# solution (?P<task>\d+\.\d+): (?P<what>\S.*)")
 _END = re.compile(r" *# end (?P<task>\d+\.\d+)")
@@ -52,25 +53,26 @@ def _uncomment(body: str) -> str:
     return "\n".join(re.sub(r"^# ?", "", line) for line in body.splitlines())
 
 
-def punch_holes(text: str, keep_answers: bool = False) -> str:
-    """Replace every solution by a NotImplementedError, and take the answers out.
+def punch_holes(text: str, keep: str = "") -> str:
+    """Return a lesson's text without answers, a NotImplementedError in place of every solution.
+
+    The solution of the task ``keep`` stays.
 
     Raises:
         ValueError: markers do not match.
     """
-    if not keep_answers:
-        text = _drop_answers(text)
     kept, task = [], ""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_drop_answers(text).splitlines(), 1):
         begin, end = _BEGIN.fullmatch(line), _END.fullmatch(line)
         if begin and not task:
             task = begin["task"]
-            kept += _hole(begin["indent"], f"task {task}: {begin['what']}")
+            if task != keep:
+                kept += _hole(begin["indent"], f"task {task}: {begin['what']}")
         elif end and end["task"] == task:
             task = ""
         elif begin or end:
             raise ValueError(f"line {number}: {line.strip()!r} does not match the marker before it")
-        elif not task:
+        elif task in ("", keep):
             kept.append(line)
     if task:
         raise ValueError(f"solution {task}: there is no '# end {task}'")
@@ -78,7 +80,7 @@ def punch_holes(text: str, keep_answers: bool = False) -> str:
 
 
 def _hole(indent: str, message: str) -> list[str]:
-    """Return the statement that stands for a solution, broken where it is long."""
+    """Return the lines of the statement in place of a solution."""
     quoted = message.replace("\\", "\\\\").replace('"', '\\"')
     line = f'{indent}raise NotImplementedError("{quoted}")'
     if len(line) <= WIDTH:
@@ -117,59 +119,56 @@ def solutions(text: str) -> dict[str, str]:
     return {task: "\n".join(lines) for task, lines in found.items()}
 
 
-def fill_hole(text: str, task: str) -> str:
-    """Return a lesson in which only one task is solved, and the others are holes."""
-    own = re.compile(rf" *# (solution {re.escape(task)}:.*|end {re.escape(task)})")
-    parts, taken, inside = [], [], False
-    for line in text.splitlines():
-        if own.fullmatch(line):
-            inside = "# solution" in line
-            if inside:
-                parts.append(f"# <hole {task}>")
-        elif inside:
-            taken.append(line)
-        else:
-            parts.append(line)
-    return punch_holes("\n".join(parts)).replace(f"# <hole {task}>", "\n".join(taken))
+# ---------------------------------------------------------------- Jupyter notebooks
 
 
-def definitions(cells: list[Cell]) -> tuple[list[ast.stmt], list[str]]:
-    """Return what judging runs of a file: imports, functions, classes, constants; and complaints.
+def to_notebook(cells: list[Cell], lesson: str) -> str:
+    """Return cells as an ``.ipynb`` (nbformat 4.5) without outputs."""
+    notebook = {
+        "cells": [_cell(cell, number) for number, cell in enumerate(cells)],
+        "metadata": {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+            "minideeplab": {"lesson": lesson},
+        },
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+    return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
-    Calls, loops and pictures in between are left out. A cell with a syntax error costs only what
-    it defines.
+
+def _cell(cell: Cell, number: int) -> dict[str, Any]:
+    content = {"id": f"cell-{number:02d}", "metadata": {}, "source": cell.text.splitlines(True)}
+    if cell.kind == "markdown":
+        return {"cell_type": "markdown", **content}
+    return {"cell_type": "code", "execution_count": None, "outputs": [], **content}
+
+
+def read_notebook(text: str) -> tuple[list[Cell], str]:
+    """Return a notebook's cells, and the lesson that its metadata name ("" if they do not).
+
+    A cell's line counts from the first code cell, as if the cells were one file.
+
+    Raises:
+        ValueError: the text is no notebook.
     """
-    kept: list[ast.stmt] = []
-    complaints = []
-    for cell in cells:
-        if cell.kind != "code":
-            continue
-        try:
-            tree = ast.parse(_without_magic(cell.text))
-        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            line = cell.line + (getattr(error, "lineno", None) or 1) - 1
-            complaints.append(f"line {line}: {getattr(error, 'msg', error)}")
-            continue
-        ast.increment_lineno(tree, cell.line - 1)
-        kept += [statement for statement in tree.body if _defines(statement)]
-    return kept, complaints
+    try:
+        data = json.loads(text)
+        cells, line = [], 1
+        for cell in data["cells"]:
+            source = cell["source"]
+            body = source if isinstance(source, str) else "".join(source)
+            kind = "markdown" if cell["cell_type"] == "markdown" else "code"
+            if cell["cell_type"] in ("code", "markdown"):
+                cells.append(Cell(kind, body, line))
+                line += body.count("\n") + 1
+        lesson = data.get("metadata", {}).get("minideeplab", {}).get("lesson", "")
+    except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"not a Jupyter notebook: {error}") from None
+    return cells, str(lesson)
 
 
-def _without_magic(text: str) -> str:
-    """Blank out a notebook's ``%magic`` and ``!shell`` lines."""
-    return "\n".join("" if re.match(r"\s*[%!]", line) else line for line in text.splitlines())
-
-
-_DEFINITIONS = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)
-
-
-def _defines(statement: ast.stmt) -> bool:
-    """Tell whether a statement belongs to the answer and not to the pictures around it."""
-    if isinstance(statement, ast.Try):
-        return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
-    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
-        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-        flat = [part for t in targets for part in (t.elts if isinstance(t, ast.Tuple) else [t])]
-        constant = all(isinstance(t, ast.Name) and t.id.isupper() for t in flat)
-        return constant or isinstance(statement.value, ast.Lambda)
-    return isinstance(statement, _DEFINITIONS)
+def has_output(text: str) -> bool:
+    """Tell whether a notebook contains outputs."""
+    cells = json.loads(text)["cells"]
+    return any(cell.get("outputs") or cell.get("execution_count") for cell in cells)

@@ -1,4 +1,4 @@
-"""Finding what students handed in: one folder or file, or a folder with one for each student."""
+"""Find submissions: one file or folder, or a folder with one file or folder per student."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from minideeplab.grading.notebook import read_notebook
-from minideeplab.grading.source import Cell, open_holes, split_cells
+from minideeplab.grading.source import Cell, open_holes, read_notebook, split_cells
 
 SUFFIXES = (".py", ".ipynb")
 NOT_ANSWERS = re.compile(r"given|cases|conftest|setup|(?:solution|visible)_\d\d")
 LARGEST = 4_000_000  # bytes; a lesson has about 20,000
 GRADES = "grades"
-"""Folder of the class' results, not a student."""
+"""Name of the folder with the class' results; it is no submission."""
 
 _STANDARD = re.compile(r"lesson_(\d\d)")
 _HEADER = re.compile(r"# lesson: (\d\d)_\w+")
@@ -22,12 +21,12 @@ _HEADER = re.compile(r"# lesson: (\d\d)_\w+")
 
 @dataclass(frozen=True)
 class Submission:
-    """What one student handed in for one lesson.
+    """One student's file for one lesson.
 
     Attributes:
         name: the student's folder or file.
-        lesson: number of the lesson, such as "02", "" if the file does not say.
-        file: name of the file that counts, "" if there is none.
+        lesson: number of the lesson, such as "02", "" if the file does not name one.
+        file: name of the file, "" if there is none.
         cells: its cells.
         problem: why it cannot be read, "" if it can.
     """
@@ -40,11 +39,10 @@ class Submission:
 
 
 def find_submissions(path: Path) -> list[list[Submission]]:
-    """Return the submissions in a folder or file.
+    """Return the submissions in a folder or file, grouped by student and lesson.
 
-    Returns:
-        For each student and lesson the candidates, of which `choose` takes one: the notebook and
-        the .py file of the same name. A student's folder without any has one without a file.
+    Each group holds the candidates of which `choose` takes one: the notebook and the .py file. The
+    folder of a student who submitted nothing gives one `Submission` without a file.
 
     Raises:
         ValueError: there is no submission at all.
@@ -74,7 +72,7 @@ def find_submissions(path: Path) -> list[list[Submission]]:
 
 
 def _candidates(paths: Iterable[Path]) -> list[Path]:
-    """Return the files that may be answers, in order."""
+    """Return the files that may be submissions, sorted."""
     return sorted(
         path
         for path in paths
@@ -93,7 +91,7 @@ def _group(files: list[Path], name: str) -> list[list[Submission]]:
 
 
 def read(path: Path, name: str) -> Submission:
-    """Read one file; what is wrong with it becomes the submission's problem."""
+    """Return one file as a submission; whatever is wrong with it becomes its ``problem``."""
     standard = _STANDARD.match(path.stem)
     lesson = standard[1] if standard else ""
     problem = ""
@@ -106,8 +104,8 @@ def read(path: Path, name: str) -> Submission:
         try:
             text = path.read_bytes().decode("utf-8-sig")
             if path.suffix == ".ipynb":
-                cells, said = read_notebook(text)
-                header = _HEADER.fullmatch(f"# lesson: {said}")
+                cells, named = read_notebook(text)
+                header = _HEADER.fullmatch(f"# lesson: {named}")
             else:
                 cells, header = split_cells(text), _HEADER.search(text)
             lesson = header[1] if header else lesson
@@ -117,7 +115,7 @@ def read(path: Path, name: str) -> Submission:
 
 
 def choose(candidates: list[Submission]) -> Submission:
-    """Return the one of a student's files that was worked on: that with the fewest holes left."""
+    """Return the one of a student's files with the fewest unfilled holes."""
 
     def left(one: Submission) -> tuple[bool, int, bool]:
         holes = open_holes("\n".join(cell.text for cell in one.cells))

@@ -1,48 +1,50 @@
-"""Proofs that a lesson judges as it says, for its authors and for the tests.
+"""Validation of a lesson, for authors and tests: does it judge as it declares?
 
-Solved it gets all points; with its holes none, and every task is "not done"; with one task solved
-exactly that task's points; every known wrong answer loses exactly the cases that it declares and
-gets its hint; every case is lost by some wrong answer, so that none is there in vain; and a build
-for students gives nothing away.
+The solved lesson gets all points. With its holes it gets none, and every task is "not done"; with
+one task solved, exactly that task's points. Every known wrong answer loses exactly the cases that
+it declares and gets its hint. Every case is lost by some wrong answer. A build for students leaks
+no solution and no hidden case.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from typing import Any
 
-from minideeplab.grading.build import STUDENT, contents
+from minideeplab.grading.build import STUDENT, contents, read_solved
 from minideeplab.grading.judge import NOT_DONE_YET, PASS, TaskResult, judge, run_trusted
 from minideeplab.grading.leaks import find_leaks
 from minideeplab.grading.loading import load_definitions
 from minideeplab.grading.model import ALL, Lesson, Task, WrongAnswer
-from minideeplab.grading.source import fill_hole, punch_holes, solutions, split_cells
+from minideeplab.grading.source import punch_holes, solutions, split_cells
 
 
-def prove(lesson: Lesson) -> list[str]:
-    """Return what is wrong with a lesson, in words; nothing if all proofs hold."""
+def validate(lesson: Lesson) -> list[str]:
+    """Return a lesson's faults in words; an empty list if it is valid."""
     text = read_solved(lesson)
     faults = list(_structure(lesson, text))
     if faults:
         return faults
     leaks = find_leaks(lesson, text, contents(lesson, STUDENT))
     faults += [f"a build for students leaks: {leak}" for leak in leaks]
-    faults += _solved(lesson, text)
-    faults += _skeleton(lesson, text)
+    faults += [
+        f"task {result.task.id}: the solution is judged {result.verdict}: {result.hint}"
+        for result in judge_text(lesson, text)
+        if result.verdict != PASS
+    ]
+    faults += [
+        f"task {result.task.id}: its hole is judged {result.verdict}"
+        for result in judge_text(lesson, punch_holes(text))
+        if result.verdict != NOT_DONE_YET
+    ]
     for task in lesson.tasks:
         faults += _solved_alone(lesson, task, text)
         faults += _wrong_answers(lesson, task)
     return faults
 
 
-def read_solved(lesson: Lesson) -> str:
-    """Return the text of a lesson's solved file."""
-    return (lesson.folder / "lesson.py").read_text(encoding="utf-8")
-
-
 def judge_text(lesson: Lesson, text: str) -> list[TaskResult]:
-    """Judge a trusted lesson's text in this process, without limits."""
+    """Return the verdicts on a trusted lesson's text, run in this process without limits."""
     names, complaints = load_definitions(split_cells(text), "lesson.py", lesson.given)
     if complaints:
         raise ValueError(f"{lesson.name}: {'; '.join(complaints)}")
@@ -53,13 +55,13 @@ def judge_text(lesson: Lesson, text: str) -> list[TaskResult]:
 
 
 def judge_wrong(lesson: Lesson, answer: WrongAnswer) -> TaskResult:
-    """Judge a known wrong answer."""
+    """Return the verdict on a known wrong answer."""
     task = lesson.task(answer.task)
     return judge(lesson, task, run_trusted(lesson, task, answer.function))
 
 
 def _structure(lesson: Lesson, text: str) -> Iterator[str]:
-    """Every task is one function with one solution in it that uses no other task's function."""
+    """Check that each task is one function with one solution, independent of other tasks."""
     tree = ast.parse(text)
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     solved = solutions(text)
@@ -79,46 +81,25 @@ def _structure(lesson: Lesson, text: str) -> Iterator[str]:
         yield f"task {extra}: has a solution in lesson.py, but no cases"
 
 
-def _verdicts(results: list[TaskResult]) -> dict[str, Any]:
-    return {result.task.id: result.verdict for result in results}
-
-
-def _solved(lesson: Lesson, text: str) -> list[str]:
-    return [
-        f"task {result.task.id}: the solution is judged {result.verdict}: {result.hint}"
-        for result in judge_text(lesson, text)
-        if result.verdict != PASS
-    ]
-
-
-def _skeleton(lesson: Lesson, text: str) -> list[str]:
-    verdicts = _verdicts(judge_text(lesson, punch_holes(text)))
-    return [
-        f"task {task}: its hole is judged {verdict}"
-        for task, verdict in verdicts.items()
-        if verdict != NOT_DONE_YET
-    ]
-
-
 def _solved_alone(lesson: Lesson, task: Task, text: str) -> list[str]:
-    verdicts = _verdicts(judge_text(lesson, fill_hole(text, task.id)))
+    results = judge_text(lesson, punch_holes(text, keep=task.id))
+    verdicts = {result.task.id: result.verdict for result in results}
     wanted = {other.id: PASS if other is task else NOT_DONE_YET for other in lesson.tasks}
     return [] if verdicts == wanted else [f"task {task.id}: solved alone, it gives {verdicts}"]
 
 
 def _wrong_answers(lesson: Lesson, task: Task) -> Iterator[str]:
-    """Each loses what it declares and gets its hint; together they lose every case."""
-    all_cases = tuple(case.name for case in task.cases)
-    lost_by_some: set[str] = set()
+    """Check the declared losses and hints, and that every case is lost by some wrong answer."""
+    unlost = [case.name for case in task.cases]
+    all_cases = tuple(unlost)
     for answer in lesson.wrong_answers(task):
         result = judge_wrong(lesson, answer)
-        lost_by_some |= set(result.lost)
+        unlost = [name for name in unlost if name not in result.lost]
         declared = all_cases if answer.loses == ALL else answer.loses
         if set(result.lost) != set(declared):
             yield (f"task {task.id}: {answer.name} loses {list(result.lost)}, "
                    f"declares {list(declared)}")  # fmt: skip
         if result.hint != answer.hint:
             yield f"task {task.id}: {answer.name} gets the hint {result.hint!r}"
-    for name in all_cases:
-        if name not in lost_by_some:
-            yield f"task {task.id}: no wrong answer loses the case {name!r}"
+    for name in unlost:
+        yield f"task {task.id}: no wrong answer loses the case {name!r}"

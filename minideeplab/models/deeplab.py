@@ -12,10 +12,9 @@ import dataclasses
 
 import numpy as np
 
-from minideeplab.fusion import run
 from minideeplab.models.preprocessing import CAFFE
 from minideeplab.models.vgg import BLOCKS, conv_block
-from minideeplab.nn import AvgPool2d, Conv2d, Dropout, MaxPool2d, Module, ReLU
+from minideeplab.nn import AvgPool2d, Conv2d, Dropout, MaxPool2d, Module, ReLU, run_layers
 from minideeplab.tensor import Tensor
 
 
@@ -125,10 +124,10 @@ class DeepLab(Module):
         self.branches = tuple(tuple(part) for part in branches)
 
     def _run(self, names: tuple[str, ...], x: Tensor | np.ndarray) -> Tensor:
-        return run([getattr(self, name) for name in names], x)
+        return run_layers([getattr(self, name) for name in names], x)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         features = self._run(self.trunk, x)
         scores = self._run(self.branches[0], features)
         for names in self.branches[1:]:

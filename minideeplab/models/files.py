@@ -1,7 +1,7 @@
-"""Weight files of our own: the arrays of a state dict and one JSON entry, ``__meta__``, in a .npz.
+"""Weight files of minideeplab: a .npz with a state dict's arrays and a JSON entry ``__meta__``.
 
 The JSON says what is needed to use the weights: the model's name, its classes and their palette,
-how pictures are prepared, and how the weights were trained.
+how images are prepared, and how the weights were trained.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.arrays import to_host
-from minideeplab.io import atomic_write
+from minideeplab.files import atomic_write
 
 META = "__meta__"
 

@@ -1,4 +1,4 @@
-"""How a network wants its pictures: channel order, mean and scale."""
+"""Preprocessing of images: channel order, mean and scale."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """Turn an RGB picture into a network's input: reorder, subtract ``mean``, divide by ``std``.
+    """Turn an RGB image into a network's input: reorder, subtract ``mean``, divide by ``std``.
 
     ``mean`` and ``std`` are three numbers on the 0..255 scale, in the order of the network's
     channels: with ``channel_order="bgr"`` they are blue, green, red.
@@ -40,7 +40,7 @@ class Preprocessing:
 
     @property
     def fill(self) -> tuple[float, float, float]:
-        """The RGB colour that becomes (almost) zero: what padding around a picture should be."""
+        """The RGB colour that becomes (almost) zero: what padding around an image should be."""
         return self.mean if self.channel_order == "rgb" else self.mean[::-1]
 
 

@@ -115,7 +115,7 @@ class DeepLabResNet(Module):
         return getattr(self, f"bn{name}")(getattr(self, f"res{name}")(x))
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         x = self.pool1(F.relu(self.bn_conv1(self.conv1(x))))  # (N, 64, H/4, W/4)
         for name, _, _ in blocks():
             x = self._block(name, x)

@@ -1,8 +1,8 @@
 """A small DeepLab for training from scratch on a laptop: 1.8 M parameters, 2.9 GMAC at 241x321.
 
 The ideas are the paper's: output stride 8 with atrous convolution instead of further
-subsampling, and atrous spatial pyramid pooling. Three things differ from the VGG nets. Full
-resolution, where VGG spends most of its time, is left at once by a strided convolution. Batch
+subsampling, and atrous spatial pyramid pooling. Three things differ from the VGG nets. The
+first convolution is strided, since VGG spends most of its time at full resolution. Batch
 normalisation and identity shortcuts make it train without ImageNet weights. And since the poles
 and signs of street scenes are thinner than 8 pixels, features of stride 4 join before the scores.
 """
@@ -12,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 
 from minideeplab import functional as F
-from minideeplab.fusion import run
 from minideeplab.models.preprocessing import IMAGENET
-from minideeplab.nn import BatchNorm2d, Conv2d, Dropout, Module, ReLU, Sequential
+from minideeplab.nn import BatchNorm2d, Conv2d, Dropout, Module, ReLU, Sequential, run_layers
 from minideeplab.tensor import Tensor
 
 
@@ -66,13 +65,13 @@ class Residual(Module):
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """(N, C, H, W) -> the same shape."""
-        return F.relu(run([self.conv, self.bn], self.first(x)) + x)
+        return F.relu(run_layers([self.conv, self.bn], self.first(x)) + x)
 
 
 class ASPP(Module):
     """Atrous spatial pyramid pooling (section 3.2): one 3x3 branch a rate, joined by a 1x1.
 
-    The joined features are normalised but not rectified: they are about to be added to others.
+    The joined features are normalised but not rectified, because others are added to them next.
     """
 
     def __init__(
@@ -129,7 +128,7 @@ class DeepLabSmall(Module):
         self.score = Conv2d(64, num_classes, 1, rng=rng)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes, H', W') scores."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes, H', W') scores."""
         fine = self.fine(x)  # (N, 64, H/4, W/4)
         context = self.aspp(self.coarse(fine))  # (N, 64, H/8, W/8)
         context = F.interpolate(context, size=fine.shape[2:], mode="bilinear", align_corners=True)

@@ -57,7 +57,7 @@ class VGG16(Module):
         self.fc8 = Linear(4096, num_classes, rng)
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor:
-        """(N, 3, H, W) preprocessed pictures -> (N, num_classes)."""
+        """(N, 3, H, W) preprocessed images -> (N, num_classes)."""
         for name in self.trunk:
             x = getattr(self, name)(x)
         x = F.adaptive_avg_pool2d(x, 7)

@@ -4,8 +4,8 @@
                     w[f, c, i, j] x[n, c, p s + i d - top, q s + j d - left]
 
 with stride s and dilation ("rate") d. The sum over the taps (i, j) is a loop; under one tap, the
-sum over channels is a matrix product. So all of convolution is: for each tap, one matrix times one
-shifted picture.
+sum over channels is a matrix product. So a convolution is, for each tap, one matrix times one
+shifted image.
 
 Shapes: x (N, C, H, W), w (F, C/G, kh, kw), b (F,) or None, y (N, F, P, Q), G groups;
 P = floor((H + top + bottom - kh - (kh-1)(d-1)) / s) + 1, and Q likewise.
@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from minideeplab.ops.activation import relu
 from minideeplab.ops.window import (
     Padding,
     Pair,
@@ -27,6 +28,7 @@ from minideeplab.ops.window import (
     transposed_size,
 )
 
+ALGORITHMS = ()  # what `algorithm` of `functional.conv2d` may name besides "auto"
 Needs = tuple[bool, bool, bool]
 
 
@@ -57,9 +59,30 @@ def conv2d(
     x, matrices = pad_planes(x, padding), _matrices(w, groups)
     y = np.zeros((len(x), len(w), *out), x.dtype)
     for i, j in np.ndindex(w.shape[2:]):
-        picture = tap(x, i, j, out, stride, dilation)  # (N, C, P, Q)
-        y += (matrices[i, j] @ _columns(picture, groups)).reshape(y.shape)
+        image = tap(x, i, j, out, stride, dilation)  # (N, C, P, Q)
+        y += (matrices[i, j] @ _columns(image, groups)).reshape(y.shape)
     return y if b is None else y + b[:, None, None]
+
+
+def conv2d_epilogue(
+    x: np.ndarray,
+    w: np.ndarray,
+    shift: np.ndarray | None,
+    stride: Pair,
+    padding: Padding,
+    dilation: Pair,
+    groups: int,
+    *,
+    scale: np.ndarray | None = None,
+    rectify: bool = False,
+) -> np.ndarray:
+    """`conv2d` of x and w, times scale, plus shift, both (F,) or None; then `relu` if `rectify`."""
+    if scale is None:
+        y = conv2d(x, w, shift, stride, padding, dilation, groups)
+    else:
+        y = conv2d(x, w, None, stride, padding, dilation, groups) * scale[:, None, None]
+        y = y if shift is None else y + shift[:, None, None]
+    return relu(y) if rectify else y
 
 
 def conv2d_backward(
@@ -92,8 +115,8 @@ def _input_gradient(
     out, matrices, columns = dy.shape[2:], _matrices(w, groups), _columns(dy, groups)
     dx = pad_planes(np.zeros(x_shape, dy.dtype), padding)
     for i, j in np.ndindex(w.shape[2:]):
-        picture = tap(dx, i, j, out, stride, dilation)  # a view: adding to it adds to dx
-        picture += (matrices[i, j].swapaxes(-1, -2) @ columns).reshape(picture.shape)
+        image = tap(dx, i, j, out, stride, dilation)  # a view: adding to it adds to dx
+        image += (matrices[i, j].swapaxes(-1, -2) @ columns).reshape(image.shape)
     return crop_planes(dx, padding, x_shape[2:])
 
 
@@ -106,12 +129,12 @@ def _weight_gradient(
     dilation: Pair,
     groups: int,
 ) -> np.ndarray:
-    """dw (F, C/G, kh, kw): under each tap, dy times the picture, summed over images and pixels."""
+    """dw (F, C/G, kh, kw): under each tap, dy times the image, summed over images and pixels."""
     out, columns = dy.shape[2:], _columns(dy, groups)  # (N, G, F/G, P*Q)
     x, dw = pad_planes(x, padding), np.empty(w_shape, dy.dtype)
     for i, j in np.ndindex(*w_shape[2:]):
-        picture = _columns(tap(x, i, j, out, stride, dilation), groups)  # (N, G, C/G, P*Q)
-        products = (columns @ picture.swapaxes(-1, -2)).sum(axis=0)  # (G, F/G, C/G)
+        image = _columns(tap(x, i, j, out, stride, dilation), groups)  # (N, G, C/G, P*Q)
+        products = (columns @ image.swapaxes(-1, -2)).sum(axis=0)  # (G, F/G, C/G)
         dw[:, :, i, j] = products.reshape(w_shape[:2])
     return dw
 

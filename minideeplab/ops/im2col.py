@@ -1,4 +1,4 @@
-"""Windows laid out as columns (im2col) and their sum back into a picture (col2im).
+"""Windows laid out as columns (im2col) and their sum back into an image (col2im).
 
 `unfold` turns convolution into one matrix product: y = w.reshape(F, C*kh*kw) @ unfold(x). `fold` is
 its transpose, so each is the other's gradient.
@@ -49,15 +49,15 @@ def fold(
     padding: Pair,
     stride: Pair,
 ) -> np.ndarray:
-    """Add columns (N, C*kh*kw, L) up into a picture (N, C, H, W), (H, W) = output_size."""
+    """Add columns (N, C*kh*kw, L) up into an image (N, C, H, W), (H, W) = output_size."""
     sides = ((padding[0], padding[0]), (padding[1], padding[1]))
     out = output_shape(output_size, kernel_size, stride, sides, dilation)
     n, c = x.shape[0], x.shape[1] // (kernel_size[0] * kernel_size[1])
     columns = x.reshape(n, c, *kernel_size, *out)
     y = pad_planes(np.zeros((n, c, *output_size), x.dtype), sides)
     for i, j in np.ndindex(kernel_size):
-        picture = tap(y, i, j, out, stride, dilation)  # a view: adding to it adds to y
-        picture += columns[:, :, i, j]
+        image = tap(y, i, j, out, stride, dilation)  # a view: adding to it adds to y
+        image += columns[:, :, i, j]
     return crop_planes(y, sides, output_size)
 
 

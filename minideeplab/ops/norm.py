@@ -10,7 +10,11 @@ Shapes: x (N, C, H, W); mean, var, invstd, weight, bias (C,), the last two or No
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+
+from minideeplab.ops.activation import relu, relu_backward
 
 
 def batch_norm(
@@ -58,6 +62,19 @@ def batch_norm_backward(
         dx = dy - _planes(dbias / count) - xhat * _planes(dweight / count) if training else dy
         dx = dx * _planes(invstd if weight is None else weight * invstd)
     return dx, dweight if needs[1] else None, dbias if needs[2] else None
+
+
+def batch_norm_relu(*arguments: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(max(y, 0), mean, invstd) for the (y, mean, invstd) of `batch_norm` of the arguments."""
+    y, mean, invstd = batch_norm(*arguments)
+    return relu(y), mean, invstd
+
+
+def batch_norm_relu_backward(
+    dy: np.ndarray, y: np.ndarray, *arguments: Any
+) -> tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Gradients of `batch_norm_relu`, y its output; the arguments of `batch_norm_backward`."""
+    return batch_norm_backward(relu_backward(dy, y), *arguments)
 
 
 def _sum(x: np.ndarray) -> np.ndarray:

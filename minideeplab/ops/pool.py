@@ -1,13 +1,14 @@
 """Pooling: the maximum or the mean of a window (Caffe's and torch's rules; DeepLab uses 3x3).
 
 Shapes: x (N, C, H, W) -> y (N, C, P, Q). With ceil_mode the last window may stick out at the bottom
-or right, if it starts inside the picture or its top/left padding:
+or right, if it starts inside the image or its top/left padding:
 P = ceil((H + 2 pad - effective) / s) + 1, less one if (P-1) s >= H + pad.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def _geometry(
     dilation: Pair,
     ceil_mode: bool,
 ) -> tuple[Pair, Padding]:
-    """(P, Q), and the padding under which every window lies within the padded picture."""
+    """(P, Q), and the padding under which every window lies within the padded image."""
     out, sides = [], []
     for axis in range(2):
         window = kernel_size[axis], stride[axis], padding[axis], dilation[axis]
@@ -55,7 +56,7 @@ def max_pool2d(
     """Maximum of each window, and where it was: an index into the H*W pixels of its plane.
 
     The first maximum wins a tie; a NaN wins over any number (the last NaN, if there are several).
-    Padding is -inf. A window with no pixel in it (dilated, in a tiny picture) has index -1.
+    Padding is -inf. A window with no pixel in it (dilated, in a tiny image) has index -1.
     """
     height, width = x.shape[2:]
     out, sides = _geometry((height, width), kernel_size, stride, padding, dilation, ceil_mode)
@@ -81,6 +82,21 @@ def max_pool2d_backward(dy: np.ndarray, indices: np.ndarray, x_shape: Sequence[i
     won = indices >= 0
     np.add.at(dx, (np.broadcast_to(planes, won.shape)[won], indices[won]), dy[won])
     return dx.reshape(n, c, height, width)
+
+
+def max_pool2d_without_indices(x: np.ndarray, *window: Any) -> np.ndarray:
+    """The maxima of `max_pool2d` alone: networks do not use the indices."""
+    return max_pool2d(x, *window)[0]
+
+
+def max_pool2d_without_indices_backward(
+    dy: np.ndarray, x: np.ndarray, y: np.ndarray, *window: Any
+) -> np.ndarray:
+    """dx (N, C, H, W): `max_pool2d_backward` with the indices computed again from x.
+
+    y, the output, is for backends that find the maxima by comparison with it.
+    """
+    return max_pool2d_backward(dy, max_pool2d(x, *window)[1], x.shape)
 
 
 def _window_sizes(
@@ -151,8 +167,8 @@ def avg_pool2d_backward(
     share = dy / np.asarray(count, dy.dtype)
     dx = pad_planes(np.zeros(x_shape, dy.dtype), sides)
     for i, j in np.ndindex(kernel_size):
-        picture = tap(dx, i, j, out, stride, (1, 1))  # a view: adding to it adds to dx
-        picture += share
+        image = tap(dx, i, j, out, stride, (1, 1))  # a view: adding to it adds to dx
+        image += share
     return crop_planes(dx, sides, size)
 
 

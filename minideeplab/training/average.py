@@ -1,4 +1,4 @@
-"""Exponential moving average of a network's weights: smoother, and better at test time."""
+"""Exponential moving average of a network's weights, which scores better at test time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from minideeplab.nn import Module
 class WeightAverage:
     """a <- d a + (1 - d) w after every step, over parameters and batch norm statistics.
 
-    Early on, d is smaller than ``decay``: (1 + t) / (10 + t) after t steps, so that the random
-    start is soon forgotten. With ``decay=0`` the average is the weights themselves.
+    After t steps, d is at most (1 + t) / (10 + t), so that the random start has little weight.
+    With ``decay=0`` the average is the weights themselves.
     """
 
     def __init__(self, net: Module, decay: float) -> None:
@@ -25,7 +25,7 @@ class WeightAverage:
         self.state = {name: array.copy() for name, array in net.state_dict().items()}
 
     def update(self) -> None:
-        """Take in the network's present weights."""
+        """Add the network's current weights to the average."""
         self.steps += 1
         rate = 1 - min(self.decay, (1 + self.steps) / (10 + self.steps))
         for name, array in self.net.state_dict().items():
@@ -38,14 +38,14 @@ class WeightAverage:
         return {**self.state, "steps": np.array(self.steps)}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over a ``state_dict``."""
+        """Load a ``state_dict``."""
         self.steps = int(state["steps"])
         for name, average in self.state.items():
             average[...] = like(average, state[name])
 
     @contextmanager
     def applied(self) -> Iterator[Module]:
-        """Lend the network with averaged weights, in ``eval`` mode; put all back afterwards."""
+        """Context in which the network has the averaged weights and is in ``eval`` mode."""
         own = {name: array.copy() for name, array in self.net.state_dict().items()}
         self.net.load_state_dict(self.state)
         try:

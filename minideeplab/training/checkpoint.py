@@ -1,4 +1,4 @@
-"""Checkpoints: all that the rest of a run depends on, in one .npz that is whole or absent."""
+"""Checkpoints: the whole state of a run in one .npz, written atomically."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def save(
 ) -> None:
     """Write named groups of arrays ("model", "optimizer", ...) and JSON-able ``meta``.
 
-    A process killed at any moment leaves the previous file or this one, never a torn one.
+    A process killed at any time leaves the previous file or this one, both complete.
     """
     arrays = {
         f"{part}/{name}": to_host(array)

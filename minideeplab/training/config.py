@@ -1,4 +1,4 @@
-"""Every setting of a training run in one value that a checkpoint can hold."""
+"""The settings of a training run, with the defaults of each network."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def setting(default: Any, text: str, choices: tuple[str, ...] = (), least: int = 0) -> Any:
-    """Declare a setting: its default for the small net, what it means, and what it may be."""
+    """Return a field: the default for the small net, its help text, and its allowed values."""
     return dataclasses.field(
         default=default, metadata={"text": text, "choices": choices, "least": least}
     )
@@ -21,7 +21,7 @@ class Config:
     """
 
     iterations: int = setting(6000, "Updates of the weights in all.", least=1)
-    batch_size: int = setting(8, "Pictures in one forward pass.", least=1)
+    batch_size: int = setting(8, "Images in one forward pass.", least=1)
     iter_size: int = setting(
         1, "Forward passes whose gradients are averaged into one update, to save memory.", least=1
     )
@@ -29,17 +29,17 @@ class Config:
     scales: tuple[float, ...] = setting((0.5, 1.75), "Range of random scaling.")
     mirror: bool = setting(True, "Flip left and right at random.")
     jitter: float = setting(0.3, "Strength of random colour changes, 0 to 1.")
-    optimizer: str = setting("adamw", "SGD is Caffe's.", choices=("sgd", "adamw"))
+    optimizer: str = setting("adamw", "Update rule; SGD as in Caffe.", choices=("sgd", "adamw"))
     lr: float = setting(2e-3, "Base learning rate.")
     momentum: float = setting(0.9, "Momentum of SGD.")
-    weight_decay: float = setting(2e-2, "Within the gradient (SGD) or beside it (AdamW).")
+    weight_decay: float = setting(2e-2, "Part of the gradient (SGD) or decoupled (AdamW).")
     schedule: str = setting("poly", "Learning rate over time.", ("poly", "step", "constant"))
     power: float = setting(0.9, "Exponent of the poly schedule.")
     step_every: int = setting(2000, "Iterations between drops of the step schedule.", least=1)
     step_factor: float = setting(0.1, "What the step schedule multiplies the rate by.")
     warm_up: int = setting(100, "Iterations of linear rise at the start.")
     class_weights: str = setting(
-        "log", "How rare classes are favoured.", ("none", "root", "log", "median")
+        "log", "Weights of rare classes in the loss.", ("none", "root", "log", "median")
     )
     loss_at: str = setting(
         "full",
@@ -47,10 +47,10 @@ class Config:
         ("full", "stride"),
     )
     multi_scale: bool = setting(
-        False, "Look at crops in three sizes, fuse by maximum, and add the losses of all."
+        False, "Score crops at three sizes, fuse by maximum, and add the losses of all."
     )
     average: float = setting(0.998, "Decay of the moving average of the weights; 0 for none.")
-    seed: int = setting(0, "Of initial weights, sampling, augmentation and dropout.")
+    seed: int = setting(0, "Seed of initial weights, sampling, augmentation and dropout.")
     validate_every: int = setting(0, "Iterations between validations; 0 for none.")
     checkpoint_every: int = setting(100, "Iterations between checkpoints.", least=1)
 
@@ -71,34 +71,21 @@ class Config:
     def for_model(cls, name: str, **settings: Any) -> Config:
         """Return the defaults for a network ("small", "largefov", ...), with ``settings`` changed.
 
-        The VGG nets have the authors' solver (version 2 of the paper): SGD of 0.001 with poly,
-        batches of 10 crops of 321x321, plain cross-entropy on the grid of the scores. ResNet-101
-        differs in its rate, in scale augmentation, in taking the 10 crops one by one, and in
-        looking at each in three sizes.
+        "small" has the defaults of this class, the VGG nets ``AUTHORS``, and ResNet-101 ``AUTHORS``
+        changed by ``RESNET``: another rate, scale augmentation, the 10 crops one by one, each at
+        three sizes.
         """
         if name == "small":
             return cls(**settings)
         return cls(**(AUTHORS | (RESNET if name.startswith("resnet101") else {}) | settings))
 
 
-AUTHORS: dict[str, Any] = {
-    "iterations": 20000,
-    "batch_size": 10,
-    "crop": (321, 321),
-    "scales": (1.0, 1.0),
-    "jitter": 0.0,
-    "optimizer": "sgd",
-    "lr": 1e-3,
-    "weight_decay": 5e-4,
-    "warm_up": 0,
-    "class_weights": "none",
-    "loss_at": "stride",
-    "average": 0.0,
-}
-RESNET: dict[str, Any] = {
-    "batch_size": 1,
-    "iter_size": 10,
-    "lr": 2.5e-4,
-    "scales": (0.5, 1.5),
-    "multi_scale": True,
-}
+#: The authors' solver of version 2 of the paper, and what differs for their ResNet-101.
+AUTHORS: dict[str, Any] = dict(
+    iterations=20000, batch_size=10, crop=(321, 321), scales=(1.0, 1.0), jitter=0.0,
+    optimizer="sgd", lr=1e-3, weight_decay=5e-4, warm_up=0, class_weights="none",
+    loss_at="stride", average=0.0,
+)  # fmt: skip
+RESNET: dict[str, Any] = dict(
+    batch_size=1, iter_size=10, lr=2.5e-4, scales=(0.5, 1.5), multi_scale=True
+)

@@ -1,4 +1,4 @@
-"""Starting from weights that were made for something else."""
+"""Initial weights from files made for other networks, such as ImageNet classifiers."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from minideeplab.nn import Module
 
 
 def load_initial(net: Module, path: str | os.PathLike[str]) -> str:
-    """Copy what fits from a weight file into ``net``; return a sentence saying what did.
+    """Copy the arrays that fit from a weight file into ``net``; return a sentence naming them.
 
     ``path`` may also be the name of an official file, as in ``minideeplab convert``.
     For the VGG nets, a VGG-16 of any framework is cut to DeepLab's shape first; for ResNet-101,
-    Caffe's and torchvision's names are understood. Layers of other shapes, which is what a
-    classifier of other classes has, keep their random start. Raises ValueError when nothing fits,
+    Caffe's and torchvision's names are understood. Layers of other shapes, such as a
+    classifier of other classes, keep their random weights. Raises ValueError when nothing fits,
     or when a VGG-16 or ResNet-101 is incomplete.
     """
     state, own = weights.load(weights.locate(path)), net.state_dict()

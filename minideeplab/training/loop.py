@@ -1,4 +1,4 @@
-"""The training loop: batches in, checkpoints, a log, a curve and weights out."""
+"""The training loop: ``Trainer`` writes checkpoints, a log, a curve and weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from minideeplab.nn import Module
 from minideeplab.tensor import Tensor
 from minideeplab.training import checkpoint
 from minideeplab.training.average import WeightAverage
-from minideeplab.training.batches import DROPOUT, Batches, prefetch, stream
+from minideeplab.training.batches import DROPOUT, Batches, PartOfBatch, prefetch, stream
 from minideeplab.training.config import Config
 from minideeplab.training.loss import class_weights, segmentation_loss
 from minideeplab.training.multiscale import multi_scale_loss
@@ -28,25 +28,24 @@ from minideeplab.training.records import Log, draw_curve
 from minideeplab.training.schedule import make_schedule
 from minideeplab.training.validation import evaluate
 
-FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")
-"""What a run writes."""
+FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")  # of a run
 
 Batch = tuple[np.ndarray, np.ndarray]  # images (N, 3, H, W) float32, labels (N, H, W) int64
 
 
 class Diverged(ValueError):
-    """The loss or the weights are no longer numbers."""
+    """The loss or the weights are not finite."""
 
 
 class Trainer:
-    """One run: ``Trainer(net, dataset, config, out).run()``.
+    """A training run: ``Trainer(net, dataset, config, out).run()``.
 
-    Into the folder ``out`` go checkpoint.npz (all state), log.csv, curve.png, weights.npz (for
-    use, float16, averaged) and, with a ``validation`` data set, best.npz. A run that was killed
-    goes on bit for bit after ``resume()``: batch, augmentation and dropout of an iteration
-    depend on (seed, iteration) only.
+    The folder ``out`` gets checkpoint.npz (all state), log.csv, curve.png, weights.npz (averaged,
+    float16) and, with a ``validation`` data set, best.npz. A run that was killed continues bit for
+    bit after ``resume()``: batch, augmentation and dropout of an iteration depend on (seed,
+    iteration) only.
 
-    ``origin`` is any JSON-able description of where the data came from; it is kept.
+    ``origin``, a JSON-able description of the data, is stored in the files.
     """
 
     def __init__(
@@ -62,21 +61,8 @@ class Trainer:
         self.net, self.dataset, self.config = net, dataset, config
         self.validation, self.origin = validation, origin or {}
         self.batches = Batches(dataset, net.preprocessing, config)
-        self.optimizer = make_optimizer(
-            config.optimizer,
-            net.named_parameters(),
-            config.lr,
-            config.weight_decay,
-            config.momentum,
-        )
-        self.schedule = make_schedule(
-            config.schedule,
-            config.iterations,
-            config.power,
-            config.step_every,
-            config.step_factor,
-            config.warm_up,
-        )
+        self.optimizer = make_optimizer(net.named_parameters(), config)
+        self.schedule = make_schedule(config)
         self.average = WeightAverage(net, config.average)
         self.class_weights: np.ndarray | None = None
         self.iteration, self.seconds, self.best = 0, 0.0, -1.0
@@ -85,7 +71,7 @@ class Trainer:
     # ------------------------------------------------------------ state
 
     def save(self) -> None:
-        """Write checkpoint.npz; refuses weights that are not finite (the old file stays)."""
+        """Write checkpoint.npz; raises Diverged, without writing, if weights are not finite."""
         for name, array in self.net.state_dict().items():
             if not np.isfinite(array).all():
                 raise Diverged(self._diverged(f"{name} is not finite"))
@@ -99,7 +85,7 @@ class Trainer:
         checkpoint.save(self.checkpoint_path, parts, self.describe())
 
     def resume(self) -> None:
-        """Go on from checkpoint.npz in ``out``; raises FileNotFoundError or ValueError."""
+        """Continue from checkpoint.npz in ``out``; raises FileNotFoundError or ValueError."""
         for name in FILES:
             remove_unfinished(self.out / name)
         parts, meta = checkpoint.load(self.checkpoint_path)
@@ -112,14 +98,14 @@ class Trainer:
         self.best = progress["best_mean_iou"]
 
     def describe(self) -> dict[str, Any]:
-        """Return what a weight file says about itself."""
+        """Return the metadata of the weight files."""
         return {
             "model": self.net.name,
             "num_classes": self.net.num_classes,
             "classes": list(self.dataset.classes),
             "palette": np.asarray(self.dataset.palette).tolist(),
             "preprocessing": dataclasses.asdict(self.net.preprocessing),
-            "image_size": list(self.dataset[0][1].shape),  # at which it knows things
+            "image_size": list(self.dataset[0][1].shape),  # of the training images
             "training": {
                 **self.origin,
                 "iteration": self.iteration,
@@ -134,7 +120,7 @@ class Trainer:
     def run(self) -> None:
         """Train up to ``config.iterations``, then write the weights and the curve.
 
-        Raises Diverged when the loss is not finite; the last good checkpoint stays.
+        Raises Diverged when the loss is not finite; the last finite checkpoint is kept.
         """
         config = self.config
         if self.class_weights is None:
@@ -142,15 +128,15 @@ class Trainer:
                 config.class_weights, self.dataset, self.net.num_classes
             )
         if not self.checkpoint_path.exists():
-            self.save()  # from now on the run can be resumed
+            self.save()  # the run can be resumed from the start
         log = Log(self.out / "log.csv", self.iteration)
         self.net.train()
         batches = prefetch(
             self.batches, self.iteration * config.iter_size, config.iterations * config.iter_size
         )
-        pictures = config.batch_size * config.iter_size
+        images = config.batch_size * config.iter_size
         progress = tqdm(
-            total=config.iterations * pictures, initial=self.iteration * pictures, unit="img"
+            total=config.iterations * images, initial=self.iteration * images, unit="img"
         )
         with progress:
             while self.iteration < config.iterations:
@@ -163,7 +149,7 @@ class Trainer:
                 log.add(*row, mean_iou)
                 if self._due(config.checkpoint_every):
                     self.save()
-                progress.update(pictures)
+                progress.update(images)
                 progress.set_postfix(
                     iteration=self.iteration, loss=f"{loss:.4f}", lr=f"{self.optimizer.lr:.2g}"
                 )
@@ -178,21 +164,13 @@ class Trainer:
         return total
 
     def gradients(self, batches: list[Batch]) -> float:
-        """Leave the averaged gradients of ``batches`` in the parameters; return the loss."""
-        self.net.zero_grad()
-        total = 0.0
-        for k, (images, labels) in enumerate(batches):
-            position = self.iteration * self.config.iter_size + k
-            with F.dropout_rng(stream(self.config.seed, DROPOUT, position)):
-                loss = batch_loss(self.net, images, labels, self.class_weights, self.config)
-            loss = loss * (1 / len(batches))
-            total += loss.item()
-            self.require_finite(total)
-            loss.backward()
+        """Store the averaged gradients of ``batches`` in the parameters; return the loss."""
+        total = accumulate(self.net, batches, self.class_weights, self.config, self.iteration)
+        self.require_finite(total)
         return total
 
     def require_finite(self, loss: float) -> None:
-        """Raise Diverged unless the loss is a number."""
+        """Raise Diverged unless the loss is finite."""
         if not np.isfinite(loss):
             raise Diverged(self._diverged(f"the loss became {loss}"))
 
@@ -239,7 +217,34 @@ def batch_loss(
     config: Config,
     whole: np.ndarray | None = None,
 ) -> Tensor:
-    """Return the loss that ``config`` asks for; arguments of ``segmentation_loss``."""
+    """Return the loss chosen by ``config``; other arguments as in ``segmentation_loss``."""
     if config.multi_scale:
         return multi_scale_loss(net, images, labels, class_weights, config.loss_at, whole)
     return segmentation_loss(net(images), labels, class_weights, config.loss_at, whole)
+
+
+def accumulate(
+    net: Module,
+    batches: list[Batch],
+    class_weights: np.ndarray | None,
+    config: Config,
+    iteration: int,
+    rows: slice | None = None,
+) -> float:
+    """Store the averaged gradients of ``batches`` in the parameters of ``net``; return the loss.
+
+    With ``rows`` they are the share of these images in the loss and gradients of the batches.
+    """
+    net.zero_grad()
+    total = 0.0
+    for k, (images, labels) in enumerate(batches):
+        rng, whole = stream(config.seed, DROPOUT, iteration * config.iter_size + k), None
+        if rows is not None:
+            rng, whole = PartOfBatch(rng, rows, len(images)), labels
+            images, labels = images[rows], labels[rows]
+        with F.dropout_rng(rng):
+            loss = batch_loss(net, images, labels, class_weights, config, whole)
+        loss = loss * (1 / len(batches))
+        total += loss.item()
+        loss.backward()
+    return total

@@ -1,4 +1,4 @@
-"""The loss of a segmentation network, and weights for classes that are rare."""
+"""The loss of a segmentation network, and class weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def segmentation_loss(
     at: str = "full",
     whole: np.ndarray | None = None,
 ) -> Tensor:
-    """Softmax cross-entropy, averaged over the pixels whose label is not 255.
+    """Return the softmax cross-entropy, averaged over the pixels whose label is not 255.
 
     Args:
         scores: (N, C, h, w).
@@ -27,7 +27,7 @@ def segmentation_loss(
         class_weights: (C,) or None for equal weights.
         at: "full": scores are upsampled bilinearly (align_corners) to (H, W); "stride": labels
             are subsampled to (h, w), what the authors' label_shrink does when H = 8(h-1) + 1.
-        whole: (M, H, W), the labels of the batch of which these pictures are a part. The result
+        whole: (M, H, W), the labels of the batch of which these images are a part. The result
             is then the part's share of the batch's loss: shares add up to it.
 
     Returns:
@@ -58,7 +58,7 @@ def _total_weight(labels: np.ndarray, class_weights: np.ndarray | None) -> float
 
 
 def subsample(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Take labels on a grid that shares the picture's corners: (N, H, W) -> (N, *size)."""
+    """Return labels on a grid that shares the image's corners: (N, H, W) -> (N, *size)."""
     height, width = (length - 1 for length in labels.shape[1:])
     rows, columns = (max(1, length - 1) for length in size)
     if height % rows or width % columns:
@@ -69,9 +69,9 @@ def subsample(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def class_frequencies(dataset: Any, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Count a data set's labels once.
+    """Return label counts of a data set.
 
-    Returns (pixels of each class, pixels of the pictures in which the class occurs), both (C,).
+    They are (pixels of each class, pixels of the images in which the class occurs), both (C,).
     """
     pixels, around = np.zeros(num_classes), np.zeros(num_classes)
     for i in range(len(dataset)):
@@ -79,7 +79,7 @@ def class_frequencies(dataset: Any, num_classes: int) -> tuple[np.ndarray, np.nd
         counts = np.bincount(labels[labels != IGNORE], minlength=num_classes)
         if len(counts) > num_classes:
             raise ValueError(
-                f"dataset: picture {i} has label {len(counts) - 1}, expected below {num_classes}"
+                f"dataset: image {i} has label {len(counts) - 1}, expected below {num_classes}"
             )
         pixels += counts
         around += counts.sum() * (counts > 0)
@@ -87,12 +87,12 @@ def class_frequencies(dataset: Any, num_classes: int) -> tuple[np.ndarray, np.nd
 
 
 def class_weights(kind: str, dataset: Any, num_classes: int) -> np.ndarray | None:
-    """Weigh classes by how rare they are; (C,) float64 with mean 1 over the classes that occur.
+    """Return weights of rare classes, (C,) float64 with mean 1 over the classes that occur.
 
     kind: "none" gives None; "log" is 1 / ln(1.02 + p) with p the class's share of pixels (ENet,
-    arXiv 1606.02147); "root" is the square root of that, which suits the mean IoU better, for it
-    counts what a class takes from others too; "median" is median(f) / f with f its share in the
-    pictures where it occurs (SegNet, arXiv 1511.00561). Classes that never occur weigh 1.
+    arXiv 1606.02147); "root" is the square root of that, which gives a better mean IoU, because it
+    also counts pixels taken from other classes; "median" is median(f) / f with f its share in the
+    images where it occurs (SegNet, arXiv 1511.00561). Classes that never occur weigh 1.
     """
     if kind == "none":
         return None

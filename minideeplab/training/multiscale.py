@@ -1,8 +1,8 @@
-"""Training with the picture at several sizes at once (section 4.1.2), as the authors' ResNet-101.
+"""The loss on several sizes of an image (section 4.1.2), as for the authors' ResNet-101.
 
-The same weights look at the crops at 1, 0.75 and 0.5 of their size. The scores are brought to the
-largest grid and fused by their maximum, and four losses are added: that of the fused scores, and
-that of each size's own.
+The same network scores the crops at 1, 0.75 and 0.5 of their size. The scores are interpolated to
+the largest grid and fused by their maximum. The losses of the fused scores and of each size's
+scores are added.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def fused_scores(net: Module, images: np.ndarray) -> tuple[Tensor, list[Tensor]]
     """Return the fused scores (N, C, h, w) and those of each of ``SCALES``, on their own grids.
 
     images: (N, 3, H, W) preprocessed, of 8k+1. Sizes follow Caffe's Interp layer: 321 becomes 241
-    and 161, and corners stay on corners.
+    and 161, and corners are aligned.
     """
     height, width = images.shape[2:]
     views = []
@@ -45,10 +45,11 @@ def multi_scale_loss(
     at: str = "full",
     whole: np.ndarray | None = None,
 ) -> Tensor:
-    """Add the losses of the fused scores and of each size's; arguments of ``segmentation_loss``.
+    """Return the sum of the losses of all scores; arguments as in ``segmentation_loss``.
 
-    With ``at="stride"`` a size is judged on its own grid if the labels have one that fits (0.5 of
-    321: every 16th label), else on the largest (0.75), as in the authors' network.
+    With ``at="stride"`` the loss of a size is computed on its own grid if the labels can be
+    subsampled to it (0.5 of 321: every 16th label), else on the largest grid (0.75), as in the
+    authors' network.
     """
     fused, views = fused_scores(net, images)
     if at == "stride":

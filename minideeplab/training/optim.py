@@ -1,4 +1,4 @@
-"""Optimisers: stochastic gradient descent exactly as Caffe does it, and AdamW."""
+"""Optimizers: stochastic gradient descent as in Caffe, and AdamW."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ import numpy as np
 from minideeplab.arrays import like
 from minideeplab.backends import current
 from minideeplab.tensor import Tensor
+from minideeplab.training.config import Config
 
-PART = 1 << 16  # numbers that are changed at a time
+BLOCK = 1 << 16  # elements that NumPy updates at a time
 Multipliers = Callable[[str, Tensor], tuple[float, float]]
 
 
 def caffe_multipliers(name: str, parameter: Tensor) -> tuple[float, float]:
-    """Return the authors' (lr_mult, decay_mult) for a parameter, told by its name.
+    """Return the authors' (lr_mult, decay_mult) for a parameter, by its name.
 
-    Biases learn twice as fast and do not decay; the new classifier, fc8 or ResNet's fc1, ten
-    times faster.
+    Biases have twice the rate and no decay; the new classifier, fc8 or ResNet's fc1, ten times
+    the rate.
     """
     scale = 10.0 if re.match(r"(fc8(_\d+)?|fc1(_c\d)?)\.", name) else 1.0
     return (2.0 * scale, 0.0) if name.endswith(".bias") else (scale, 1.0)
 
 
 def plain_multipliers(name: str, parameter: Tensor) -> tuple[float, float]:
-    """Return (1, 1), but (1, 0) for biases and batch norm: vectors do not decay."""
+    """Return (1, 1), and (1, 0) for vectors: biases and batch norm do not decay."""
     return 1.0, 1.0 if parameter.ndim > 1 else 0.0
 
 
@@ -34,7 +35,7 @@ class Optimizer:
     """Parameters by name, with their multipliers, and state arrays of the same shapes.
 
     Subclasses name their state in ``slots`` and change parameters in ``update``. Parameters
-    whose ``requires_grad`` is off, and those without a gradient, are left alone.
+    without ``requires_grad`` or without a gradient do not change.
     """
 
     slots: tuple[str, ...] = ()
@@ -60,7 +61,7 @@ class Optimizer:
         }
 
     def step(self) -> None:
-        """Change every parameter by its gradient."""
+        """Update every parameter by its gradient."""
         self.iteration += 1
         for name, parameter in self.parameters.items():
             if parameter.grad is not None:
@@ -72,9 +73,9 @@ class Optimizer:
     def change(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, *state: np.ndarray
     ) -> None:
-        """``update``, by parts whose temporaries fit a cache."""
-        for part in _parts(w):
-            self.update(w[part], g[part], lr, decay, *(array[part] for array in state))
+        """Call ``update`` on blocks whose temporaries fit a cache."""
+        for block in _blocks(w):
+            self.update(w[block], g[block], lr, decay, *(array[block] for array in state))
 
     def update(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, *state: np.ndarray
@@ -83,32 +84,32 @@ class Optimizer:
         raise NotImplementedError(f"{type(self).__name__} does not define update")
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Return everything that the next step depends on, besides the parameters."""
+        """Return the state of the optimizer: iteration and ``slots``."""
         state = {"iteration": np.array(self.iteration)}
         for slot, arrays in self.state.items():
             state |= {f"{slot}/{name}": array for name, array in arrays.items()}
         return state
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over a ``state_dict``; raises ValueError when names or shapes differ."""
+        """Load a ``state_dict``; raises ValueError when names or shapes differ."""
         own = self.state_dict()
         wrong = [
             k for k in own.keys() | state.keys() if np.shape(state.get(k)) != np.shape(own.get(k))
         ]
         wrong = wrong or sorted(own.keys() ^ state.keys())
         if wrong:
-            raise ValueError(f"optimiser state does not fit: {', '.join(sorted(wrong)[:5])} ...")
+            raise ValueError(f"optimizer state does not fit: {', '.join(sorted(wrong)[:5])} ...")
         self.iteration = int(state["iteration"])
         for key, array in own.items():
             if key != "iteration":
                 array[...] = like(array, state[key])
 
 
-def _parts(array: np.ndarray) -> list[slice]:
-    """Return slices of the first axis whose temporaries fit a cache, as long as NumPy is meant."""
-    if not isinstance(array, np.ndarray) or array.size <= PART:
+def _blocks(array: np.ndarray) -> list[slice]:
+    """Return slices of the first axis whose temporaries fit a cache; all of a GPU array."""
+    if not isinstance(array, np.ndarray) or array.size <= BLOCK:
         return [slice(None)]
-    step = max(1, PART * len(array) // array.size)
+    step = max(1, BLOCK * len(array) // array.size)
     return [slice(first, first + step) for first in range(0, len(array), step)]
 
 
@@ -137,18 +138,8 @@ class SGD(Optimizer):
     def change(
         self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray
     ) -> None:
-        """``update``, by the backend's compiled form where it has one."""
-        descend = getattr(current(), "descend", None)
-        if descend is None or not descend(w, g, velocity, self.momentum, lr, decay):
-            super().change(w, g, lr, decay, velocity)
-
-    def update(
-        self, w: np.ndarray, g: np.ndarray, lr: float, decay: float, velocity: np.ndarray
-    ) -> None:
-        """v <- momentum v + lr (g + decay w);    w <- w - v."""
-        velocity *= self.momentum
-        velocity += lr * (g + decay * w if decay else g)
-        w -= velocity
+        """The step above, by the backend in use."""
+        current().sgd_update(w, g, velocity, self.momentum, lr, decay)
 
 
 class AdamW(Optimizer):
@@ -192,16 +183,8 @@ class AdamW(Optimizer):
         w -= (lr / unbias1) * mean / (np.sqrt(square / unbias2) + self.eps)
 
 
-def make_optimizer(
-    name: str,
-    named_parameters: Iterable[tuple[str, Tensor]],
-    lr: float,
-    weight_decay: float,
-    momentum: float = 0.9,
-) -> Optimizer:
-    """Build the optimiser called ``name``: "sgd" (as Caffe) or "adamw"."""
-    if name == "sgd":
-        return SGD(named_parameters, lr, momentum, weight_decay)
-    if name == "adamw":
-        return AdamW(named_parameters, lr, weight_decay=weight_decay)
-    raise ValueError(f"optimizer: {name!r}, expected 'sgd' or 'adamw'")
+def make_optimizer(named_parameters: Iterable[tuple[str, Tensor]], config: Config) -> Optimizer:
+    """Return the optimizer of a run: "sgd" (as Caffe) or "adamw"."""
+    if config.optimizer == "sgd":
+        return SGD(named_parameters, config.lr, config.momentum, config.weight_decay)
+    return AdamW(named_parameters, config.lr, weight_decay=config.weight_decay)

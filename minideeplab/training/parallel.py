@@ -1,9 +1,9 @@
-"""Data-parallel training over processes: one batch in parts, gradients added up.
+"""Data-parallel training: processes share each batch, and their gradients are summed.
 
-Each process has the network's weights in shared memory and some pictures of every batch. Losses
-are shares of the batch's loss (``segmentation_loss(whole=...)``), dropout draws for the whole
-batch and keeps the part's rows, batch norm has the whole batch's statistics (``syncnorm``): the
-gradients are those of one process with the whole batch, to rounding. The parent makes batches,
+The weights are in shared memory, and each process has some images of every batch. Losses are
+shares of the batch's loss (``segmentation_loss(whole=...)``), dropout draws for the whole
+batch and keeps the rows of its part, batch norm has the whole batch's statistics (``syncnorm``).
+The gradients are those of one process with the whole batch, to rounding. The parent makes batches,
 updates the weights and writes files.
 """
 
@@ -19,29 +19,27 @@ from typing import Any
 import numpy as np
 
 from minideeplab import backends
-from minideeplab import functional as F
 from minideeplab.executors import fewer_threads
 from minideeplab.nn import Module
-from minideeplab.training.batches import DROPOUT, stream
 from minideeplab.training.config import Config
-from minideeplab.training.loop import Batch, Trainer, batch_loss
+from minideeplab.training.loop import Batch, Trainer, accumulate
 from minideeplab.training.syncnorm import Group, most_channels, synchronise
 
-_processes = multiprocessing.get_context("spawn")  # forked ones would inherit half of our threads
-PATIENCE = 1800  # seconds that a process waits for the others before it takes them for dead
+_context = multiprocessing.get_context("spawn")  # a fork would copy locks without their threads
+TIMEOUT = 1800  # seconds that a process waits for the others at a barrier
 
 
 class SharedArrays:
-    """Arrays by name in one block of memory that processes started by us share."""
+    """Named arrays in one block of memory that is shared with child processes."""
 
     def __init__(self, like: Mapping[str, np.ndarray]) -> None:
         self._shapes = {name: (array.shape, array.dtype) for name, array in like.items()}
         sizes = [-(-array.nbytes // 64) * 64 for array in like.values()]  # of whole cache lines
         self._starts = dict(zip(like, np.cumsum([0, *sizes]).tolist(), strict=False))
-        self._block = _processes.RawArray(ctypes.c_byte, max(1, sum(sizes)))
+        self._block = _context.RawArray(ctypes.c_byte, max(1, sum(sizes)))
 
     def views(self) -> dict[str, np.ndarray]:
-        """Return the arrays; what one process writes the others read."""
+        """Return the arrays, views of the shared memory."""
         block = np.frombuffer(self._block, np.uint8)
         return {
             name: np.ndarray(shape, dtype, block, self._starts[name])
@@ -49,58 +47,46 @@ class SharedArrays:
         }
 
 
-class PartOfBatch(np.random.Generator):
-    """Random numbers for some rows of a batch of ``total``, as ``rng`` would draw them for all."""
-
-    def __init__(self, rng: np.random.Generator, rows: slice, total: int) -> None:
-        super().__init__(rng.bit_generator)
-        self._rows, self._total = rows, total
-
-    def random(self, size: tuple[int, ...], dtype: Any = np.float64) -> np.ndarray:
-        """Return this part's rows, (size), of numbers drawn for the whole batch."""
-        return super().random((self._total, *size[1:]), dtype)[self._rows]
-
-
 class ParallelTrainer(Trainer):
     """A ``Trainer`` whose gradients are computed by ``jobs`` processes; the files are the same.
 
-    Raises ValueError for more jobs than pictures in a batch, RuntimeError when a process dies.
+    Raises ValueError for more jobs than images in a batch, RuntimeError when a process dies.
     """
 
     def __init__(self, *arguments: Any, jobs: int, **options: Any) -> None:
         super().__init__(*arguments, **options)
         if not 1 <= jobs <= self.config.batch_size:
             raise ValueError(
-                f"jobs: {jobs}, expected 1 to {self.config.batch_size}, the pictures of a batch"
+                f"jobs: {jobs}, expected 1 to {self.config.batch_size}, the images of a batch"
             )
         self.jobs = jobs
-        self._team: Team | None = None
+        self._workers: Workers | None = None
 
     def run(self) -> None:
-        """Train as ``Trainer.run``; the processes live as long as this takes."""
+        """Train as ``Trainer.run``; the processes end with it."""
         try:
             super().run()
         finally:
-            if self._team is not None:
-                self._team.close()
-                self._team = None
+            if self._workers is not None:
+                self._workers.close()
+                self._workers = None
 
     def gradients(self, batches: list[Batch]) -> float:
-        """Leave the averaged gradients of ``batches`` in the parameters; return the loss."""
-        if self._team is None:
-            self._team = Team(self.net, batches, self.class_weights, self.config, self.jobs)
-        total = self._team.gradients(self.net, batches, self.iteration)
+        """Store the averaged gradients of ``batches`` in the parameters; return the loss."""
+        if self._workers is None:
+            self._workers = Workers(self.net, batches, self.class_weights, self.config, self.jobs)
+        total = self._workers.gradients(self.net, batches, self.iteration)
         self.require_finite(total)
         return total
 
 
 def make_trainer(jobs: int, *arguments: Any) -> Trainer:
-    """Return a ``Trainer`` of these arguments, or one whose batches ``jobs`` processes share."""
+    """Return a ``Trainer``, or a ``ParallelTrainer`` for more than one job."""
     return Trainer(*arguments) if jobs == 1 else ParallelTrainer(*arguments, jobs=jobs)
 
 
-class Team:
-    """The processes. Takes the weights of ``net`` into shared memory, in place."""
+class Workers:
+    """Worker processes; moves the weights of ``net`` into shared memory, in place."""
 
     def __init__(
         self,
@@ -123,31 +109,31 @@ class Team:
         job = pickle.dumps((net, class_weights, config, backends.current_name()))
         rebind(net, weights.views())
         self._work, self._gradients = work.views(), [part.views() for part in gradients]
-        self._barrier = _processes.Barrier(jobs, timeout=PATIENCE)
-        self._pipes, self._members = [], []
+        self._barrier = _context.Barrier(jobs, timeout=TIMEOUT)
+        self._pipes, self._processes = [], []
         with fewer_threads(jobs):
             for rank in range(jobs):
-                ours, theirs = _processes.Pipe()
+                ours, theirs = _context.Pipe()
                 shared = (self._barrier, weights, gradients[rank], work)
                 arguments = (rank, jobs, job, theirs, *shared)
-                member = _processes.Process(target=_member, args=arguments, daemon=True)
-                member.start()
+                process = _context.Process(target=_run_worker, args=arguments, daemon=True)
+                process.start()
                 theirs.close()
                 self._pipes.append(ours)
-                self._members.append(member)
+                self._processes.append(process)
 
     def gradients(self, net: Module, batches: list[Batch], iteration: int) -> float:
-        """Let every process do its part; add the gradients in the order of ranks."""
+        """Compute the gradients in all processes and sum them in the order of ranks."""
         for k, (images, labels) in enumerate(batches):
             self._work[f"images{k}"][...] = images
             self._work[f"labels{k}"][...] = labels
         try:
             for pipe in self._pipes:
                 pipe.send(iteration)
-            shares = [self._answer(pipe) for pipe in self._pipes]
+            shares = [self._share(pipe) for pipe in self._pipes]
         except (EOFError, ConnectionError) as error:
             raise RuntimeError(
-                "a training process died, perhaps for want of memory; --resume goes on from the "
+                "a training process died, possibly out of memory; --resume continues from the "
                 "last checkpoint"
             ) from error
         for name, parameter in net.named_parameters():
@@ -156,9 +142,9 @@ class Team:
                 parameter.grad += part[name]
         return sum(shares)
 
-    def _answer(self, pipe: connection.Connection) -> float:
-        """Wait for a process's share of the loss; EOFError as soon as any process died."""
-        sentinels = [member.sentinel for member in self._members]
+    def _share(self, pipe: connection.Connection) -> float:
+        """Return a process's share of the loss; raises EOFError as soon as any process died."""
+        sentinels = [process.sentinel for process in self._processes]
         ready = connection.wait([pipe, *sentinels])
         if pipe not in ready:
             raise EOFError
@@ -166,15 +152,15 @@ class Team:
 
     def close(self) -> None:
         """End the processes."""
-        for pipe, member in zip(self._pipes, self._members, strict=True):
+        for pipe, process in zip(self._pipes, self._processes, strict=True):
             pipe.close()
-            member.terminate()
-        for member in self._members:
-            member.join()
+            process.terminate()
+        for process in self._processes:
+            process.join()
 
 
 def rebind(net: Module, arrays: Mapping[str, np.ndarray]) -> None:
-    """Let the parameters and buffers of ``net`` live in ``arrays``, keeping their values."""
+    """Move the parameters and buffers of ``net`` into ``arrays``."""
     for name, array in net.state_dict().items():
         arrays[name][...] = array
         owner: Any = net
@@ -188,7 +174,7 @@ def rebind(net: Module, arrays: Mapping[str, np.ndarray]) -> None:
             held.data = arrays[name]
 
 
-def _member(
+def _run_worker(
     rank: int,
     jobs: int,
     job: bytes,
@@ -198,7 +184,7 @@ def _member(
     gradients: SharedArrays,
     work: SharedArrays,
 ) -> None:
-    """What a process does until the pipe closes: its part of a batch, when told the iteration."""
+    """Loop of a process: receive an iteration, send the loss of its part of the batch."""
     net, class_weights, config, backend = pickle.loads(job)
     own, views, arrays = gradients.views(), weights.views(), work.views()
     kept = views if rank == 0 else {name: a.copy() for name, a in net.named_buffers()}
@@ -206,35 +192,14 @@ def _member(
     synchronise(net.train(), Group(rank, arrays["sums"], barrier))
     bounds = np.linspace(0, config.batch_size, jobs + 1).round().astype(int)
     rows = slice(int(bounds[rank]), int(bounds[rank + 1]))
+    batches = [(arrays[f"images{k}"], arrays[f"labels{k}"]) for k in range(config.iter_size)]
     with backends.use_backend(backend):
         while True:
             try:
                 iteration = pipe.recv()
             except EOFError:
                 return
-            loss = _part(net, arrays, rows, class_weights, config, iteration)
+            loss = accumulate(net, batches, class_weights, config, iteration, rows)
             for name, parameter in net.named_parameters():
                 own[name][...] = 0 if parameter.grad is None else parameter.grad
             pipe.send(loss)
-
-
-def _part(
-    net: Module,
-    arrays: Mapping[str, np.ndarray],
-    rows: slice,
-    class_weights: np.ndarray | None,
-    config: Config,
-    iteration: int,
-) -> float:
-    """Leave the gradients of the pictures in ``rows`` in the parameters; return their loss."""
-    net.zero_grad()
-    total = 0.0
-    for k in range(config.iter_size):
-        images, labels = arrays[f"images{k}"], arrays[f"labels{k}"]
-        rng = stream(config.seed, DROPOUT, iteration * config.iter_size + k)
-        with F.dropout_rng(PartOfBatch(rng, rows, len(images))):
-            loss = batch_loss(net, images[rows], labels[rows], class_weights, config, whole=labels)
-        loss = loss * (1 / config.iter_size)
-        total += loss.item()
-        loss.backward()
-    return total

@@ -1,4 +1,4 @@
-"""What a run leaves to look at: log.csv, a row an iteration, and its picture, curve.png."""
+"""The log of a run, log.csv with a row an iteration, and its plot, curve.png."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Log:
 
 
 def read_log(path: str | os.PathLike[str]) -> list[dict[str, str]]:
-    """Read the rows of a log; none if there is no file. A torn last row is left out."""
+    """Read the rows of a log; none if there is no file. An incomplete last row is left out."""
     if not os.path.exists(path):
         return []
     with open(path, newline="") as file:
         return [row for row in csv.DictReader(file) if row["val_mean_iou"] is not None]
 
 
-def draw_curve(log: str | os.PathLike[str], picture: str | os.PathLike[str]) -> None:
-    """Draw the loss (as it was, and smoothed) and the validations of a log into ``picture``."""
+def draw_curve(log: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Plot a log's loss, raw and smoothed, and validation scores into the file ``path``."""
     from matplotlib.figure import Figure
 
     rows = read_log(log)
@@ -61,15 +61,15 @@ def draw_curve(log: str | os.PathLike[str], picture: str | os.PathLike[str]) -> 
         where, scores = np.array(validations).T
         right.plot(where, 100 * scores, "o-", color="tab:orange", markersize=4)
     axes.legend(loc="upper center")
-    with atomic_write(picture) as temporary:
+    with atomic_write(path) as temporary:
         figure.savefig(temporary, dpi=120)
 
 
-def smooth(values: np.ndarray, memory: float = 0.98) -> np.ndarray:
-    """Average exponentially over the past, without the start's bias towards zero: (T,) -> (T,)."""
+def smooth(values: np.ndarray, decay: float = 0.98) -> np.ndarray:
+    """Return the exponential moving average, corrected for its bias towards zero: (T,) -> (T,)."""
     smoothed, total, weight = np.empty(len(values)), 0.0, 0.0
     for i, value in enumerate(values):
-        total = memory * total + (1 - memory) * value
-        weight = memory * weight + (1 - memory)
+        total = decay * total + (1 - decay) * value
+        weight = decay * weight + (1 - decay)
         smoothed[i] = total / weight
     return smoothed

@@ -1,9 +1,8 @@
 """Batch normalization over a batch that is spread over processes.
 
-Each process has some of the pictures. Sums over the batch, two in the forward pass and two in the
-backward pass, are added up over the processes, so that each normalises by the statistics of the
-whole batch: what comes out is that of one process with all of it, to rounding. Normalising each
-part by its own statistics would be another, noisier network.
+Each process has some of the images. Sums over the batch, two in the forward pass and two in the
+backward pass, are added over the processes, so that each normalizes by the statistics of the whole
+batch. The result is that of one process with the whole batch, to rounding.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from minideeplab.tensor import Tensor, record
 
 
 class Group:
-    """Processes that add up small arrays; all must call ``sum`` equally often and alike.
+    """Sums small arrays over processes; all must make the same calls of ``sum``.
 
     Args:
-        rank: this process's place, from 0.
+        rank: index of this process, from 0.
         slots: (2, processes, K) float64 in shared memory.
         barrier: of all the processes.
     """
@@ -31,9 +30,9 @@ class Group:
         self._turn = 0
 
     def sum(self, values: np.ndarray) -> np.ndarray:
-        """Add (K',) float64 over the processes, in the order of their ranks: the same for all.
+        """Return the sum of (K',) float64 over the processes, in the order of ranks.
 
-        Two slots take turns: nobody writes one before all have read what it held.
+        Two slots alternate, so that no process writes to one before all have read it.
         """
         slot = self._slots[self._turn, :, : len(values)]
         slot[self.rank] = values
@@ -43,14 +42,14 @@ class Group:
 
 
 class SyncBatchNorm2d(BatchNorm2d):
-    """``BatchNorm2d`` by the statistics of the whole batch; takes the place of ``norm``."""
+    """``BatchNorm2d`` with the statistics of the whole batch; replaces ``norm``."""
 
     def __init__(self, norm: BatchNorm2d, group: Group) -> None:
         vars(self).update(vars(norm))
         self.group = group
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
-        """(N, C, H, W), some of the pictures -> the same shape."""
+        """(N, C, H, W), some of the images -> the same shape."""
         if not self.training:
             return super().forward(x)
         data = np.asarray(x.data if isinstance(x, Tensor) else x)
@@ -86,12 +85,12 @@ class SyncBatchNorm2d(BatchNorm2d):
 
 
 def _planes(channel: np.ndarray) -> np.ndarray:
-    """(C,) values shaped to combine with (N, C, H, W)."""
+    """Return (C,) values in a shape that broadcasts to (N, C, H, W)."""
     return channel[:, None, None]
 
 
 def synchronise(net: Module, group: Group) -> None:
-    """Put a ``SyncBatchNorm2d`` in the place of each trained batch norm of ``net``."""
+    """Replace each trained batch norm of ``net`` by a ``SyncBatchNorm2d``."""
     for module in list(net.modules()):
         for name, child in list(module.named_children()):
             if type(child) is BatchNorm2d:

@@ -1,4 +1,4 @@
-"""Scoring a network on a data set."""
+"""Labels and scores of a network on a data set."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ def predictions(
     executor: Executor | None = None,
     **options: Any,
 ) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
-    """Yield (name, labels, truth), both (H, W), for the first ``count`` pictures (or all).
+    """Yield (name, labels, truth), both (H, W), for the first ``count`` images (or all).
 
-    ``executor`` spreads the pictures, each of which is counted once; ``options`` go to
-    ``segment``: crf, scales, ...
+    ``executor`` distributes the images; ``options`` are those of ``segment``: crf, scales, ...
     """
-    from minideeplab.inference import segment_all  # brings the CRF, which training does without
+    from minideeplab.inference import segment_all  # imports the CRF, which training does not need
 
     names, truths = dataset.names[:count], deque()
 

@@ -1,4 +1,4 @@
-"""Pictures of labels and probabilities, and labelled panels for a lecture.
+"""Draw labels and probabilities, and titled panels for a lecture.
 
 Everything here returns arrays or a Matplotlib figure; nothing opens a window.
 """
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from minideeplab.io import full_palette
+from minideeplab.visualize.palettes import full_palette
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,13 +24,13 @@ def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
 def overlay(
     image: np.ndarray, labels: np.ndarray, palette: np.ndarray, alpha: float = 0.5
 ) -> np.ndarray:
-    """Lay the labels' colours over a picture, with a fine outline around every region.
+    """Lay the labels' colours over an image, with a fine outline around every region.
 
     Args:
         image: (H, W, 3) uint8.
-        labels: (H, W); 255 leaves the picture as it is.
+        labels: (H, W); 255 leaves the image as it is.
         palette: (K, 3) uint8.
-        alpha: 0 shows the picture alone, 1 the colours alone.
+        alpha: 0 shows the image alone, 1 the colours alone.
 
     Returns:
         (H, W, 3) uint8.
@@ -61,24 +61,24 @@ def outline(labels: np.ndarray) -> np.ndarray:
 def confidence(probabilities: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Blend the palette's colours by probability: (C, H, W) -> (H, W, 3) uint8.
 
-    Sure pixels show the colour of their class, undecided ones a mixture.
+    A pixel of probability 1 has the colour of its class, others a mixture.
     """
     colours = np.tensordot(probabilities, palette.astype(np.float32), axes=(0, 0))
     return np.clip(np.rint(colours), 0, 255).astype(np.uint8)
 
 
 def panels(
-    pictures: Sequence[tuple[str, np.ndarray]],
+    images: Sequence[tuple[str, np.ndarray]],
     columns: int,
     title: str = "",
     legend: Sequence[tuple[str, np.ndarray]] = (),
     width: float = 11.0,
 ) -> Figure:
-    """Arrange titled pictures of one size in rows, with a legend of colours below.
+    """Arrange titled images of one size in rows, with a legend of colours below.
 
     Args:
-        pictures: (title, (H, W, 3) uint8) pairs, row by row.
-        columns: pictures in a row.
+        images: (title, (H, W, 3) uint8) pairs, row by row.
+        columns: images in a row.
         title: a headline.
         legend: (name, (3,) uint8 colour) pairs.
         width: width of the figure in inches; the height follows.
@@ -89,20 +89,20 @@ def panels(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    rows = -(-len(pictures) // columns)
-    height, breadth = pictures[0][1].shape[:2]
+    rows = -(-len(images) // columns)
+    height, breadth = images[0][1].shape[:2]
     head, foot = 0.5 if title else 0.1, 0.5 if legend else 0.1
     cell = width / columns
-    cell_height = (cell - 0.15) * height / breadth + 0.38  # the picture and its title
+    cell_height = (cell - 0.15) * height / breadth + 0.38  # the image and its title
     total = rows * cell_height + head + foot
     figure = Figure(figsize=(width, total), dpi=110, facecolor="white")
     FigureCanvasAgg(figure)
-    for index, (name, picture) in enumerate(pictures):
+    for index, (name, image) in enumerate(images):
         row, column = divmod(index, columns)
         bottom = total - head - (row + 1) * cell_height + 0.08
         box = (column * cell + 0.075, bottom, cell - 0.15, cell_height - 0.38)
         _draw_panel(
-            figure, [v / t for v, t in zip(box, (width, total) * 2, strict=True)], name, picture
+            figure, [v / t for v, t in zip(box, (width, total) * 2, strict=True)], name, image
         )
     if title:
         figure.text(0.075 / width, 1 - 0.13 / total, title, size=14, weight="bold", va="top")
@@ -111,9 +111,9 @@ def panels(
     return figure
 
 
-def _draw_panel(figure: Figure, box: Sequence[float], name: str, picture: np.ndarray) -> None:
+def _draw_panel(figure: Figure, box: Sequence[float], name: str, image: np.ndarray) -> None:
     axes = figure.add_axes(box)
-    axes.imshow(picture, interpolation="nearest")
+    axes.imshow(image, interpolation="nearest")
     axes.set_title(name, size=10.5, pad=4, loc="left")
     axes.set_xticks([])
     axes.set_yticks([])

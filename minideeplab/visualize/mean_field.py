@@ -1,40 +1,30 @@
-"""Mean field to look at: the labels after every iteration, as an animation or a strip."""
+"""Save the iterations of mean field as an animation or a strip."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from minideeplab.crf.dense import DenseCRF
-from minideeplab.io import atomic_write
+from minideeplab.files import atomic_write
 
-STRIP_HEIGHT = 240  # pixels of one picture in a strip
-FRAME_TIME = 400  # milliseconds of one picture in an animation
+STRIP_HEIGHT = 240  # pixels of one image in a strip
+FRAME_TIME = 400  # milliseconds of one image in an animation
 SUFFIXES = (".gif", ".png")
 
 
-def label_steps(crf: DenseCRF, iterations: int) -> Iterator[np.ndarray]:
-    """Yield the most probable labels (H, W) at the start and after each iteration."""
-    crf.start()
-    yield crf.map()
-    for _ in range(iterations):
-        crf.step()
-        yield crf.map()
-
-
 def save_steps(frames: Sequence[np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Write pictures (H, W, 3) uint8 of one size: .gif as an animation, .png as a strip."""
+    """Write images (H, W, 3) uint8 of one size: .gif as an animation, .png as a strip."""
     check_steps_path(path)
-    pictures = [Image.fromarray(frame) for frame in frames]
+    images = [Image.fromarray(frame) for frame in frames]
     if Path(path).suffix.lower() == ".png":
         with atomic_write(path) as temporary:
-            _strip(pictures).save(temporary)
+            _strip(images).save(temporary)
         return
-    first, *others = [picture.convert("P", palette=Image.Palette.ADAPTIVE) for picture in pictures]
+    first, *others = [image.convert("P", palette=Image.Palette.ADAPTIVE) for image in images]
     with atomic_write(path) as temporary:
         first.save(temporary, save_all=True, append_images=others, duration=FRAME_TIME, loop=0)
 
@@ -45,13 +35,13 @@ def check_steps_path(path: str | os.PathLike[str]) -> None:
         raise ValueError(f"{path}: expected .gif for an animation or .png for a strip")
 
 
-def _strip(pictures: Sequence[Image.Image]) -> Image.Image:
-    """Put pictures side by side, made smaller if they are tall."""
-    width, height = pictures[0].size
+def _strip(images: Sequence[Image.Image]) -> Image.Image:
+    """Put images side by side, made smaller if they are tall."""
+    width, height = images[0].size
     if height > STRIP_HEIGHT:
         width, height = max(1, width * STRIP_HEIGHT // height), STRIP_HEIGHT
-    strip = Image.new("RGB", (width * len(pictures), height))
-    for place, picture in enumerate(pictures):
-        small = picture.resize((width, height), Image.Resampling.NEAREST)
+    strip = Image.new("RGB", (width * len(images), height))
+    for place, image in enumerate(images):
+        small = image.resize((width, height), Image.Resampling.NEAREST)
         strip.paste(small, (place * width, 0))
     return strip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+VOID_COLOUR = (224, 224, 192)  # PASCAL VOC's colour of label 255
 VOC_CLASSES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair",
     "cow", "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa",
@@ -23,7 +24,7 @@ CAMVID_PALETTE = np.array(
 )  # fmt: skip
 
 SCENE_CLASSES = ("background", "disk", "box", "triangle", "star", "bar")
-# Okabe and Ito's colours, told apart with every common colour blindness
+# Okabe and Ito's colours, distinguishable with every common colour blindness
 SCENE_PALETTE = np.array(
     [(60, 60, 66), (213, 94, 0), (0, 114, 178), (0, 158, 115), (240, 228, 66), (204, 121, 167)],
     dtype=np.uint8,
@@ -34,7 +35,7 @@ def voc_palette(size: int = 256) -> np.ndarray:
     """Return PASCAL VOC's colour map, (size, 3) uint8.
 
     The bits of a label, three at a time from the lowest, become the bits of red, green and blue
-    from the highest. Label 255 comes out as the pale yellow (224, 224, 192) of the void borders.
+    from the highest. Label 255 is the pale yellow (224, 224, 192) of the void borders.
     """
     labels = np.arange(size)
     channels = [
@@ -42,3 +43,11 @@ def voc_palette(size: int = 256) -> np.ndarray:
         for channel in range(3)
     ]
     return np.stack(channels, axis=1).astype(np.uint8)
+
+
+def full_palette(palette: np.ndarray) -> np.ndarray:
+    """Return ``palette`` (K, 3) filled up to (256, 3) uint8, the void colour at 255."""
+    full = np.zeros((256, 3), dtype=np.uint8)
+    full[255] = VOID_COLOUR
+    full[: len(palette)] = palette
+    return full

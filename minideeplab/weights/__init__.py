@@ -1,4 +1,4 @@
-"""Weights: reading every framework's files, surgery from VGG-16 to DeepLab, downloads.
+"""Weights: read every framework's files, convert VGG-16 to DeepLab, download official files.
 
 ``load`` reads a file; ``vgg16_to_deeplab`` turns a VGG-16 into a DeepLab's initial weights;
 ``convert`` does both and writes the result; ``fetch`` downloads the official files by name.

@@ -1,6 +1,6 @@
-"""Caffe's ``.caffemodel``: a protocol buffer, read field by field.
+"""Reader of Caffe's ``.caffemodel`` files, which are protocol buffers.
 
-A protocol-buffer message is a row of fields, each a tag (field number and wire type, a varint)
+A protocol-buffer message is a sequence of fields, each a tag (field number and wire type, a varint)
 and a value: a varint (wire type 0), 8 bytes (1), a length and that many bytes (2), or 4 bytes (5).
 The field numbers below are those of Caffe's ``caffe.proto``. ``NetParameter`` holds layers in one
 of two forms: V1 (field 2, before 2015; the released VGG-16) or V2 (field 100).
@@ -19,14 +19,14 @@ import numpy as np
 from minideeplab.weights.state import StateDict, checked_size
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MAX_FIELDS = 100_000  # a net has thousands; more would only keep the reader busy
+MAX_FIELDS = 100_000  # a net has thousands; the limit bounds the time
 
 # Messages and field numbers of caffe.proto.
 NET_V1_LAYER, NET_LAYER = 2, 100
 
 
 class LayerFields(NamedTuple):
-    """Where a layer message keeps its name, type and blobs."""
+    """Field numbers of a layer message: its name, type and blobs."""
 
     name: int
     type: int
@@ -40,7 +40,7 @@ BLOB_DATA, BLOB_SHAPE, BLOB_DOUBLE_DATA = 5, 7, 8
 SHAPE_DIM = 1
 V1_TYPES = {4: "Convolution", 14: "InnerProduct", 39: "Deconvolution"}  # V1's enumeration
 
-#: What the blobs of a layer are, by its type; every other type: weight, bias.
+#: Names of a layer's blobs, by its type; of every other type weight and bias.
 BLOB_NAMES = {"BatchNorm": ("running_mean", "running_var", "scale_factor")}
 
 
@@ -61,11 +61,11 @@ class Blob(NamedTuple):
 
 
 def read(path: Path) -> StateDict:
-    """Read every layer's blobs: "conv1_1.weight", "conv1_1.bias", ...
+    """Return every layer's blobs: "conv1_1.weight", "conv1_1.bias", ...
 
     Convolutions are (out, in, kH, kW), InnerProduct layers (out, in), biases (out,), also where
-    the file has the old four-number shapes. Of a BatchNorm layer come running_mean and
-    running_var, divided by the scale factor that Caffe keeps beside them; a Scale layer has
+    the file has the old four-number shapes. A BatchNorm layer gives running_mean and
+    running_var, divided by the scale factor that Caffe stores beside them; a Scale layer gives
     weight and bias. Blobs saved as double are float64, all others float32.
 
     Raises:
@@ -111,7 +111,7 @@ def _layer(reader: _Reader, message: memoryview, layout: LayerFields) -> dict[st
 
 
 def _unscaled(mean: np.ndarray, var: np.ndarray, factor: np.ndarray) -> list[np.ndarray]:
-    """Caffe accumulates mean and variance and how much it accumulated; divide (0: no data)."""
+    """Return mean and variance divided by Caffe's scale factor, the accumulated weight."""
     scale = 0.0 if factor.item() == 0 else 1.0 / factor.item()
     return [(mean * scale).astype(mean.dtype), (var * scale).astype(var.dtype)]
 
@@ -157,7 +157,7 @@ def _numbers(data: memoryview, dtype: str) -> np.ndarray:
 
 
 def _array(blob: Blob, kind: str, index: int) -> np.ndarray:
-    """Give a blob its shape; of a four-number shape only the axes that the layer means."""
+    """Return a blob's array; of a legacy four-number shape only the axes that the layer uses."""
     values, shape = blob.values, blob.shape
     checked_size(f"blob {index}", shape, values.itemsize, values.nbytes)
     if math.prod(shape) != values.size:
@@ -169,17 +169,17 @@ def _array(blob: Blob, kind: str, index: int) -> np.ndarray:
     return values.reshape(shape)
 
 
-# ---------------------------------------------------------------- the wire
+# ---------------------------------------------------------------- protocol-buffer wire format
 
 
 class _Reader:
-    """Walks through messages, and counts fields so that no file keeps it busy for long."""
+    """Iterates over messages; counts fields, to bound the time for any file."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def fields(self, message: memoryview, runs: tuple[int, ...] = ()) -> Iterator[Field]:
-        """Yield a message's fields; values of unpacked numbers in ``runs`` come joined."""
+        """Yield a message's fields; a run of unpacked numbers in ``runs`` is one field."""
         position = 0
         while position < len(message):
             self.count += 1
@@ -204,7 +204,7 @@ class _Reader:
 
 
 def _length(message: memoryview, position: int, wire: int) -> tuple[int, int]:
-    """Return the length of a field's value, and where the value begins."""
+    """Return the length of a field's value, and its first position."""
     if wire == FIXED64:
         return 8, position
     if wire == FIXED32:
@@ -231,8 +231,8 @@ def _varint(message: memoryview, position: int) -> tuple[int, int]:
 def _run(message: memoryview, begin: int, itemsize: int) -> tuple[memoryview, int]:
     """Join a run of unpacked numbers: (one-byte tag, number) * n -> the numbers' bytes.
 
-    Old files write every float of a blob with its own tag, and VGG-16 has 138 million: blocks of
-    records are compared at once, each block twice as long as the one before.
+    Old files give every float of a blob its own tag, and VGG-16 has 138 million. Records are
+    compared in blocks, each twice as long as the one before.
     """
     record = np.dtype([("tag", "u1"), ("value", f"V{itemsize}")])
     tag, pieces, block = message[begin], [], 1024

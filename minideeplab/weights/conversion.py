@@ -1,4 +1,4 @@
-"""From any weight file to one of ours: read, operate if asked to, write."""
+"""Convert a weight file: read, make a DeepLab if asked to, write .npz or .safetensors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def convert(
     half: bool = False,
     progress: bool = True,
 ) -> StateDict:
-    """Read or download ``source``, turn it into ``to``, write ``target``.
+    """Write ``source``, a file or a download, to ``target``, converted to the network ``to``.
 
     Args:
         source: a weight file, or a name in ``download.KNOWN``.
@@ -43,11 +43,11 @@ def convert(
             input; "largefov", "aspp-s" and "aspp-l" a DeepLab's initial weights, in a file that
             ``models.from_checkpoint`` and ``minideeplab train --init`` take.
         num_classes: of the DeepLab.
-        half: store float16, which halves the file.
+        half: store float16, half the size.
         progress: show a bar while downloading.
 
     Returns:
-        What was written, before halving.
+        The state that was written, before halving.
 
     Raises:
         FileNotFoundError: ``source`` is neither a file nor a known name.

@@ -65,8 +65,8 @@ KNOWN = {
 def fetch(name: str, folder: str | os.PathLike[str] | None = None, progress: bool = True) -> Path:
     """Return the path of an official weight file, downloaded if it is not there yet.
 
-    A download that breaks off is taken up where it stopped, within this call and by the next
-    one. The file appears under its name only when its checksum is right.
+    An interrupted download is resumed, within this call and by the next one. The file gets its
+    name only after its checksum was verified.
 
     Args:
         name: a key of ``KNOWN``.
@@ -99,7 +99,7 @@ def download(
     part = target.with_name(target.name + ".part")
     resumed = part.exists()
     _complete(url, part, progress)
-    if resumed and not _matches(part, checksum):  # perhaps it began with another file's bytes
+    if resumed and not _matches(part, checksum):  # its first part may be of another file
         part.unlink()
         _complete(url, part, progress)
     if not _matches(part, checksum):
@@ -119,7 +119,7 @@ def _matches(path: Path, checksum: str) -> bool:
 
 
 def _complete(url: str, part: Path, progress: bool) -> None:
-    """Bring ``part`` to its full length, over as many connections as it takes."""
+    """Download ``part`` to its full length, over several connections if necessary."""
     failures = 0
     while True:
         before = part.stat().st_size if part.exists() else 0
@@ -141,7 +141,7 @@ def _complete(url: str, part: Path, progress: bool) -> None:
 
 
 def _receive(url: str, part: Path, have: int, progress: bool) -> bool:
-    """Append what one connection gives; True when the file is complete."""
+    """Append the bytes of one connection; return True when the file is complete."""
     request = urllib.request.Request(url, headers=AGENT)
     if have:
         request.add_header("Range", f"bytes={have}-")

@@ -1,8 +1,8 @@
-"""Keras' ``.h5``, ``.weights.h5`` and ``.keras`` files, and other HDF5 files of plain arrays.
+"""Reader of Keras' ``.h5``, ``.weights.h5`` and ``.keras`` files, and of plain HDF5 files.
 
 Keras is channels last: kernels are (kH, kW, in, out) and dense kernels (in, out), here turned
-into (out, in, kH, kW) and (out, in). One thing cannot be seen in a single layer: a dense layer
-after ``Flatten`` counts its inputs in the order H, W, C, where Caffe and PyTorch count C, H, W.
+into (out, in, kH, kW) and (out, in). A dense
+layer after ``Flatten`` has its inputs in the order H, W, C, where Caffe and PyTorch have C, H, W.
 For VGG-16's fc1 :mod:`minideeplab.weights.vgg` reorders the columns.
 """
 
@@ -34,11 +34,11 @@ NORM_VARIABLES = ("weight", "bias", "running_mean", "running_var")
 
 
 def read(path: Path) -> StateDict:
-    """Read an HDF5 file.
+    """Return the arrays of an HDF5 file.
 
     From Keras 1 and 2: "block1_conv1.weight", "block1_conv1.bias", ...; from Keras 3, which counts
     layers by kind: "conv2d.weight", ..., "conv2d_1.weight", ... Batch normalisation gives weight,
-    bias, running_mean and running_var. From anything else: the arrays as they are, their
+    bias, running_mean and running_var. From other files: the arrays unchanged, with
     paths joined by dots.
 
     Raises:
@@ -77,7 +77,7 @@ def datasets(file: h5py.File, limit: int) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yield every array of numbers with its path; links are not followed.
 
     Raises:
-        ValueError: an array whose data lie in other files, or more than ``limit`` bytes in all.
+        ValueError: an array with data in another file, or more than ``limit`` bytes in all.
     """
     found: list[tuple[str, h5py.Dataset]] = []
 
@@ -89,7 +89,7 @@ def datasets(file: h5py.File, limit: int) -> Iterator[tuple[str, h5py.Dataset]]:
     total = 0
     for name, array in found:
         if array.is_virtual or array.external:
-            raise ValueError(f"the data of {name} lie in another file, which is not read")
+            raise ValueError(f"the data of {name} are in another file, which is not read")
         total += math.prod(array.shape) * array.dtype.itemsize
         if total > limit:
             raise ValueError(f"its arrays claim more than {limit:,} bytes (at {name})")

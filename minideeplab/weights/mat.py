@@ -1,7 +1,7 @@
-"""MatConvNet's ``.mat`` files, SimpleNN and DagNN, in MATLAB's old and HDF5-based formats.
+"""Reader of MatConvNet's ``.mat`` files, SimpleNN and DagNN, of MATLAB 5 to 7.3.
 
 MatConvNet keeps filters as (kH, kW, in, out) and biases as (1, out), both single. Its VGG-16
-takes RGB input where Caffe's takes BGR; :mod:`minideeplab.weights.vgg` turns the first layer.
+takes RGB input where Caffe's takes BGR; :mod:`minideeplab.weights.vgg` reverses the channels.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from minideeplab.weights.state import StateDict, unpacking_limit
 
 
 def read(path: Path) -> StateDict:
-    """Read a network: "conv1_1.weight" (out, in, kH, kW), "conv1_1.bias" (out,), ...
+    """Return a network's arrays: "conv1_1.weight" (out, in, kH, kW), "conv1_1.bias" (out,), ...
 
     Batch normalisation layers give weight, bias, running_mean and running_var. A file that holds
     no network gives its numeric variables as they are.
@@ -46,7 +46,7 @@ def read(path: Path) -> StateDict:
 
 
 def _simple_nn(layers: list[dict[str, Any]]) -> StateDict:
-    """Layers with their weights: ``weights`` {filters, biases}, or once two fields."""
+    """Return the arrays of layers with ``weights`` {filters, biases}, in old files two fields."""
     state = StateDict(origin="matconvnet")
     for layer in layers:
         weights = layer.get("weights")
@@ -57,7 +57,7 @@ def _simple_nn(layers: list[dict[str, Any]]) -> StateDict:
 
 
 def _dag_nn(layers: list[dict[str, Any]], parameters: Any) -> StateDict:
-    """Layers that name their parameters, which lie apart: (name, value) structs."""
+    """Return the arrays of layers that refer to parameters by name: (name, value) structs."""
     parameters = [parameters] if isinstance(parameters, dict) else parameters
     values = {entry["name"]: entry["value"] for entry in parameters}
     state = StateDict(origin="matconvnet")
@@ -83,7 +83,7 @@ def _parameters(name: str, kind: str, weights: list[Any]) -> dict[str, np.ndarra
     filters = arrays[0]
     if filters.ndim > 4:
         raise ValueError(f"layer {name}: filters of shape {filters.shape}, expected 4 axes")
-    filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops last 1s
+    filters = filters.reshape(filters.shape + (1,) * (4 - filters.ndim))  # MATLAB drops trailing 1s
     found = {f"{name}.weight": np.ascontiguousarray(filters.transpose(3, 2, 0, 1))}
     if len(arrays) > 1:
         found[f"{name}.bias"] = arrays[1].ravel(order="F")
@@ -91,7 +91,7 @@ def _parameters(name: str, kind: str, weights: list[Any]) -> dict[str, np.ndarra
 
 
 def _batch_norm(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """Multipliers, biases, and (C, 2) moments: mean and standard deviation."""
+    """Return a norm's arrays from multipliers, biases, and (C, 2) means and standard deviations."""
     found = {f"{name}.weight": arrays[0].ravel(), f"{name}.bias": arrays[1].ravel()}
     if len(arrays) > 2:
         found[f"{name}.running_mean"] = arrays[2][:, 0].copy()
@@ -103,7 +103,7 @@ def _batch_norm(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _read_73(path: Path) -> dict[str, Any]:
-    """Read a version 7.3 file, which is HDF5, into the same values as ``read_variables``."""
+    """Return a version 7.3 file's variables, as ``read_variables`` does; the format is HDF5."""
     with h5py.File(path, "r") as file:
         for _ in datasets(file, unpacking_limit(path.stat().st_size)):
             pass  # all sizes are checked before anything is read
@@ -112,13 +112,13 @@ def _read_73(path: Path) -> dict[str, Any]:
 
 
 class _Reader73:
-    """Turns HDF5 nodes into what MATLAB means by them; counts them, as they can form loops."""
+    """Converter of HDF5 nodes to MATLAB's values; counts them, since references can form loops."""
 
     def __init__(self, file: h5py.File) -> None:
         self.file, self.count = file, 0
 
     def value(self, node: h5py.Group | h5py.Dataset, depth: int) -> Any:
-        """A group is a struct, references are cells; arrays have their axes reversed."""
+        """Return a node's value: groups are structs, references cells, arrays are transposed."""
         self.count += 1
         if depth > MAX_DEPTH or self.count > MAX_ELEMENTS:
             raise ValueError("cells or structs are nested too deep, or in a loop")
@@ -135,7 +135,7 @@ class _Reader73:
         return node[()].T if node.dtype.kind in NUMBERS else None
 
     def struct(self, node: h5py.Group, depth: int) -> Any:
-        """One struct; or an array of them, whose fields are bare lists of references."""
+        """Return a struct, or a list of structs if every field is a bare list of references."""
         fields = {name: self.value(node[name], depth + 1) for name in node}
         if not fields or not all(_is_bare_list(node[name]) for name in node):
             return fields
@@ -144,7 +144,7 @@ class _Reader73:
 
 
 def _matlab_class(node: h5py.Dataset) -> bytes:
-    """Return b"cell", b"char", b"single" ...; never an attribute of variable length (hdf5.py)."""
+    """Return b"cell", b"char", b"single" ...; b"" for variable length (see hdf5.py)."""
     if "MATLAB_class" not in node.attrs:
         return b""
     attribute = node.attrs.get_id("MATLAB_class")
@@ -152,7 +152,7 @@ def _matlab_class(node: h5py.Dataset) -> bytes:
 
 
 def _is_bare_list(node: h5py.Group | h5py.Dataset) -> bool:
-    """References without a class of their own: not a cell."""
+    """Tell whether a node holds references without a MATLAB class, so is no cell."""
     is_list = isinstance(node, h5py.Dataset) and _holds_references(node)
     return is_list and "MATLAB_class" not in node.attrs
 

@@ -1,10 +1,12 @@
-"""MATLAB's version 5 to 7 ``.mat`` format, as far as network files use it.
+"""Reader of MATLAB's version 5 to 7 ``.mat`` files, for the types that networks use.
 
 After a header of 128 bytes come data elements: a type and a length (four bytes each), then the
 data, padded to eight bytes; short ones share their eight bytes with the tag. An element of type
 miMATRIX is an array: flags with its class, dimensions, a name, and its contents, which for cells
 and structs are miMATRIX elements again. miCOMPRESSED wraps an element with zlib.
 (MathWorks, "MAT-File Format".)
+
+SciPy's reader is not used: it crashes the interpreter on damaged files.
 """
 
 from __future__ import annotations
@@ -33,10 +35,11 @@ MAX_DEPTH, MAX_ELEMENTS = 30, 200_000
 
 
 def read_variables(path: Path) -> dict[str, Any]:
-    """Read every variable: arrays as ndarray in MATLAB's shape, cells as flat lists,
-    a struct as dict, a struct array as list of dicts, text as str.
+    """Return every variable by name.
 
-    What networks do not use (sparse and complex arrays, function handles) becomes None.
+    Arrays are ndarrays of MATLAB's shape, cells flat lists, a struct is a dict, a struct array a
+    list of dicts, text a str. Types that networks do not use (sparse and complex arrays, function
+    handles) are None.
 
     Raises:
         ValueError: damaged, truncated, or sizes that the file does not have.
@@ -50,13 +53,13 @@ def read_variables(path: Path) -> dict[str, Any]:
 
 
 class _Parser:
-    """Reads elements in one byte order; ``allowance`` bytes may still be unpacked."""
+    """Parser of elements in one byte order; ``allowance`` bytes may still be unpacked."""
 
     def __init__(self, order: str, allowance: int) -> None:
         self.order, self.allowance, self.count = order, allowance, 0
 
     def variables(self, data: memoryview) -> dict[str, Any]:
-        """Read the elements of a file."""
+        """Return the variables in a file's elements."""
         found = {}
         position = 0
         while position + 8 <= len(data):
@@ -69,7 +72,7 @@ class _Parser:
         return found
 
     def unpack(self, data: memoryview) -> memoryview:
-        """Decompress, but never more than is allowed."""
+        """Decompress up to ``allowance`` bytes."""
         unpacker = zlib.decompressobj()
         try:
             unpacked = unpacker.decompress(data, self.allowance)
@@ -81,7 +84,7 @@ class _Parser:
         return memoryview(unpacked)
 
     def element(self, data: memoryview, position: int) -> tuple[int, memoryview, int]:
-        """Return the type and content of the element at ``position``, and where the next is."""
+        """Return the type and content of the element at ``position``, and the next position."""
         self.count += 1
         if self.count > MAX_ELEMENTS:
             raise ValueError(f"more than {MAX_ELEMENTS:,} elements, implausible for a network")
@@ -99,14 +102,14 @@ class _Parser:
         return kind, data[begin : begin + size], following
 
     def numbers(self, data: memoryview, position: int) -> tuple[np.ndarray, int]:
-        """Read an element of numbers: (n,)."""
+        """Return an element's numbers, (n,), and the next position."""
         kind, content, position = self.element(data, position)
         if kind not in NUMBER_TYPES:
             raise ValueError(f"damaged (type {kind} where numbers were expected)")
         return np.frombuffer(content, self.order + NUMBER_TYPES[kind]), position
 
     def matrix(self, data: memoryview, depth: int) -> tuple[str, Any]:
-        """Read the content of an miMATRIX element: its name and value."""
+        """Return name and value of an miMATRIX element's content."""
         if depth > MAX_DEPTH:
             raise ValueError(f"cells or structs are nested more than {MAX_DEPTH} deep")
         if not len(data):
@@ -129,7 +132,7 @@ class _Parser:
     def array(
         self, data: memoryview, position: int, shape: tuple[int, ...], dtype: str
     ) -> np.ndarray:
-        """Read numbers, stored column-major and perhaps in a smaller type than their own."""
+        """Return an array; its numbers are column-major and may be stored in a smaller type."""
         values, _ = self.numbers(data, position)
         checked_size("an array", shape, values.itemsize, values.nbytes)
         if values.size != math.prod(shape):
@@ -137,7 +140,7 @@ class _Parser:
         return values.astype(dtype).reshape(shape, order="F")
 
     def text(self, data: memoryview, position: int) -> str:
-        """Read characters as one line of text."""
+        """Return characters as one str."""
         kind, content, _ = self.element(data, position)
         encoding = TEXT_TYPES.get(kind, "latin-1")
         if encoding in ("utf-16", "utf-32"):
@@ -147,7 +150,7 @@ class _Parser:
     def cells(
         self, data: memoryview, position: int, shape: tuple[int, ...], depth: int
     ) -> tuple[list[Any], int]:
-        """Read ``prod(shape)`` matrices, each of at least 8 bytes."""
+        """Return ``prod(shape)`` matrices, each of at least 8 bytes, and the next position."""
         checked_size("a cell or struct array", shape, 8, len(data) - position)
         values = []
         for _ in range(math.prod(shape)):
@@ -158,7 +161,7 @@ class _Parser:
     def struct(
         self, data: memoryview, position: int, shape: tuple[int, ...], depth: int
     ) -> dict[str, Any] | list[dict[str, Any]]:
-        """Read the field names, then each struct's fields in that order."""
+        """Return a struct as a dict, an array of structs as a list of dicts."""
         lengths, position = self.numbers(data, position)
         _, names, position = self.element(data, position)
         width = max(int(lengths[0]), 1)

@@ -1,4 +1,4 @@
-"""NumPy's ``.npz`` and ``.npy`` files, without pickled objects."""
+"""Reader of NumPy's ``.npz`` and ``.npy`` files; pickled objects are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ META = "__meta__"  # our own entry: a JSON text about the weights
 
 
 def read(path: Path) -> StateDict:
-    """Read an archive of arrays: names and arrays as they are; ``__meta__`` is left out.
+    """Return the arrays of an archive, unchanged, by name; ``__meta__`` is left out.
 
     Raises:
         ValueError: damaged, pickled objects inside, or sizes that the file cannot have.
@@ -43,13 +43,13 @@ def read(path: Path) -> StateDict:
 
 
 def read_npy(path: Path) -> StateDict:
-    """Read a single array, called "array"."""
+    """Return a file's single array, named "array"."""
     with open(path, "rb") as file:
         return StateDict({"array": _array(file, path.stat().st_size, "array")})
 
 
 def _array(file: BinaryIO, size: int, name: str) -> np.ndarray:
-    """Read one array, after its header was held against the ``size`` bytes there are."""
+    """Return one array, after its header was checked against the ``size`` bytes available."""
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name}: array format {version} is not one of numbers")

@@ -1,12 +1,12 @@
-"""PyTorch's ``.pth`` and ``.pt`` files, read without PyTorch and without running their pickle.
+"""Reader of PyTorch's ``.pth`` and ``.pt`` files; their pickles are never executed.
 
 The zip format (since PyTorch 1.6) holds ``NAME/data.pkl``, whose persistent identifiers name
 storages, and each storage's bytes as an uncompressed entry ``NAME/data/KEY``. The older format is
 a row of pickles (magic number, version, system, the object, the list of storage keys), then each
 storage as a count and its bytes. Either way a tensor is a view: storage, offset, shape, strides.
 
-The pickle is read first and gives only descriptions; the bytes follow, for the tensors of the
-state dict alone, and after every size was held against the file's.
+The pickle is parsed first and gives tensor descriptions only. The bytes are read afterwards, for
+the tensors of the state dict alone, when every size was checked against the file's.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LEGACY_MAGIC = MAGIC_NUMBER.to_bytes(10, "little")  # pickled: within the first 
 
 
 def read_zip(path: Path) -> StateDict:
-    """Read a zip-format file: names as in the checkpoint's state dict, arrays as saved.
+    """Return the state dict of a zip-format file: names and arrays as saved.
 
     bfloat16 becomes float32; every other dtype stays.
 
     Raises:
-        ValueError: a damaged file, a pickle that asks for code, sizes that the file does not have.
+        ValueError: a damaged file, a pickle with code, or sizes larger than the file.
     """
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
@@ -56,7 +56,7 @@ def read_zip(path: Path) -> StateDict:
 
 
 def _folder(entries: dict[str, zipfile.ZipInfo], file_size: int) -> str:
-    """Return what stands before ``data.pkl`` in the archive, after a look at the entries."""
+    """Return the path before ``data.pkl``, after checking the archive's entries."""
     pickles = [name for name in entries if name.split("/")[-1] == "data.pkl"]
     folder = min(pickles, key=len).removesuffix("data.pkl")
     if folder + "constants.pkl" in entries:
@@ -82,9 +82,9 @@ def _zip_storage(identifier: Any) -> Storage:
 
 
 def read_legacy(path: Path) -> StateDict:
-    """Read a file of PyTorch before 1.6 (or ``_use_new_zipfile_serialization=False``).
+    """Return the state dict of a file of PyTorch before 1.6, or of the legacy format.
 
-    As :func:`read_zip`; the data are little-endian whatever machine wrote them.
+    As :func:`read_zip`; the data are little-endian on every machine.
     """
     with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as file:
         if unpickle(file, call) != MAGIC_NUMBER:
@@ -124,7 +124,7 @@ def _legacy_storage(identifier: Any, kinds: dict[str, str]) -> Storage:
 
 
 def _extents(file: mmap.mmap, keys: Any, kinds: dict[str, str]) -> dict[str, tuple[int, int]]:
-    """Find where each storage's bytes begin, and how many: a count in 8 bytes comes first."""
+    """Return each storage's first byte and size; an 8-byte count precedes each."""
     extents = {}
     position, size = file.tell(), len(file)
     for key in keys if isinstance(keys, list) else ():

@@ -1,4 +1,4 @@
-"""Reading any weight file: find out what it is by its content, then call the reader."""
+"""Read a weight file of any format: detect the format by content, then call its reader."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ MAGIC = {
     b"MATLAB 5.0 MAT-file": "MATLAB", b"MATLAB 7.3 MAT-file": "MATLAB",
 }  # fmt: skip
 
-#: How files begin that are often found where weights were expected, and what to do about it.
+#: First bytes of files that are often mistaken for weights, and how to fix it.
 IMPOSTORS = (
-    (b"<", "an HTML or XML page, not weights (did the download give an error page?)"),
+    (b"<", "an HTML or XML page, not weights (did the download return an error page?)"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself (run git lfs pull)"),
     (b"\x1f\x8b", "compressed with gzip; unpack it first"),
     (b"{", "JSON text, not weights"),
-    (b"\x89PNG", "a picture, not weights"),
-    (b"\xff\xd8\xff", "a picture, not weights"),
+    (b"\x89PNG", "an image, not weights"),
+    (b"\xff\xd8\xff", "an image, not weights"),
     (b"Rar!", "a RAR archive; unpack it first"),
     (b"7z\xbc\xaf", "a 7-Zip archive; unpack it first"),
 )
 
 
 def load(path: str | os.PathLike[str]) -> StateDict:
-    """Read a weight file of any known framework into a dict of arrays.
+    """Return the arrays of a weight file of any known framework, by name.
 
     The format is found by content; the name's ending does not matter. Names are those in the
     file, with ".weight", ".bias", ".running_mean", ".running_var" for the parameters of a layer
     where the format has no dotted names of its own; layouts are always (out, in, kH, kW) and
     (out, in). dtypes stay, except that bfloat16 becomes float32. Nothing in a file is ever
-    executed. The result remembers where it came from (``.origin``), so that
-    :func:`~minideeplab.weights.vgg16_to_deeplab` knows the first layer's colours.
+    executed. The result records the framework (``.origin``), so that
+    :func:`~minideeplab.weights.vgg16_to_deeplab` knows the first layer's channel order.
 
     Args:
         path: a ``.pth``/``.pt``, ``.caffemodel``, ``.h5``/``.keras``, ``.npz``/``.npy``,
@@ -90,7 +90,7 @@ def detect(path: Path) -> str:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: no format known here; says what it is instead, where that can be seen.
+        ValueError: an unknown format; the message names the file's type where it is recognised.
     """
     with open(path, "rb") as file:
         start = file.read(4096)
@@ -126,7 +126,7 @@ def _refuse_impostors(start: bytes) -> None:
 
 
 def _kind_of_zip(path: Path) -> str:
-    """Tell PyTorch's, NumPy's and Keras' archives apart by what they contain."""
+    """Return the format of a zip archive, by the names of its entries."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -143,7 +143,7 @@ def _kind_of_zip(path: Path) -> str:
 
 
 def _looks_like_caffe(start: bytes) -> bool:
-    """A network begins with its name (field 1: a length and text) or with a layer (2 or 100)."""
+    """Tell whether a file begins with a net's name (field 1) or a layer (field 2 or 100)."""
     if start[:1] == b"\x0a" and len(start) > 2:
         length = start[1]
         name = start[2 : 2 + length]

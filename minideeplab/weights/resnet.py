@@ -1,4 +1,4 @@
-"""ResNet-101 of Caffe or torchvision, brought to the names and input of the authors' DeepLab.
+"""Convert a ResNet-101 of Caffe or torchvision to the names and input of the authors' DeepLab.
 
 Caffe keeps a batch norm in two layers, ``bn2a_branch2a`` (statistics) and ``scale2a_branch2a``
 (gain and offset); here both are ``bn2a_branch2a``. The released DeepLab calls its scores
@@ -31,7 +31,7 @@ TORCHVISION_BRANCHES = {
 
 
 def resnet101_state(state: Mapping[str, np.ndarray]) -> StateDict:
-    """Bring a ResNet-101, or a DeepLab made from one, to ``models.DeepLabResNet``'s names.
+    """Return a ResNet-101, or a DeepLab made from one, with ``models.DeepLabResNet``'s names.
 
     state: from :func:`~minideeplab.weights.load`, or any dict of arrays with the usual names.
     Returns float32 arrays, ``conv1.weight`` ... ``bn5c_branch2c.running_var``, and those of

@@ -1,7 +1,7 @@
-"""The ``.safetensors`` format: a JSON header of names, dtypes, shapes and extents, then bytes.
+"""Reader of ``.safetensors``: a JSON header of names, dtypes, shapes and extents, then bytes.
 
-Eight bytes give the header's length. The library of that name reads into NumPy too, but not
-bfloat16, which NumPy lacks.
+The first eight bytes are the header's length. The safetensors library is not used, since it cannot
+read bfloat16 into NumPy.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ DTYPES = {
 
 
 def read(path: Path) -> StateDict:
-    """Read every tensor under its name; bfloat16 becomes float32, other dtypes stay.
+    """Return every tensor by name; bfloat16 becomes float32, other dtypes stay.
 
     Raises:
         ValueError: damaged, truncated, or sizes that the file does not have.

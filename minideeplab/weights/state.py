@@ -1,4 +1,4 @@
-"""What every reader gives back: arrays by name, and a note of the framework they came from."""
+"""StateDict, the result of every reader: arrays by name, and the framework they come from."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-#: Frameworks by which a reader may mark what it read.
+#: The frameworks that a reader may record.
 ORIGINS = ("caffe", "torchvision", "keras", "matconvnet")
 
 
 class StateDict(dict[str, np.ndarray]):
-    """A dict of arrays that remembers its ``origin``: one of ``ORIGINS``, or None if unknown.
+    """A dict of arrays with an ``origin``: one of ``ORIGINS``, or None if unknown.
 
-    The origin matters for VGG-16, whose first layer expects other colours in each framework
+    The origin matters for VGG-16, whose first layer expects another input in each framework
     (see :mod:`minideeplab.weights.vgg`); for everything else this is a plain dict.
     """
 
@@ -29,7 +29,7 @@ class StateDict(dict[str, np.ndarray]):
 
 
 def checked_size(what: str, shape: Iterable[int], itemsize: int, available: int) -> int:
-    """Return how many bytes an array needs, if a file can have them.
+    """Return an array's size in bytes, checked against the bytes of the file.
 
     Raises:
         ValueError: a negative size, or more bytes than the ``available`` ones.
@@ -46,9 +46,9 @@ def checked_size(what: str, shape: Iterable[int], itemsize: int, available: int)
 
 
 def unpacking_limit(file_size: int) -> int:
-    """Return how many bytes a compressed file may unpack to before it counts as a bomb.
+    """Return the limit in bytes to which a compressed file may unpack.
 
-    Weights hardly compress; zeros do, so small files get a fixed allowance.
+    It is generous, since weights hardly compress; zeros do, so there is a fixed allowance.
     """
     return 20 * file_size + (64 << 20)
 
@@ -59,9 +59,9 @@ def bfloat16_to_float32(values: np.ndarray) -> np.ndarray:
 
 
 def read_entry(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    """Read one file of an archive, checksum and all, as writable (size,) uint8.
+    """Return one file of an archive as writable (size,) uint8, with its checksum verified.
 
-    The caller has held ``entry.file_size`` against what is plausible.
+    The caller has checked that ``entry.file_size`` is plausible.
     """
     raw = np.empty(entry.file_size, np.uint8)
     filled = 0

@@ -1,9 +1,9 @@
-"""From an ImageNet VGG-16 to DeepLab: what becomes of fc6, fc7 and fc8.
+"""Convert an ImageNet VGG-16 to DeepLab's initial weights: fc6 and fc7 decimated, fc8 new.
 
 fc6 and fc7 hold 120 of VGG-16's 138 million parameters. DeepLab keeps a quarter of their filters
 and a grid of fc6's taps (arXiv 1606.00915, section 4.1.1; "decimation" in ParseNet, 1506.04579).
-The authors drew 1024 of the 4096 filters at random; here it is every fourth, which can be
-repeated. Of fc6's 7x7 taps rows and columns 0, 3 and 6 stay: three steps of VGG's stride 32 are
+The authors drew 1024 of the 4096 filters at random; here every fourth is kept, which is
+reproducible. Of fc6's 7x7 taps rows and columns 0, 3 and 6 stay: three steps of VGG's stride 32 are
 twelve of DeepLab's stride 8, which is exactly LargeFOV's rate of 12.
 """
 
@@ -28,7 +28,7 @@ def vgg16_to_deeplab(
     seed: int | np.random.Generator = 0,
     source: str | None = None,
 ) -> StateDict:
-    """Make the initial weights of a DeepLab from a VGG-16 of any framework.
+    """Return the initial weights of a DeepLab, made from a VGG-16 of any framework.
 
     The trunk is copied, with the first layer brought to Caffe's input (BGR, 0..255 minus the mean;
     see :mod:`minideeplab.weights.vgg`). fc6 and fc7 are decimated; ASPP's branch k takes filters
@@ -37,7 +37,7 @@ def vgg16_to_deeplab(
     keeps its fc6 and fc7, and its fc8 where that has ``num_classes`` classes.
 
     Args:
-        state: what :func:`~minideeplab.weights.load` gave, or a dict of that form.
+        state: from :func:`~minideeplab.weights.load`, or a dict of that form.
         variant: "largefov", "aspp-s" or "aspp-l".
         num_classes: the number of fc8's outputs.
         seed: for fc8's random weights.

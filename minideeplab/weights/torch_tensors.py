@@ -1,4 +1,4 @@
-"""What PyTorch's pickles say: storages, tensors as views of them, and the names they may call."""
+"""The content of PyTorch's pickles: storages, tensors as views of them, permitted calls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DTYPES = {
     "uint32": "u4", "uint64": "u8", "complex64": "c8", "complex128": "c16",
 }  # fmt: skip
 
-#: Things found beside the weights in checkpoints (losses, options, dates): left out, harmless.
+#: Types that occur beside the weights in checkpoints (losses, options, dates); left out.
 INERT = {
     "argparse.Namespace", "builtins.set", "builtins.frozenset", "builtins.slice",
     "__builtin__.set", "__builtin__.frozenset", "__builtin__.slice",
@@ -35,18 +35,18 @@ INERT = {
     "numpy._core.multiarray.scalar", "numpy._core.multiarray._reconstruct", "torch.device",
 }  # fmt: skip
 
-#: PyTorch's functions that make a tensor: of old, since 0.4, and of dtypes without a storage class.
+#: PyTorch's functions that make a tensor: before 0.4, since, and of dtypes without storage class.
 REBUILD = tuple(f"torch._utils._rebuild_tensor{version}" for version in ("", "_v2", "_v3"))
 PARAMETERS = {
     "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state",
     "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer",
 }  # fmt: skip
 
-#: Keys under which training scripts put the state dict, and those that hold other tensors.
+#: Keys under which checkpoints hold the state dict, and prefixes of keys with other tensors.
 WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "module",
             "weights", "params")  # fmt: skip
 NOT_WEIGHTS = ("optim", "sched", "scaler", "rng")
-#: What DataParallel and torch.compile put before every name.
+#: Prefixes that DataParallel and torch.compile add to every name.
 PREFIXES = ("module.", "_orig_mod.")
 MAX_DEPTH = 50
 
@@ -81,7 +81,7 @@ def dtype_of(kind: str) -> np.dtype:
 
 
 def call(callee: Any, arguments: tuple[Any, ...]) -> Any:
-    """Say what a call in a PyTorch pickle means: the tensor builders, an empty dict, no more.
+    """Return the value of a call in a PyTorch pickle: a tensor, a dict, a size or an `Inert`.
 
     Raises:
         ValueError: any other name; nothing is ever imported or run.
@@ -131,7 +131,7 @@ def _refusal(callee: Any, arguments: tuple[Any, ...]) -> str:
 
 
 def find_state(saved: Any) -> dict[str, TensorView]:
-    """Find the state dict in what was pickled: nested, wrapped, or there at once.
+    """Return the state dict in a checkpoint, whether nested, wrapped or at the top.
 
     ``{"state_dict": ...}``, ``{"model": ...}`` and the like are opened, an optimizer's tensors
     are left out, further nesting becomes dots in the names, and a ``module.`` before every name
@@ -155,7 +155,7 @@ def find_state(saved: Any) -> dict[str, TensorView]:
 
 
 def _wrapped(saved: Any) -> Any | None:
-    """Return what a wrapper key holds, unless tensors lie beside it."""
+    """Return the value of a wrapper key; None if there is none or tensors are beside it."""
     if not isinstance(saved, dict):
         return None
     if any(isinstance(value, TensorView) for value in saved.values()):
@@ -187,14 +187,14 @@ def _tensors(saved: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tupl
 def materialise(
     views: dict[str, TensorView], read: Callable[[Storage], np.ndarray], order: str, limit: int
 ) -> StateDict:
-    """Turn tensor descriptions into arrays of their own, none sharing memory with another.
+    """Return the tensors as arrays that share no memory.
 
     Args:
         views: the tensors by name.
-        read: gives a storage's bytes as a writable 1-D uint8 array.
+        read: returns a storage's bytes as a writable 1-D uint8 array.
         order: "little" or "big", the byte order of the data.
-        limit: how many bytes all arrays together may have; an expanded tensor (stride 0) can
-            claim any size.
+        limit: of all arrays together, bytes; an expanded tensor (stride 0) can claim any
+            size.
 
     Raises:
         ValueError: a tensor reaches beyond its storage, or the limit is passed.
@@ -221,7 +221,7 @@ def materialise(
 
 
 def _array(view: TensorView, raw: np.ndarray, order: str, copy: bool) -> np.ndarray:
-    """Lay the view over the storage's bytes; copy unless it is all of them, in order."""
+    """Return a view of the storage's bytes, copied unless it is all of them in order."""
     dtype = dtype_of(view.kind)
     if order == "big":
         dtype = dtype.newbyteorder(">")

@@ -1,13 +1,12 @@
-"""A pickle machine that builds data and runs nothing.
+"""An unpickler that builds data and executes nothing.
 
 A pickle is a program for a stack machine, and two of its instructions (GLOBAL and REDUCE) import
-any function and call it: ``pickle.load`` on a file from the internet runs whatever the file says.
-This machine knows the instructions that data need, keeps names as :class:`Global` values, and
-hands "call" to one function of its owner, which decides by name what the call means.
+any function and call it: ``pickle.load`` on a file from the internet can execute anything. This
+machine implements the instructions that data need and keeps names as :class:`Global` values. A
+call is passed to one function of the caller, which decides by name what it means.
 
-Nothing here allocates more than the pickle is long: memo slots are dictionary keys, lengths are
-checked against what is there, and only plain scalars may be dictionary keys (hashing a nest of
-tuples can take forever).
+Memory is bounded by the pickle's length: memo slots are dictionary keys and lengths are checked.
+Only scalars may be dictionary keys, since hashing nested tuples can take exponential time.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ import pickletools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-#: A checkpoint of ten thousand tensors has fewer; more would keep the machine busy for long.
+#: A checkpoint of ten thousand tensors has fewer; the limit bounds the time.
 MAX_INSTRUCTIONS = 500_000
 SCALARS = (str, bytes, int, float, bool, type(None))
 MARK = object()
 
 
 class Global(NamedTuple):
-    """A name that the pickle wants imported; it stays a name."""
+    """A name that the pickle would import; it is never imported."""
 
     module: str
     name: str
@@ -33,7 +32,7 @@ class Global(NamedTuple):
 
 
 class Inert:
-    """Stands where an object would: it remembers what it was meant to be and does nothing."""
+    """Placeholder of an object that is not built; ``what`` is its class."""
 
     def __init__(self, what: object) -> None:
         self.what = what
@@ -44,7 +43,7 @@ Persistent = Callable[[Any], Any]
 
 
 def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -> Any:
-    """Read one pickle from ``file`` (at its position; left just behind the pickle).
+    """Return the object of one pickle, read from ``file``'s position on.
 
     Args:
         file: an in-memory or mapped file, whose ``read(n)`` never allocates more than is there.
@@ -54,7 +53,7 @@ def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -
 
     Raises:
         ValueError: the pickle is damaged, needs an instruction that data do not need, or one of
-            the two functions refused something.
+            the two functions raised.
     """
     machine = _Machine(call, persistent)
     for name, argument in _instructions(file):
@@ -78,27 +77,22 @@ def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
         raise ValueError(f"the pickle is damaged ({error})") from error
 
 
-# Instructions that push their argument, those that push a constant, and those that do nothing.
+# Instructions that push their argument, a constant, a tuple of stack items, or nothing.
 LITERALS = {
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
     "STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE",
     "BINUNICODE8", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8",
 }  # fmt: skip
 CONSTANTS: dict[str, Callable[[], Any]] = {
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_TUPLE": tuple,
-    "EMPTY_LIST": list,
-    "EMPTY_DICT": dict,
-    "EMPTY_SET": list,
-    "MARK": lambda: MARK,
-}
+    "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": lambda: False, "MARK": lambda: MARK,
+    "EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict, "EMPTY_SET": list,
+}  # fmt: skip
+TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 IGNORED = {"PROTO", "FRAME"}
 
 
 class _Machine:
-    """The stack, the memo, and one method for each instruction that is more than a push."""
+    """The stack, the memo, and one method for each instruction that does more than push."""
 
     def __init__(self, call: Call, persistent: Persistent | None) -> None:
         self.call, self.persistent = call, persistent
@@ -111,6 +105,9 @@ class _Machine:
             self.stack.append(argument)
         elif name in CONSTANTS:
             self.stack.append(CONSTANTS[name]())
+        elif name in TUPLES:
+            items = [self.stack.pop() for _ in range(TUPLES[name])]
+            self.stack.append(tuple(items[::-1]))
         elif name not in IGNORED:
             method = getattr(self, "op_" + name.lower(), None)
             if method is None:
@@ -155,19 +152,6 @@ class _Machine:
     def op_tuple(self, _: None) -> None:
         self.stack.append(tuple(self.since_mark()))
 
-    def _op_tuple_of(self, count: int) -> None:
-        items = [self.stack.pop() for _ in range(count)]
-        self.stack.append(tuple(items[::-1]))
-
-    def op_tuple1(self, _: None) -> None:
-        self._op_tuple_of(1)
-
-    def op_tuple2(self, _: None) -> None:
-        self._op_tuple_of(2)
-
-    def op_tuple3(self, _: None) -> None:
-        self._op_tuple_of(3)
-
     def op_list(self, _: None) -> None:
         self.stack.append(self.since_mark())
 
@@ -208,7 +192,7 @@ class _Machine:
                 raise ValueError(f"the pickle has a dictionary key of type {type(key).__name__}")
             target[key] = value
 
-    # ---- names and calls, which stay names and questions to the owner
+    # ---- names and calls; calls are passed to the caller
 
     def op_global(self, argument: str) -> None:
         self.stack.append(Global(*argument.split(" ", 1)))

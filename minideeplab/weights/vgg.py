@@ -1,21 +1,21 @@
-"""VGG-16 from any framework, brought to Caffe's names, layouts and input.
+"""Convert a VGG-16 of any framework to Caffe's names, layouts and input.
 
 The frameworks agree on the network and differ in four things:
 
-- **Names.** torchvision counts modules (``features.0`` ... ``classifier.6``), Keras says
+- **Names.** torchvision numbers modules (``features.0`` ... ``classifier.6``), Keras has
   ``block1_conv1`` ... ``predictions`` (or ``conv2d`` ... ``dense_2``), Caffe and MatConvNet
   ``conv1_1`` ... ``fc8``.
 - **The flattening before fc6.** Caffe and PyTorch flatten (512, 7, 7); Keras flattens (7, 7, 512),
   so the columns of its fc1 are reordered.
-- **Colours.** Caffe's networks see BGR, 0..255 minus the mean; Keras' VGG-16 is Caffe's. In
-  MatConvNet the same weights see RGB: the first layer's input channels are turned round.
+- **Channel order.** Caffe's networks take BGR, 0..255 minus the mean; Keras' VGG-16 is Caffe's. In
+  MatConvNet the same weights take RGB: the first layer's input channels are reversed.
 - **Scale.** torchvision's were trained on RGB in 0..1, minus a mean, divided by a standard
-  deviation, all per channel. As the first layer is linear, this is folded into it: with
+  deviation, per channel. As the first layer is linear, this is folded into it: with
   p = x + m the pixel that Caffe's input x stands for, torchvision's input is (p - t) / s, so
 
       w (x + m - t) / s + b  =  w' x + b'   with   w' = w / s,   b' = b + w (m - t) / s.
 
-  Inside the picture the result is the same; at its border both pad with zeros, which stand for
+  Inside the image the result is the same; at its border both pad with zeros, which stand for
   the colours t and m: they are at most one grey level apart.
 
 Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors
@@ -39,13 +39,13 @@ BATCH_NORM_EPS = 1e-5  # PyTorch's default, which torchvision's VGG keeps
 
 
 def canonical(state: Mapping[str, np.ndarray], source: str | None = None) -> StateDict:
-    """Bring a VGG-16, or a DeepLab made from one, to Caffe's names, layouts and input.
+    """Return a VGG-16, or a DeepLab made from one, with Caffe's names, layouts and input.
 
     Args:
         state: from :func:`~minideeplab.weights.load`, or any dict of arrays with a framework's
             usual names. Batch normalisation (``vgg16_bn``) is folded into the convolutions.
         source: whose input the first layer expects: "caffe", "torchvision", "keras" or
-            "matconvnet"; by default ``state.origin``, else judged by the names.
+            "matconvnet"; by default ``state.origin``, else recognised by the names.
 
     Returns:
         float32 ``conv1_1.weight`` ... ``fc8.bias``, as many of them as there are; ``fc8_voc12``

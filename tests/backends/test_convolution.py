@@ -246,7 +246,7 @@ def test_the_direct_form_leaves_a_nan_where_it_is():
     x, w = np.ones((1, 16, 12, 20), np.float32), np.ones((16, 16, 3, 3), np.float32)
     x[0, 2, 5, 9] = np.nan
     options = ((2, 2), ((1, 1), (1, 1)), (1, 1), 1)
-    y = convolution.conv2d_finished(x, w, None, *options, rectify=True)
+    y = convolution.conv2d_epilogue(x, w, None, *options, rectify=True)
     assert direct.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
     np.testing.assert_array_equal(np.isnan(y), np.isnan(ops.conv2d(x, w, None, *options)))
 

@@ -6,7 +6,7 @@ import pytest
 import minideeplab as mdl
 import minideeplab.functional as F
 from minideeplab import nn
-from minideeplab.fusion import run
+from minideeplab.nn import run_layers
 
 LAYERS = {  # channels, filters, kernel, stride, padding, dilation, groups
     "winograd": (32, 48, 3, 1, 1, 1, 1),
@@ -18,7 +18,7 @@ LAYERS = {  # channels, filters, kernel, stride, padding, dilation, groups
 BACKENDS = ["numpy", "numba"]
 
 
-def picture(channels, dtype=np.float32):
+def image(channels, dtype=np.float32):
     return np.random.default_rng(1).standard_normal((2, channels, 36, 45)).astype(dtype)
 
 
@@ -33,8 +33,8 @@ def layer(name):
 @pytest.mark.parametrize("name", LAYERS)
 def test_relu_joins_with_its_gradients(name, backend):
     results = []
-    for apply in (lambda c, x: F.relu(c(x)), lambda c, x: run([c, nn.ReLU()], x)):
-        conv, x = layer(name), mdl.Tensor(picture(LAYERS[name][0]), requires_grad=True)
+    for apply in (lambda c, x: F.relu(c(x)), lambda c, x: run_layers([c, nn.ReLU()], x)):
+        conv, x = layer(name), mdl.Tensor(image(LAYERS[name][0]), requires_grad=True)
         with mdl.use_backend(backend):
             y = apply(conv, x)
             y.backward(np.random.default_rng(2).standard_normal(y.shape, np.float32))
@@ -54,17 +54,17 @@ def test_batch_norm_joins_in_inference(name, rectify, backend):
     for array in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
         array[:] = rng.uniform(0.2, 1, len(array))
     norm.eval()
-    x = picture(LAYERS[name][0])
+    x = image(LAYERS[name][0])
     with mdl.use_backend(backend), mdl.no_grad():
         expected = norm(conv(x))
         expected = F.relu(expected).data if rectify else expected.data
-        y = run([conv, norm, nn.ReLU()][: 2 + rectify], x)
+        y = run_layers([conv, norm, nn.ReLU()][: 2 + rectify], x)
     np.testing.assert_allclose(y.data, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm_stays_apart_while_recording(training):
-    conv, norm, x = layer("winograd"), nn.BatchNorm2d(48), picture(32)
+    conv, norm, x = layer("winograd"), nn.BatchNorm2d(48), image(32)
     conv.bias = None
     norm.train(training)
     net = nn.Sequential(conv, norm)
@@ -78,8 +78,8 @@ def test_batch_norm_stays_apart_while_recording(training):
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm_joins_its_relu(training, backend):
     results = []
-    for apply in (lambda n, x: F.relu(n(x)), lambda n, x: run([n, nn.ReLU()], x)):
-        norm, x = nn.BatchNorm2d(32), mdl.Tensor(picture(32), requires_grad=True)
+    for apply in (lambda n, x: F.relu(n(x)), lambda n, x: run_layers([n, nn.ReLU()], x)):
+        norm, x = nn.BatchNorm2d(32), mdl.Tensor(image(32), requires_grad=True)
         x.data[0, 3, 2, 2] = np.nan if not training else 50
         norm.weight.data[:], norm.bias.data[:] = np.linspace(-1, 1, 32), np.linspace(1, -1, 32)
         norm.train(training)
@@ -95,13 +95,15 @@ def test_batch_norm_joins_its_relu(training, backend):
 
 
 def test_a_nan_passes_the_relu():
-    conv, x = layer("winograd"), picture(32)
+    conv, x = layer("winograd"), image(32)
     x[0, 3, 20, 20] = np.nan
     expected = F.relu(conv(x)).data
-    np.testing.assert_array_equal(np.isnan(run([conv, nn.ReLU()], x).data), np.isnan(expected))
+    np.testing.assert_array_equal(
+        np.isnan(run_layers([conv, nn.ReLU()], x).data), np.isnan(expected)
+    )
     assert np.isnan(expected).any() and np.isfinite(expected).any()
 
 
-def test_a_single_picture_may_come_without_a_batch():
+def test_a_single_image_may_come_without_a_batch():
     conv = layer("winograd")
-    assert run([conv, nn.ReLU()], picture(32)[0]).shape == (48, 36, 45)
+    assert run_layers([conv, nn.ReLU()], image(32)[0]).shape == (48, 36, 45)

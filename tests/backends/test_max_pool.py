@@ -6,8 +6,8 @@ import pytest
 from minideeplab.backends.numba_cpu import (
     max_pool2d,
     max_pool2d_backward,
-    max_pool2d_values,
-    max_pool2d_values_backward,
+    max_pool2d_without_indices,
+    max_pool2d_without_indices_backward,
 )
 
 WINDOWS = {  # kernel_size, stride, padding, dilation, ceil_mode
@@ -33,8 +33,8 @@ def test_the_same_maxima_and_gradients(window, dtype, values, channels):
         x[1, 3] = -np.inf
     y, places = max_pool2d(x, *window)
     dy = rng.standard_normal(y.shape).astype(dtype)
-    np.testing.assert_array_equal(max_pool2d_values(x, *window), y)
-    dx = max_pool2d_values_backward(dy, x, y, *window[:-1])
+    np.testing.assert_array_equal(max_pool2d_without_indices(x, *window), y)
+    dx = max_pool2d_without_indices_backward(dy, x, y, *window)
     expected = max_pool2d_backward(dy, places, x.shape)
     np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(dx == 0, expected == 0)

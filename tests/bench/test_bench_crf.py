@@ -25,13 +25,13 @@ def test_threads_are_given_back():
     assert numba.config.NUMBA_NUM_THREADS == before
 
 
-def test_compare_reports_a_ratio_only_with_a_rival(monkeypatch):
+def test_compare_reports_a_ratio_only_with_a_competitor(monkeypatch):
     monkeypatch.setattr(crf, "run_pydensecrf", lambda *scene: crf.run_ours(*scene) + 0.25)
-    monkeypatch.setattr(crf, "rivals", lambda: ["ours", "pydensecrf"])
+    monkeypatch.setattr(crf, "competitors", lambda: ["ours", "pydensecrf"])
     row = crf.compare((12, 16, 3), (67, 3), 2)
     assert row["largest difference"] == pytest.approx(0.25)
     assert row["faster, 2 threads"] > 0
-    monkeypatch.setattr(crf, "rivals", lambda: ["ours"])
+    monkeypatch.setattr(crf, "competitors", lambda: ["ours"])
     assert not [key for key in crf.compare((12, 16, 3), (67, 3), 1) if "faster" in key]
 
 

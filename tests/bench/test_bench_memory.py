@@ -6,11 +6,11 @@ import pytest
 
 from minideeplab.bench import memory
 
-pytestmark = pytest.mark.skipif(not memory.known(), reason="only Linux tells")
+pytestmark = pytest.mark.skipif(not memory.known(), reason="needs Linux")
 
 
 def test_peak_sees_what_is_gone_again():
-    memory.start_over()
+    memory.reset_peak()
     before = memory.resident(memory.NOW)
     np.ones(10_000_000).sum()  # 80 MB, freed at once
     assert memory.resident(memory.PEAK) - before > 70e6

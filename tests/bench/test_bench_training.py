@@ -13,7 +13,7 @@ from minideeplab.bench.training import Plan, measure_here
 
 def test_a_row_has_times_that_fit_together():
     row = measure_here(Plan("shapes:2", crop=(25, 33), batch_sizes=(2,), steps=1))
-    assert row["pictures/s"] == pytest.approx(2 / row["step, s"])
+    assert row["images/s"] == pytest.approx(2 / row["step, s"])
     assert row["loader"] == pytest.approx(row["making it, s"] / row["step, s"])
     assert ("peak, MB" in row) == memory.known()
     assert ("times faster" in row) == (importlib.util.find_spec("torch") is not None)

@@ -35,7 +35,7 @@ def test_markdown_has_every_column():
 
 
 def test_command_writes_both_files(tmp_path):
-    options = "--no-layers --network small --picture 17 --train-picture 17 --batch 2 --rounds 1"
+    options = "--no-layers --network small --image 17 --train-image 17 --batch 2 --rounds 1"
     files = ["--json", str(tmp_path / "n.json"), "--markdown", str(tmp_path / "t.md")]
     result = CliRunner().invoke(command, ["cpu", *options.split(), *files])
     assert result.exit_code == 0, result.output
@@ -49,7 +49,7 @@ def test_command_writes_both_files(tmp_path):
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("--picture", "500", "picture: 500, expected 8k + 1"),
+        ("--image", "500", "image: 500, expected 8k + 1"),
         ("--rounds", "0", "rounds: 0, expected at least 1"),
         ("--network", "unet", "network: 'unet', expected one of small"),
     ],

@@ -1,4 +1,4 @@
-"""minideeplab crf: labels, scribbles and probabilities in, a refined label picture out."""
+"""minideeplab crf: labels, scribbles and probabilities in, a refined label image out."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_transparent_pixels_are_unknown(photo, tmp_path):
     np.testing.assert_array_equal(io.read_labels(tmp_path / "photo.v1.png"), TRUTH)
 
 
-def test_a_noisy_label_picture_is_cleaned_and_keeps_its_palette(photo, tmp_path):
+def test_a_noisy_label_image_is_cleaned_and_keeps_its_palette(photo, tmp_path):
     noisy = np.where(np.random.default_rng(0).random(TRUTH.shape) < 0.2, 1 - TRUTH, TRUTH)
     palette = np.array([(1, 2, 3), (9, 8, 7)], np.uint8)
     io.write_labels(tmp_path / "noisy.png", noisy.astype(np.uint8), palette)
@@ -76,7 +76,7 @@ def test_probabilities_in_and_out_agree_with_refine(photo, tmp_path):
         ("a.npy", b"nonsense", "not an array file"),
         ("a.npy", np.zeros((2, 3)), "expected one array"),
         ("a.npy", np.full((2, 3, 4), 0.5, np.float32), "same height and width"),
-        ("a.png", b"<html>", "not a picture"),
+        ("a.png", b"<html>", "not an image"),
         ("a.png", np.full((24, 32), 255, np.uint8), "no pixel has a label"),
         ("a.png", np.arange(24 * 32 * 3).reshape(24, 32, 3).astype(np.uint8), "colours; expected"),
     ],
@@ -94,7 +94,7 @@ def test_sources_that_will_not_do(photo, tmp_path, capsys, name, content, messag
     assert not list((tmp_path / "out").glob("*"))
 
 
-def test_never_overwrites_the_picture(photo, tmp_path, capsys):
+def test_never_overwrites_the_image(photo, tmp_path, capsys):
     before = photo.read_bytes()
     assert run(photo, photo, "--out", photo.parent) == 2
     assert "would be overwritten" in capsys.readouterr().err and photo.read_bytes() == before

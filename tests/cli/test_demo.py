@@ -17,20 +17,20 @@ def told(tmp_path_factory):
     import contextlib
     from io import StringIO
 
-    out = tmp_path_factory.mktemp("demo") / "pictures"
+    out = tmp_path_factory.mktemp("demo") / "images"
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(StringIO()) as printed:
         patch.setitem(demo.SCENE, "count", 2)
         assert cli.run(["demo", "--out", str(out)]) == 0
     return out, printed.getvalue()
 
 
-def test_every_stage_is_a_picture(told):
+def test_every_stage_is_an_image(told):
     out, text = told
     stages = ["image", "coarse-scores", "bilinear-upsampling", "CRF-1-iteration",
               "CRF-5-iterations", "CRF-10-iterations", "truth"]  # fmt: skip
     for number, stage in enumerate(stages, start=1):
-        picture = io.read_image(out / "scene" / f"{number}-{stage}.png")
-        assert picture.shape == (*demo.SCENE["size"], 3)
+        image = io.read_image(out / "scene" / f"{number}-{stage}.png")
+        assert image.shape == (*demo.SCENE["size"], 3)
     for name in ("scene.png", "photograph.png"):
         assert io.read_image(out / name).shape[1] > 1000 and str(out / name) in text
     assert "Try next" in text
@@ -53,11 +53,11 @@ def test_the_truth_panel_is_the_truth(told):
 
 
 def test_strokes_reach_their_regions_and_no_further(told):
-    picture = io.read_image(told[0] / "photograph" / "6-face-hat-and-uniform-alone.png")
+    image = io.read_image(told[0] / "photograph" / "6-face-hat-and-uniform-alone.png")
     inside = [(265, 250), (400, 550), (260, 140), (330, 200)]  # x, y: face, uniform, hat, temple
     outside = [(450, 100), (30, 100), (100, 250), (500, 300)]  # wall, flag, flag, wall
-    assert all(picture[y, x].min() < 250 for x, y in inside)
-    assert all((picture[y, x] == 255).all() for x, y in outside)
+    assert all(image[y, x].min() < 250 for x, y in inside)
+    assert all((image[y, x] == 255).all() for x, y in outside)
 
 
 def test_strokes_mark_every_region_and_little_else():

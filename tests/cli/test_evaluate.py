@@ -1,4 +1,4 @@
-"""``minideeplab evaluate --out``: label pictures, worst pictures, legend, tables."""
+"""``minideeplab evaluate --out``: label images, worst images, legend, tables."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def report(tmp_path_factory):
     return out
 
 
-def test_every_picture_has_its_labels_as_a_palette_png(report):
+def test_every_image_has_its_labels_as_a_palette_png(report):
     scenes = SyntheticScenes(3, seed=1)  # the split val
     assert sorted(path.stem for path in (report / "labels").iterdir()) == scenes.names
-    with Image.open(report / "labels" / f"{scenes.names[0]}.png") as picture:
-        assert picture.mode == "P" and picture.size == scenes[0][1].shape[::-1]
-        assert picture.getpalette()[3:6] == scenes.palette[1].tolist()
+    with Image.open(report / "labels" / f"{scenes.names[0]}.png") as image:
+        assert image.mode == "P" and image.size == scenes[0][1].shape[::-1]
+        assert image.getpalette()[3:6] == scenes.palette[1].tolist()
 
 
 def test_tables_agree_with_the_labels(report):
     scenes = SyntheticScenes(3, seed=1)
-    with open(report / "pictures.csv", newline="") as file:
+    with open(report / "images.csv", newline="") as file:
         rows = {row["name"]: row for row in csv.DictReader(file)}
     ious = [float(row["mean_iou"]) for row in rows.values()]
     assert ious == sorted(ious)
@@ -50,10 +50,10 @@ def test_tables_agree_with_the_labels(report):
     assert {"boundary F1", "trimap of 1 pixels", "trimap of 20 pixels"} <= scores.keys()
 
 
-def test_pictures_of_failures_and_legend_are_drawn(report):
+def test_images_of_failures_and_legend_are_drawn(report):
     for name in ("worst.png", "legend.png"):
-        with Image.open(report / name) as picture:
-            assert min(picture.size) > 100
+        with Image.open(report / name) as image:
+            assert min(image.size) > 100
 
 
 def test_pascal_vocs_results_lie_where_its_devkit_looks(tmp_path, capsys):

@@ -39,7 +39,7 @@ def run(*arguments):
     return cli.run(["segment", *map(str, arguments)])
 
 
-def test_writes_labels_and_overlay_of_the_pictures_size(weights, photo, tmp_path, capsys):
+def test_writes_labels_and_overlay_of_the_images_size(weights, photo, tmp_path, capsys):
     out = tmp_path / "out" / "deep"
     assert run(photo, "--out", out, "--weights", weights, "--scales", "0.5,1", "--flip") == 0
     assert sorted(p.name for p in out.iterdir()) == ["photo-overlay.png", "photo.png"]
@@ -85,12 +85,12 @@ def test_goes_on_after_a_bad_file_and_says_so(weights, photo, tmp_path, capsys):
     arguments = [bad, photo, tmp_path / "none.png", "--out", out, "--weights", weights, "--no-crf"]
     assert run(*arguments) == 1
     err = capsys.readouterr().err
-    assert "bad.jpg: not a picture" in err and "none.png: no such file" in err
-    assert "1 of 3 pictures done; failed:" in err
+    assert "bad.jpg: not an image" in err and "none.png: no such file" in err
+    assert "1 of 3 images done; failed:" in err
     assert sorted(p.name for p in out.iterdir()) == ["photo-overlay.png", "photo.png"]
 
 
-def test_every_mode_of_picture(weights, tmp_path):
+def test_every_mode_of_image(weights, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     base = Image.fromarray(np.random.default_rng(0).integers(0, 255, (17, 23, 3)).astype(np.uint8))
@@ -101,11 +101,11 @@ def test_every_mode_of_picture(weights, tmp_path):
     base.save(folder / "g.gif")
     out = tmp_path / "out"
     assert run(folder, "--out", out, "--weights", weights, "--no-crf") == 0
-    pictures = list(out.iterdir())
-    assert len(pictures) == 16 and all(Image.open(p).size == (23, 17) for p in pictures)
+    images = list(out.iterdir())
+    assert len(images) == 16 and all(Image.open(p).size == (23, 17) for p in images)
 
 
-def test_refuses_to_overwrite_a_picture(weights, photo, capsys):
+def test_refuses_to_overwrite_an_image(weights, photo, capsys):
     png = photo.with_suffix(".png")
     Image.open(photo).save(png)
     before = png.read_bytes()
@@ -158,12 +158,12 @@ def test_processes_give_the_same_files_and_report_the_same_failures(
     folder = photo.parent
     for i in range(3):
         io.write_image(folder / f"more-{i}.png", io.read_image(photo)[:, 5 * i :])
-    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "broken.png").write_bytes(b"no image")
     results = []
     for jobs in (1, 2):
         out = tmp_path / str(jobs)
         options = ("--weights", weights, "--no-crf", "--backend", "numpy", "--jobs", jobs)
         assert run(folder, "--out", out, *options) == 1
-        assert "4 of 5 pictures done" in capsys.readouterr().err
+        assert "4 of 5 images done" in capsys.readouterr().err
         results.append({path.name: path.read_bytes() for path in out.iterdir()})
     assert len(results[0]) == 8 and results[0] == results[1]

@@ -1,4 +1,4 @@
-"""Record what pydensecrf answers on synthetic images: writes pydensecrf.npz beside this file.
+"""Record what pydensecrf computes for synthetic images: writes pydensecrf.npz beside this file.
 
 Run it with pydensecrf2 installed: ``python tests/crf/make_pydensecrf.py``.
 """
@@ -25,7 +25,7 @@ CASES = {  # size, labels, compat, normalization, sxy and srgb of the bilateral,
 }
 
 
-def answer(size, labels, compat, normalization, widths, seed):
+def run_pydensecrf(size, labels, compat, normalization, widths, seed):
     import pydensecrf.densecrf as dcrf
 
     image, unary = scene(*size, labels, seed)
@@ -43,7 +43,7 @@ def answer(size, labels, compat, normalization, widths, seed):
 def main() -> None:
     arrays, settings = {}, {}
     for seed, (name, case) in enumerate(CASES.items()):
-        image, unary, q, kl = answer(*case, seed)
+        image, unary, q, kl = run_pydensecrf(*case, seed)
         arrays |= {f"{name} image": image, f"{name} unary": unary, f"{name} q": q}
         settings[name] = [*case, kl]
     np.savez_compressed(TARGET, settings=json.dumps(settings), **arrays)

@@ -1,4 +1,4 @@
-"""Agreement with pydensecrf: recorded answers, golden cases where present, and live."""
+"""Agreement with pydensecrf: recorded results, golden cases where present, and live."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from make_pydensecrf import CASES, TARGET, answer
+from make_pydensecrf import CASES, TARGET, run_pydensecrf
 
 from minideeplab import backends
 from minideeplab.crf import DenseCRF
@@ -95,7 +95,7 @@ def test_live_on_random_cases(backend, seed):
     compat = [3.0, rng.normal(size=labels).tolist(), rng.normal(size=(labels, labels)).tolist()]
     widths = (float(rng.uniform(5, 90)), float(rng.uniform(3, 40)), (2.5, 3.5))
     case = (size, labels, compat[seed % 3], int(rng.integers(1, 4)), widths)
-    image, unary, expected, kl = answer(*case, seed=seed)
+    image, unary, expected, kl = run_pydensecrf(*case, seed=seed)
     crf = ours(image, unary, *case[2:])
     np.testing.assert_allclose(crf.inference(10), expected[1], rtol=0, atol=5e-6)
     np.testing.assert_allclose(crf.kl_divergence(), kl, rtol=1e-4, atol=1e-2)

@@ -1,4 +1,4 @@
-"""Label pictures for the crf command: colours, palettes, unknown pixels; steps; output names."""
+"""Label images for the crf command: colours, palettes, unknown pixels; steps; output names."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def photo(tmp_path):
 
 
 def strokes():
-    picture = np.zeros((24, 32, 3), np.uint8)
-    picture[10:14, 3:8], picture[4:8, 22:29] = RED, BLUE
-    return picture
+    image = np.zeros((24, 32, 3), np.uint8)
+    image[10:14, 3:8], image[4:8, 22:29] = RED, BLUE
+    return image
 
 
-def palette_picture(path, labels, colours):
-    picture = Image.fromarray(labels.astype(np.uint8))
-    picture.putpalette(np.ravel(colours).tolist())
-    picture.save(path)
+def palette_image(path, labels, colours):
+    image = Image.fromarray(labels.astype(np.uint8))
+    image.putpalette(np.ravel(colours).tolist())
+    image.save(path)
     return path
 
 
@@ -60,7 +60,7 @@ def test_colours_are_labels_and_black_is_unknown(tmp_path):
     ],
 )
 def test_black_in_a_palette(tmp_path, colours, labels, black_is):
-    path = palette_picture(tmp_path / "a.png", np.array(labels), colours)
+    path = palette_image(tmp_path / "a.png", np.array(labels), colours)
     assert (0 in read_annotation(path).numbers) == (black_is == "label")
     assert 0 not in read_annotation(path, black="unknown").numbers
     assert 0 in read_annotation(path, black="label").numbers
@@ -73,7 +73,7 @@ def test_labels_that_do_not_occur_are_left_out(tmp_path):
     np.testing.assert_array_equal(found.index, [[0, 1, -1]])
 
 
-def test_writes_the_named_picture_in_the_same_colours(photo, tmp_path, capsys):
+def test_writes_the_named_image_in_the_same_colours(photo, tmp_path, capsys):
     Image.fromarray(strokes()).save(tmp_path / "a.png")
     assert run(photo, tmp_path / "a.png", "--certainty", 0.95, "-o", tmp_path / "b.png") == 0
     result = io.read_image(tmp_path / "b.png")

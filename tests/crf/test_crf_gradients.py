@@ -7,7 +7,7 @@ import pytest
 
 from minideeplab import backends
 from minideeplab.crf import DenseCRF
-from minideeplab.crf.objectives import hamming, intersection_over_union, log_likelihood
+from minideeplab.crf.learning import hamming, intersection_over_union, log_likelihood
 
 SIZE, C, ITERATIONS = (6, 7), 3, 3
 RNG = np.random.default_rng(1)
@@ -122,7 +122,7 @@ def test_gradients_of_objectives(objective):
     check(lambda x: objective(x)[0], q, objective(q)[1])
 
 
-def test_objectives_of_a_perfect_answer():
+def test_objectives_of_a_perfect_prediction():
     q = (np.arange(C)[:, None, None] == TRUTH).astype(float)
     assert log_likelihood(TRUTH)(q)[0] == 0
     assert abs(hamming(TRUTH)(q)[0] - 1) < 1e-12

@@ -16,7 +16,7 @@ from minideeplab.ops.crf.lattice import (
     find_simplex,
     splat,
 )
-from minideeplab.ops.crf.self_term import self_weights
+from minideeplab.ops.crf.self_term import lattice_diagonal
 
 
 def matrix(lattice, reverse=False):
@@ -94,9 +94,9 @@ def test_normalised_filter_is_near_the_exact_kernel(kind, limit):
 
 
 @pytest.mark.parametrize("d", [1, 2, 3, 5])
-def test_self_weights_are_the_diagonal(d):
+def test_lattice_diagonal_is_that_of_the_matrix(d):
     lattice = build_lattice(features(d, 37, seed=d))
-    np.testing.assert_allclose(self_weights(lattice), np.diag(matrix(lattice)), atol=1e-14)
+    np.testing.assert_allclose(lattice_diagonal(lattice), np.diag(matrix(lattice)), atol=1e-14)
 
 
 def test_padding_lanes_only_add_vertices_at_the_origin():

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scenes import scene
 
-from minideeplab import backends, nn
+from minideeplab import backends, crf
 from minideeplab import functional as F
-from minideeplab.crf import DenseCRF
+from minideeplab.crf import CRFasRNN, DenseCRF
 from minideeplab.tensor import Tensor
 
 
@@ -27,7 +27,7 @@ def batch(count=2, size=(6, 5), labels=3):
 def test_first_state_is_a_dense_crf():
     """With W = w I and M = I the layer is mean field with Potts terms."""
     images, scores = batch()
-    layer = nn.CRFasRNN(3, 4, 8, 30, 2, spatial_weight=1.5, bilateral_weight=2)
+    layer = CRFasRNN(3, 4, 8, 30, 2, spatial_weight=1.5, bilateral_weight=2)
     refined = layer(scores, images).data
     for image, s, r in zip(images, scores, refined, strict=True):
         crf = DenseCRF(-s)
@@ -41,7 +41,7 @@ def test_first_state_is_a_dense_crf():
 def test_gradients(normalization):
     images, scores = batch()
     rng = np.random.default_rng(0)
-    layer = nn.CRFasRNN(3, 3, 4, 60, 2, normalization=normalization, learn_widths=True)
+    layer = CRFasRNN(3, 3, 4, 60, 2, normalization=normalization, learn_widths=True)
     layer = layer.astype(np.float64)
     for parameter in layer.parameters():
         parameter.data += rng.normal(0, 0.1, parameter.shape)
@@ -103,7 +103,7 @@ def test_trained_end_to_end_it_beats_a_fixed_crf():
     test_images, test_truths = training_scenes(6, 1)
 
     def crf():
-        return nn.CRFasRNN(3, 3, 5, 100, 2, spatial_weight=0.5, bilateral_weight=0.5)
+        return CRFasRNN(3, 3, 5, 100, 2, spatial_weight=0.5, bilateral_weight=0.5)
 
     alone = fit(None, 60, 1.0)
     layer = crf()
@@ -125,16 +125,16 @@ def test_trained_end_to_end_it_beats_a_fixed_crf():
 )
 def test_bad_input(scores, images, message):
     with pytest.raises(ValueError, match=message):
-        nn.CRFasRNN(3)(scores, images)
+        CRFasRNN(3)(scores, images)
 
 
 def test_state_dict_and_bad_options():
-    assert set(nn.CRFasRNN(3).state_dict()) == {
+    assert set(CRFasRNN(3).state_dict()) == {
         "spatial_weights",
         "bilateral_weights",
         "compatibility",
     }
     with pytest.raises(ValueError, match="iterations must be at least 1"):
-        nn.CRFasRNN(3, iterations=0)
+        CRFasRNN(3, iterations=0)
     with pytest.raises(AttributeError, match="CRFasRMM"):
-        _ = nn.CRFasRMM
+        _ = crf.CRFasRMM

@@ -9,11 +9,17 @@ import pytest
 
 from minideeplab import backends
 from minideeplab.crf import CRFParameters, DenseCRF, refine
-from minideeplab.crf.learning import learn, pack, unpack
-from minideeplab.crf.objectives import hamming, intersection_over_union, log_likelihood
-from minideeplab.crf.search import Grid, search
-from minideeplab.crf.search_results import Results, save_heat_map
+from minideeplab.crf.learning import (
+    hamming,
+    intersection_over_union,
+    learn,
+    log_likelihood,
+    pack,
+    unpack,
+)
+from minideeplab.crf.search import Grid, Results, search
 from minideeplab.evaluation import confusion_matrix, scores
+from minideeplab.visualize.heat_map import save_heat_map
 
 
 @pytest.fixture(autouse=True)

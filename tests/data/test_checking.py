@@ -73,7 +73,7 @@ def test_what_cannot_be_read_is_told_with_the_reason(folder):
     report = check(folder)
     names = {text: [path.name for path in files] for text, files in report.problems.items()}
     assert names == {
-        "pictures that cannot be read": ["a.jpg"],
+        "images that cannot be read": ["a.jpg"],
         "masks that cannot be read": ["b.png"],
     }
     assert report.notes[0].startswith("a.jpg: ") and report.notes[1].startswith("b.png: labels ")
@@ -97,9 +97,9 @@ def test_missing_partners_and_lossy_masks_are_named(folder):
     (folder / "masks" / "b.png").unlink()
     put(folder, np.ones((20, 30), np.uint8), "b.jpg")
     report = check(folder)
-    assert "pictures without a mask of the same name: 1, as a.jpg" in report.notes
+    assert "images without a mask of the same name: 1, as a.jpg" in report.notes
     problems = {text: [p.name for p in files] for text, files in report.problems.items()}
-    assert problems["masks without a picture of the same name"] == ["c.png"]
+    assert problems["masks without an image of the same name"] == ["c.png"]
     assert any("lossy" in text and files == ["b.jpg"] for text, files in problems.items())
 
 

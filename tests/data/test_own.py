@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from minideeplab import cli
-from minideeplab.data.specs import open_dataset
+from minideeplab.data import open_dataset
 
 
 @pytest.fixture
@@ -59,9 +59,9 @@ def colour_masks(root):
     colours = np.uint8([(128, 64, 128), (70, 70, 70), (0, 0, 142)])
     for stem in "ab":
         labels = np.tile(np.uint8([0, 1, 2, 0]), (32, 10))
-        picture = colours[labels]
-        picture[:, :2] = (224, 224, 192)
-        Image.fromarray(picture).save(root / "trainannot" / f"{stem}.png")
+        image = colours[labels]
+        image[:, :2] = (224, 224, 192)
+        Image.fromarray(image).save(root / "trainannot" / f"{stem}.png")
 
 
 def test_masks_in_colours_are_told_and_read_once_the_colours_are_known(root, capsys):
@@ -79,10 +79,10 @@ def test_masks_in_colours_are_told_and_read_once_the_colours_are_known(root, cap
     np.testing.assert_array_equal(dataset[0][1][0, :8], [255, 255, 2, 0, 0, 1, 2, 0])
 
 
-def test_a_picture_that_training_would_stumble_over_is_a_problem(root, capsys):
+def test_a_image_that_training_would_stumble_over_is_a_problem(root, capsys):
     (root / "trainannot" / "b.png").unlink()
     assert cli.run(["check-data", str(root)]) == 1
-    assert "PROBLEM 1 x pictures without a mask of the same name: b.jpg" in capsys.readouterr().out
+    assert "PROBLEM 1 x images without a mask of the same name: b.jpg" in capsys.readouterr().out
 
 
 def test_a_colour_that_is_no_class_is_named(root, capsys):

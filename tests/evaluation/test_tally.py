@@ -13,7 +13,7 @@ SCENES = SyntheticScenes(4, size=(40, 50))
 
 
 def guesses():
-    """(name, labels, truth): the first picture right, the others ever worse."""
+    """(name, labels, truth): the first image right, the others ever worse."""
     for i, name in enumerate(SCENES.names):
         truth = SCENES[i][1].astype(int)
         labels = np.where(truth == 255, 0, truth)
@@ -29,7 +29,7 @@ def tally():
     return sheet
 
 
-def test_a_tally_is_the_sum_of_its_pictures(tally):
+def test_a_tally_is_the_sum_of_its_images(tally):
     expected = sum(evaluation.confusion_matrix(p, t, 6) for _, p, t in guesses())
     np.testing.assert_array_equal(tally.confusion, expected)
     assert tally.scores.mean_iou == evaluation.scores(expected).mean_iou
@@ -39,7 +39,7 @@ def test_a_tally_is_the_sum_of_its_pictures(tally):
         assert band.trace() == sum((p == t)[mask].sum() for p, t, mask in inside)
 
 
-def test_boundary_f1_is_averaged_over_the_pictures_that_have_the_class(tally):
+def test_boundary_f1_is_averaged_over_the_images_that_have_the_class(tally):
     each = np.array([evaluation.boundary_f1(p, t, 6) for _, p, t in guesses()])
     with np.errstate(invalid="ignore"):
         expected = np.nansum(each, 0) / (~np.isnan(each)).sum(0)

@@ -10,12 +10,11 @@ import pytest
 from minideeplab import cli, experiments
 from minideeplab.cli import experiment as command
 from minideeplab.data import SyntheticScenes
-from minideeplab.data.cached import Cached
+from minideeplab.data.views import Cached, Scaled, Subset
 from minideeplab.experiments import Setup, field_of_view, schedules
 from minideeplab.experiments.net import ExperimentNet, full_parameters
 from minideeplab.experiments.net import field_of_view as pixels_seen
 from minideeplab.experiments.outcome import Outcome, plot, table
-from minideeplab.experiments.pictures import Scaled, Subset
 from minideeplab.models import DeepLab
 from minideeplab.models.deeplab import VARIANTS, Variant
 from minideeplab.training import Config
@@ -26,7 +25,7 @@ SMALL = {
     "batch_size": 2,
     "crop": (25, 33),
     "width": 1 / 32,
-    "pictures": 1,
+    "images": 1,
 }
 
 
@@ -100,7 +99,7 @@ def test_all_heads_start_from_one_pretrained_trunk(tmp_path):
 def test_training_experiments_leave_their_files(name, tmp_path, capsys):
     flags = (
         "--data shapes:3 --iterations 3 --pretrain 1 --batch-size 2 --crop 25 33 --width 0.03125 "
-        "--pictures 1"
+        "--images 1"
     )
     assert cli.run(["experiment", name, "--out", str(tmp_path), *flags.split()]) == 0
     assert capsys.readouterr().out.startswith("# ")
@@ -149,24 +148,24 @@ def test_given_weights_are_scored_at_several_sizes_and_nothing_is_trained(tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_the_trimap_ends_at_the_whole_picture(tmp_path):
-    start = setup(tmp_path, pictures=1)
+def test_the_trimap_ends_at_the_whole_image(tmp_path):
+    start = setup(tmp_path, images=1)
     outcome = experiments.run("trimap", start)
     whole = outcome.rows[-1]
-    assert whole["band, pixels"] == "whole picture"
+    assert whole["band, pixels"] == "whole image"
     assert whole["mean IoU, %"] == pytest.approx(start.mean_iou(start.network()))
     widths = [row["band, pixels"] for row in outcome.rows[:-1]]
     assert widths[0] == 1 and widths[-1] == 40
 
 
-def test_the_crf_search_checks_what_it_found_on_other_pictures(tmp_path, monkeypatch):
+def test_the_crf_search_checks_what_it_found_on_other_images(tmp_path, monkeypatch):
     from minideeplab.crf.search import Grid
     from minideeplab.experiments import crf_search
 
     monkeypatch.setattr(crf_search, "PART", 1)
     monkeypatch.setattr(crf_search, "ROUNDS", 1)
     monkeypatch.setattr(crf_search, "SCENES", Grid((3,), (20,), (5, 20)))
-    outcome = experiments.run("crf-search", setup(tmp_path / "new", pictures=2))
+    outcome = experiments.run("crf-search", setup(tmp_path / "new", images=2))
     best, *_, without, published = outcome.rows
     assert best["searched part, %"] >= outcome.rows[1]["searched part, %"]
     assert {row["sigma beta"] for row in outcome.rows[:2]} == {5, 20}
@@ -229,7 +228,7 @@ def test_scaled_data_are_smaller_with_the_same_labels():
         Scaled(scenes, 0)
 
 
-def test_the_crf_reaches_less_far_on_smaller_pictures(tmp_path):
+def test_the_crf_reaches_less_far_on_smaller_images(tmp_path):
     full, half = (setup(tmp_path, scale=scale).crf()["parameters"] for scale in (1.0, 0.5))
     assert (half.sigma_alpha, half.sigma_gamma) == (full.sigma_alpha / 2, full.sigma_gamma / 2)
     assert (half.w1, half.sigma_beta) == (full.w1, full.sigma_beta)

@@ -42,9 +42,9 @@ CHEATS = {
     "starts a program": ("import os\nos.system('true')", "crash", "os.system"),
     "kills the judge": ("import os\nos.kill(os.getppid(), 9)", "crash", "os.kill"),
     "looks for hidden objects": ("import gc\nreturn gc.get_objects()", "crash", "gc."),
-    "borrows the library": ("from minideeplab.ops import conv", "crash", "not lent"),
-    "borrows SciPy": ("import scipy.ndimage", "crash", "not lent"),
-    "opens a socket": ("import socket", "crash", "not lent"),
+    "imports the library": ("from minideeplab.ops import conv", "crash", "not available"),
+    "imports SciPy": ("import scipy.ndimage", "crash", "not available"),
+    "opens a socket": ("import socket", "crash", "not available"),
     "forges the answer": (FORGE, "wrong", ""),
     "equals everything": (
         "class A:\n    def __eq__(self, _):\n        return True\nreturn A()", "crash", "no task",

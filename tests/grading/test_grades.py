@@ -10,9 +10,8 @@ from small_lesson import LESSON, answer
 
 from minideeplab import cli
 from minideeplab.grading.build import build
-from minideeplab.grading.notebook import to_notebook
 from minideeplab.grading.report import plain
-from minideeplab.grading.source import split_cells
+from minideeplab.grading.source import split_cells, to_notebook
 from minideeplab.grading.submissions import choose, find_submissions
 
 
@@ -111,11 +110,11 @@ def test_bad_input_is_one_line_and_status_1(lessons, tmp_path, capsys):
     assert run(lessons, "grade", tmp_path / "nowhere") == 2
 
 
-def test_list_and_prove(lessons, capsys):
+def test_list_and_validate(lessons, capsys):
     assert run(lessons, "list") == 0
     assert "01  Small" in capsys.readouterr().out
     assert run(lessons, "prove") == 0
-    assert "3 tasks, 6 points, 3 wrong answers: all proofs hold" in capsys.readouterr().out
+    assert ": valid, 3 tasks, 6 points, 3 wrong answers" in capsys.readouterr().out
 
 
 def test_an_edited_file_is_said_to_be_kept(lessons, tmp_path, capsys):

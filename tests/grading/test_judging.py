@@ -8,7 +8,7 @@ import pytest
 from minideeplab.grading.compare import difference
 from minideeplab.grading.judge import CRASH, NOT_DONE_YET, PASS, WRONG, judge, run_trusted
 from minideeplab.grading.model import Case, Lesson, Task
-from minideeplab.grading.validation import prove
+from minideeplab.grading.validation import validate
 
 
 def result(lesson, task, function):
@@ -128,7 +128,7 @@ def test_parts_of_a_tuple(lesson, function, hint):
 
 
 def images(reference):
-    """A lesson whose task returns pictures."""
+    """A lesson whose task returns images."""
     x = np.random.default_rng(0).standard_normal((2, 5, 7))
     task = Task("1.1", "f", 1, reference, (Case("a", (x,), shown=True), Case("b", (2 * x + 1,))))
     return Lesson(None, None, (task,), (), None)
@@ -148,7 +148,7 @@ def images(reference):
         (lambda x: (3 * x) * np.abs(x).max(), "in each case the result is off by a factor"),
     ],
 )
-def test_signs_of_pictures(function, hint):
+def test_signs_of_images(function, hint):
     assert hint in result(images(lambda x: 3 * x), "1.1", function).hint
 
 
@@ -200,8 +200,8 @@ def test_hints_do_not_show_hidden_values(lesson, function):
         assert secret not in found.hint
 
 
-def test_proofs_hold_for_the_small_lesson(lesson):
-    assert prove(lesson) == []
+def test_the_small_lesson_is_valid(lesson):
+    assert validate(lesson) == []
 
 
 @pytest.mark.parametrize(
@@ -213,13 +213,13 @@ def test_proofs_hold_for_the_small_lesson(lesson):
         (lambda t: t.replace('    """x (N,) reversed, and N."""\n', ""), "with a docstring"),
     ],
 )
-def test_proofs_find_faults(lesson, monkeypatch, change, fault):
-    import minideeplab.grading.validation as proof
+def test_validation_finds_faults(lesson, monkeypatch, change, fault):
+    from minideeplab.grading import validation
 
-    text = change(proof.read_solved(lesson))
-    monkeypatch.setattr(proof, "read_solved", lambda _: text)
+    text = change(validation.read_solved(lesson))
+    monkeypatch.setattr(validation, "read_solved", lambda _: text)
     try:
-        faults = prove(lesson)
+        faults = validate(lesson)
     except ValueError as error:
         faults = [str(error)]
     assert any(fault in found for found in faults)
@@ -229,7 +229,7 @@ def test_a_case_that_nobody_loses_is_a_fault(lesson):
     import dataclasses
 
     silent = dataclasses.replace(lesson, wrong=lesson.wrong[:2])
-    assert "task 1.3: no wrong answer loses the case 'three'" in prove(silent)
+    assert "task 1.3: no wrong answer loses the case 'three'" in validate(silent)
     hint = dataclasses.replace(lesson.wrong[0], loses=("two",))
-    faults = prove(dataclasses.replace(lesson, wrong=(hint, *lesson.wrong[1:])))
+    faults = validate(dataclasses.replace(lesson, wrong=(hint, *lesson.wrong[1:])))
     assert any("squares loses" in fault for fault in faults)

@@ -105,8 +105,8 @@ def test_the_multi_scale_loss_and_its_gradients_are_torchs(net):
     def to(y, *size):
         return tf.interpolate(y, size=size, mode="bilinear", align_corners=True)
 
-    state, picture, truth = torch_state(net), torch.tensor(x), torch.tensor(labels)
-    views = [in_torch(state, view) for view in (picture, to(picture, 49, 61), to(picture, 33, 41))]
+    state, image, truth = torch_state(net), torch.tensor(x), torch.tensor(labels)
+    views = [in_torch(state, view) for view in (image, to(image, 49, 61), to(image, 33, 41))]
     three_quarters, half = to(views[1], 9, 11), to(views[2], 9, 11)
     fused = torch.maximum(torch.maximum(views[0], three_quarters), half)
     expected = sum(

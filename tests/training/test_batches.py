@@ -20,11 +20,11 @@ def numpy_backend():
         yield
 
 
-class Pictures:
-    """A data set of two given label pictures."""
+class LabelImages:
+    """A data set of two given label images."""
 
     def __init__(self, *labels):
-        self.labels = [np.array(picture, np.uint8) for picture in labels]
+        self.labels = [np.array(rows, np.uint8) for rows in labels]
 
     def __len__(self):
         return len(self.labels)
@@ -42,7 +42,7 @@ def test_a_batch_depends_on_seed_and_number_only():
     assert not np.array_equal(one(5)[0], other(5)[0])
 
 
-def test_every_epoch_sees_every_picture_once():
+def test_every_epoch_sees_every_image_once():
     batches = Batches(scenes(), IMAGENET, CONFIG)
     epochs = [[batches.index(5 * epoch + i) for i in range(5)] for epoch in range(4)]
     assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
@@ -97,25 +97,25 @@ def test_loss_at_stride_refuses_sizes_off_the_grid():
 
 
 def test_class_weights_by_formula():
-    pictures = Pictures([[0, 0, 0, 1]], [[0, 0, 255, 255]])
-    assert class_weights("none", pictures, 3) is None
+    dataset = LabelImages([[0, 0, 0, 1]], [[0, 0, 255, 255]])
+    assert class_weights("none", dataset, 3) is None
     expected = 1 / np.log(1.02 + np.array([5 / 6, 1 / 6]))
     expected = np.append(expected / expected.mean(), 1)
-    np.testing.assert_allclose(class_weights("log", pictures, 3), expected)
+    np.testing.assert_allclose(class_weights("log", dataset, 3), expected)
     expected = 1 / np.sqrt(np.log(1.02 + np.array([5 / 6, 1 / 6])))
     expected = np.append(expected / expected.mean(), 1)
-    np.testing.assert_allclose(class_weights("root", pictures, 3), expected)
-    share = np.array([5 / 6, 1 / 4])  # class 1 occurs in the first picture only
+    np.testing.assert_allclose(class_weights("root", dataset, 3), expected)
+    share = np.array([5 / 6, 1 / 4])  # class 1 occurs in the first image only
     expected = np.median(share) / share
     expected = np.append(expected / expected.mean(), 1)
-    np.testing.assert_allclose(class_weights("median", pictures, 3), expected)
+    np.testing.assert_allclose(class_weights("median", dataset, 3), expected)
 
 
 def test_class_weights_refuse_labels_that_are_no_class_and_empty_truth():
     with pytest.raises(ValueError, match="label 7"):
-        class_weights("log", Pictures([[7]]), 3)
+        class_weights("log", LabelImages([[7]]), 3)
     with pytest.raises(ValueError, match="no labelled pixel"):
-        class_weights("log", Pictures([[255]]), 3)
+        class_weights("log", LabelImages([[255]]), 3)
 
 
 @pytest.mark.parametrize("settings, word", [

@@ -7,7 +7,7 @@ import pytest
 
 from minideeplab.nn import Conv2d, Sequential
 from minideeplab.tensor import Tensor
-from minideeplab.training import SGD, AdamW, WeightAverage, caffe_multipliers
+from minideeplab.training import SGD, AdamW, Config, WeightAverage, caffe_multipliers
 from minideeplab.training.schedule import make_schedule, poly, step, warm_up
 
 RNG = np.random.default_rng(0)
@@ -118,9 +118,11 @@ def test_schedules():
     assert [step(2000)(i) for i in (0, 1999, 2000, 4000)] == pytest.approx([1, 1, 0.1, 0.01])
     rising = warm_up(lambda _: 1.0, 3)
     assert [rising(i) for i in range(5)] == pytest.approx([0.25, 0.5, 0.75, 1, 1])
-    assert make_schedule("step", 10, step_every=2, step_factor=0.5)(5) == 0.25
+    assert (
+        make_schedule(Config(schedule="step", step_every=2, step_factor=0.5, warm_up=0))(5) == 0.25
+    )
     with pytest.raises(ValueError, match="cosine"):
-        make_schedule("cosine", 10)
+        Config(schedule="cosine")
 
 
 def test_average_follows_its_formula_and_lends_the_network():

@@ -14,7 +14,8 @@ from tiny import CONFIG, scenes, tiny_net
 from minideeplab import Tensor, use_backend
 from minideeplab.nn import BatchNorm2d
 from minideeplab.training import Trainer, checkpoint, segmentation_loss
-from minideeplab.training.parallel import ParallelTrainer, PartOfBatch
+from minideeplab.training.batches import PartOfBatch
+from minideeplab.training.parallel import ParallelTrainer
 from minideeplab.training.syncnorm import Group, SyncBatchNorm2d
 
 
@@ -31,14 +32,14 @@ def close(found, expected):
 
 @pytest.mark.parametrize("multi_scale", [False, True])
 def test_gradients_and_statistics_are_those_of_one_big_batch(tmp_path, multi_scale):
-    """Three pictures on two processes, with batch norm, dropout, class weights and iter_size."""
+    """Three images on two processes, with batch norm, dropout, class weights and iter_size."""
     config = dataclasses.replace(CONFIG, batch_size=3, multi_scale=multi_scale)
     one = Trainer(tiny_net(), scenes(), config, tmp_path / "one")
     two = ParallelTrainer(tiny_net(), scenes(), config, tmp_path / "two", jobs=2)
     weights = np.linspace(0.5, 1.5, 6)
     one.class_weights = two.class_weights = weights
     batches = [one.batches(i) for i in range(2)]
-    batches[0][1][0] = 255  # a picture with nothing to learn
+    batches[0][1][0] = 255  # an image with nothing to learn
     try:
         for _ in range(2):  # the second time with running statistics that have moved
             assert two.gradients(batches) == pytest.approx(one.gradients(batches), rel=1e-5)
@@ -52,7 +53,7 @@ def test_gradients_and_statistics_are_those_of_one_big_batch(tmp_path, multi_sca
             ):
                 close(ours, theirs)
     finally:
-        two._team.close()
+        two._workers.close()
 
 
 def test_a_run_ends_where_one_process_does_and_can_be_gone_on_with_by_one(tmp_path):
@@ -87,7 +88,7 @@ def test_a_process_that_dies_ends_the_run_with_a_checkpoint(tmp_path):
     trainer = ParallelTrainer(tiny_net(), scenes(), config, tmp_path, jobs=2)
 
     def kill():
-        os.kill(trainer._team._members[1].pid, signal.SIGKILL)
+        os.kill(trainer._workers._processes[1].pid, signal.SIGKILL)
 
     batches = trainer.batches
 
@@ -102,7 +103,7 @@ def test_a_process_that_dies_ends_the_run_with_a_checkpoint(tmp_path):
     assert checkpoint.load(tmp_path / "checkpoint.npz")[1]["training"]["iteration"] >= 3
 
 
-def test_more_jobs_than_pictures_are_refused(tmp_path):
+def test_more_jobs_than_images_are_refused(tmp_path):
     with pytest.raises(ValueError, match="jobs: 3, expected 1 to 2"):
         ParallelTrainer(tiny_net(), scenes(), CONFIG, tmp_path, jobs=3)
 

@@ -43,7 +43,7 @@ IMPOSTORS = {
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "Git LFS pointer"),
     "gzip": (gzip.compress(b"weights"), "compressed with gzip"),
     "json": (b'{"error": "not found"}', "JSON"),
-    "png": (b"\x89PNG\r\n\x1a\n", "a picture"),
+    "png": (b"\x89PNG\r\n\x1a\n", "an image"),
     "tar": (tar_bytes(), "tar archive"),
     "pickle": (pickle.dumps({"w": [1.0]}), "plain Python pickle"),
     "zip": (zip_bytes(), "readme.txt inside, not weights"),

@@ -52,7 +52,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("source", INPUTS)
-def test_the_first_layer_sees_the_same_picture(source):
+def test_the_first_layer_sees_the_same_image(source):
     own_input, names = INPUTS[source]
     state = state_of(names, conv1_1=(WEIGHT, BIAS))
     original = {"conv1_1.weight": WEIGHT, "conv1_1.bias": BIAS}

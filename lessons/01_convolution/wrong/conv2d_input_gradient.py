@@ -44,7 +44,7 @@ def overwrites(dy, w, size, stride, padding):
 @wrong(
     "1.4",
     loses=("padding",),
-    hint="The padding is cut off at the wrong side: it is before the picture as well as behind.",
+    hint="The padding is cut off at the wrong side: it is before the image as well as behind.",
 )
 def crops_one_side(dy, w, size, stride, padding):
     return right(dy, w, [n + 2 * padding for n in size], stride, 0)[:, :, : size[0], : size[1]]

@@ -16,7 +16,7 @@ def right(dy, x, kernel, stride, padding):
 @wrong(
     "1.3",
     loses=("batch, channels, filters", "stride 2, pixels left over"),
-    hint="The gradients are averaged over the batch; the pictures' shares add up.",
+    hint="The gradients are averaged over the batch; the images' shares add up.",
 )
 def averages_the_batch(dy, x, kernel, stride, padding):
     dw, db = right(dy, x, kernel, stride, padding)
@@ -31,16 +31,16 @@ def averages_db(dy, x, kernel, stride, padding):
 @wrong(
     "1.3",
     loses=("batch, channels, filters", "stride 2, pixels left over"),
-    hint="Only the last picture counts: add up over the batch instead of overwriting.",
+    hint="Only the last image counts: add up over the batch instead of overwriting.",
 )
-def last_picture_only(dy, x, kernel, stride, padding):
+def last_image_only(dy, x, kernel, stride, padding):
     return right(dy[-1:], x[-1:], kernel, stride, padding)
 
 
 @wrong(
     "1.3",
     loses=("padding",),
-    hint="The pictures are not padded, so the taps read other pixels than in the forward pass.",
+    hint="The images are not padded, so the taps read other pixels than in the forward pass.",
 )
 def forgets_padding(dy, x, kernel, stride, padding):
     missing = ((0, 0), (0, 0), (0, 2 * padding), (0, 2 * padding))

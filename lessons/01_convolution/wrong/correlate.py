@@ -41,7 +41,7 @@ def averages(x, w):
 @wrong(
     "1.1",
     loses=ALL,
-    hint="The result is as large as the picture; without padding the kernel fits at fewer places.",
+    hint="The result is as large as the image; without padding the kernel fits at fewer places.",
 )
 def pads(x, w):
     kh, kw = w.shape

@@ -24,7 +24,7 @@ def margins(w, rate):
 
 @wrong(
     "2.3",
-    loses=("rate 2", "flat kernel, rate 2", "larger than the picture"),
+    loses=("rate 2", "flat kernel, rate 2", "larger than the image"),
     hint="The rate is not used: both the taps' places and the margins grow with it.",
 )
 def ignores_rate(x, w, rate):
@@ -34,7 +34,7 @@ def ignores_rate(x, w, rate):
 @wrong(
     "2.3",
     loses=ALL,
-    hint="At the border the picture is continued by its edge; the margins are zeros.",
+    hint="At the border the image is continued by its edge; the margins are zeros.",
 )
 def repeats_the_edge(x, w, rate):
     return convolve(x, w, rate, margins(w, rate), mode="edge")
@@ -58,7 +58,7 @@ def transposes_the_kernel(x, w, rate):
 @wrong(
     "2.3",
     loses=ALL,
-    hint="The margins are missing: without zeros around it the picture shrinks.",
+    hint="The margins are missing: without zeros around it the image shrinks.",
 )
 def no_margins(x, w, rate):
     height, width = (n - (k - 1) * rate for n, k in zip(x.shape[1:], w.shape[2:], strict=True))
@@ -71,7 +71,7 @@ def no_margins(x, w, rate):
 
 @wrong(
     "2.3",
-    loses=("channels and filters", "flat kernel, rate 2", "larger than the picture"),
+    loses=("channels and filters", "flat kernel, rate 2", "larger than the image"),
     hint="Only the first channel is used: sum over all of them.",
 )
 def first_channel_only(x, w, rate):

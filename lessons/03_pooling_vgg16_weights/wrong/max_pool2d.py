@@ -7,7 +7,7 @@ from minideeplab.grading.model import ALL
 
 
 def windows(x, k, stride, padding, fill=-np.inf):
-    """Return every window of the padded picture (C, P, Q, k k), and the places (P, Q, k k)."""
+    """Return every window of the padded image (C, P, Q, k k), and the places (P, Q, k k)."""
     channels, height, width = x.shape
     padded = np.pad(x, ((0, 0), (padding,) * 2, (padding,) * 2), constant_values=fill)
     places = np.arange(height * width).reshape(height, width)
@@ -48,7 +48,7 @@ def last_of_a_tie(x, k, stride, padding):
     return choose(values[..., ::-1], numbers[..., ::-1])
 
 
-@wrong("3.2", loses=ALL, hint="The index counts within the window, not within the picture.")
+@wrong("3.2", loses=ALL, hint="The index counts within the window, not within the image.")
 def counts_in_the_window(x, k, stride, padding):
     values, _ = windows(x, k, stride, padding)
     return values.max(axis=-1), values.argmax(axis=-1)
@@ -57,9 +57,9 @@ def counts_in_the_window(x, k, stride, padding):
 @wrong(
     "3.2",
     loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative"),
-    hint="The index counts in the padded picture; take the padding off both coordinates.",
+    hint="The index counts in the padded image; take the padding off both coordinates.",
 )
-def counts_in_the_padded_picture(x, k, stride, padding):
+def counts_in_the_padded_image(x, k, stride, padding):
     y, index = choose(*windows(x, k, stride, padding))
     i, j = np.divmod(index, x.shape[2])
     return y, (i + padding) * (x.shape[2] + 2 * padding) + j + padding

@@ -15,8 +15,8 @@ def always_down(n, k, stride, padding, ceil_mode):
 
 @wrong(
     "3.1",
-    loses=("a window would begin behind the picture",),
-    hint="A last window that begins behind the picture sees only padding; Caffe drops it.",
+    loses=("a window would begin behind the image",),
+    hint="A last window that begins behind the image sees only padding; Caffe drops it.",
 )
 def keeps_the_useless_window(n, k, stride, padding, ceil_mode):
     room = n + 2 * padding - k

@@ -71,7 +71,7 @@ def only_the_last_stride(x, layers):
 @wrong(
     "4.3",
     loses=ALL,
-    hint="This is the network with its strides; it answers only at some of the positions.",
+    hint="This is the network with its strides; it has outputs at some of the positions only.",
 )
 def keeps_the_strides(x, layers):
     for kind, what, stride in layers:

@@ -83,7 +83,7 @@ def begins_at_one_half(layers):
 @wrong(
     "4.5",
     loses=("filters without padding", "rate 4, padding 2", "too much padding"),
-    hint="The layers are walked from the last to the first; the first one reads the picture.",
+    hint="The layers are walked from the last to the first; the first one reads the image.",
 )
 def walks_down(layers):
     return walk(layers[::-1], lambda j, k, s, r, m: j * ((k - 1) * r / 2 - m))

@@ -63,7 +63,7 @@ def size_of_the_largest(image, scales, network, resize):
 @wrong(
     "6.5",
     loses=SEVERAL,
-    hint="The scores of the picture are resized; the network never sees a smaller picture.",
+    hint="The scores of the image are resized; the network never sees a smaller image.",
 )
 def scales_the_scores(image, scales, network, resize):
     scores = network(image)

@@ -25,9 +25,9 @@ def divides_by_all(scores, labels):
 @wrong(
     "7.1",
     loses=("unevenly ignored", "large scores"),
-    hint="The mean is taken picture by picture; it is over the counted pixels of the whole batch.",
+    hint="The mean is taken image by image; it is over the counted pixels of the whole batch.",
 )
-def picture_by_picture(scores, labels):
+def image_by_image(scores, labels):
     counts = np.maximum(1, (labels != 255).sum(axis=(1, 2)))
     return float((pixels(scores, labels).sum(axis=(1, 2)) / counts).mean())
 

@@ -57,9 +57,9 @@ def only_the_label(scores, labels):
 @wrong(
     "7.2",
     loses=("unevenly ignored", "large scores"),
-    hint="Each picture is divided by its own count; the mean is over the whole batch.",
+    hint="Each image is divided by its own count; the mean is over the whole batch.",
 )
-def picture_by_picture(scores, labels):
+def image_by_image(scores, labels):
     counts = np.maximum(1, (labels != 255).sum(axis=(1, 2)))[:, None, None, None] * len(labels)
     return (softmax(scores) - onehot(scores, labels)) * (labels != 255)[:, None] / counts
 

@@ -62,7 +62,7 @@ def one_width(image, sxy, srgb):
 @wrong(
     "9.1",
     loses=("bytes",),
-    hint="Differences of uint8 wrap around at 256: make the picture float before subtracting.",
+    hint="Differences of uint8 wrap around at 256: make the image float before subtracting.",
 )
 def subtracts_bytes(image, sxy, srgb):
     position = features(image, sxy, srgb)[:2]

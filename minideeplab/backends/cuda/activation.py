@@ -1,9 +1,9 @@
-"""Rectifier and softmax. Definitions: ``ops/activation.py``.
+"""ReLU, dropout, softmax and log-softmax. Definitions: ``ops/activation.py``.
 
-``relu``: an element a thread. ``softmax``: a column of channels a thread; with the axis in the
-middle, (outer, channels, inner), neighbouring threads walk down neighbouring columns side by side:
+``relu``: one thread per element. ``softmax``: one thread per column of channels. With the axis in
+the middle, (outer, channels, inner), neighbouring threads process neighbouring columns:
 
-    thread            0   1   2   3  ...          every step of the loop over the channels reads
+    thread            0   1   2   3  ...          every step of the loop over channels reads
     channel 0         x   x   x   x  ...          one row: neighbouring addresses
     channel 1         x   x   x   x  ...
 """
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from minideeplab.backends.cuda.device import flat, to_device, xp
+from minideeplab.backends.cuda.device import to_device, xp
 from minideeplab.backends.cuda.launch import Kernel, device_function, kernel
 
 
@@ -47,6 +47,15 @@ def largest(x, first, channels, inner):
         if value > best or value != value:
             best = value
     return best
+
+
+@device_function
+def log_sum_exp(x, first, channels, inner, best):
+    """log sum_c exp(x_c - best) of a column."""
+    total = x.dtype.type(0)
+    for c in range(channels):
+        total += math.exp(x[first + c * inner] - best)
+    return math.log(total)
 
 
 @kernel("activation.cu")
@@ -83,10 +92,7 @@ def log_softmax_forward(x, y, columns, channels, inner):
     for i in range(cuda.grid(1), columns, cuda.gridsize(1)):
         first = i // inner * channels * inner + i % inner
         best = largest(x, first, channels, inner)
-        total = x.dtype.type(0)
-        for c in range(channels):
-            total += math.exp(x[first + c * inner] - best)
-        log_total = math.log(total)
+        log_total = log_sum_exp(x, first, channels, inner, best)
         for c in range(channels):
             y[first + c * inner] = (x[first + c * inner] - best) - log_total
 
@@ -107,30 +113,30 @@ def log_softmax_gradient(dy, y, dx, columns, channels, inner):
 def relu(x: Any) -> Any:
     """max(x, 0), any shape."""
     y = xp.empty(x.shape, x.dtype)
-    relu_forward(x.size, flat(x), y.reshape(-1), x.size)
+    relu_forward(x.size, x, y, x.size)
     return y
 
 
 def relu_backward(dy: Any, y: Any) -> Any:
     """dy where the output was above 0 or NaN."""
     dx = xp.empty(y.shape, dy.dtype)
-    relu_gradient(y.size, flat(dy), flat(y), dx.reshape(-1), y.size)
+    relu_gradient(y.size, dy, y, dx, y.size)
     return dx
 
 
 def dropout(x: Any, p: float, rng: np.random.Generator) -> tuple[Any, Any]:
-    """(y, keep mask): the definition's mask, drawn on the host, so that all backends drop alike."""
+    """(y, keep mask); the mask is drawn on the host, so it is the same for all backends."""
     keep = to_device(rng.random(x.shape, np.float32) >= p)
     return x * keep * x.dtype.type(1 / (1 - p) if p < 1 else 0), keep
 
 
 def _along(kernel: Kernel, axis: int, *arrays: Any) -> Any:
-    """Start a kernel that works down the columns of an axis; return what it writes."""
+    """The result of a kernel with one thread per column of an axis."""
     shape = arrays[0].shape
     result = xp.empty(shape, arrays[0].dtype)
     channels, inner = shape[axis], prod(shape[axis + 1 :])
     columns = prod(shape[:axis]) * inner if channels else 0
-    kernel(columns, *map(flat, arrays), result.reshape(-1), columns, channels, inner)
+    kernel(columns, *arrays, result, columns, channels, inner)
     return result
 
 

@@ -1,11 +1,11 @@
-"""Where arrays live: on the device as CuPy arrays, or in NumPy's where CuPy is not there.
+"""Device arrays: CuPy arrays, or NumPy arrays where CuPy is not installed (``xp`` is the module).
 
-Every operation takes arrays from either side. As long as one argument is on the device, results
-stay there, so that a network whose weights are there copies nothing back between its layers. If
-all come from the host, the result goes back to it, and the backend is a drop-in for the others.
+Every operation accepts host and device arrays. If any argument is on the device, results stay
+there, so a network with its weights on the device copies nothing between its layers. If all
+arguments are on the host, results are copied back to it.
 
 All work is queued on CuPy's current stream and all memory comes from CuPy's pool. An operation
-waits for the device only where its docstring says so.
+synchronises with the device only where its docstring says so.
 """
 
 from __future__ import annotations
@@ -35,48 +35,35 @@ if SIMULATED:
 
 
 def to_device(array: np.ndarray) -> Any:
-    """A copy on the device; the array itself if it is there already, or if NumPy stands in."""
+    """A copy on the device; the array itself if it is there already or ``xp`` is NumPy."""
     return array if xp is np or on_device(array) else xp.asarray(array)
 
 
 def place() -> tuple[int, int]:
-    """The current device and stream: what is kept there is ready for the work that follows."""
+    """The current device and stream, a key for cached device arrays."""
     if xp is np:
         return (0, 0)
     return (xp.cuda.Device().id, xp.cuda.get_current_stream().ptr)
 
 
-def flat(array: Any) -> Any:
-    """The elements of an array on the device in one axis, C order, copied only if they must be."""
-    if SIMULATED and not array.flags.writeable:  # the simulator writes every argument back
-        array = array.copy()
-    return xp.ascontiguousarray(array).reshape(-1)
-
-
 def accepts_host_arrays(operation: Callable) -> Callable:
-    """Let an operation on device arrays take NumPy arrays too, and answer with what it was given.
+    """The operation with NumPy arguments copied to the device.
 
-    NumPy arguments are moved to the device. Results come back as NumPy arrays if no argument was
-    on the device.
+    Results are copied back to NumPy arrays if no argument was on the device.
     """
 
     @functools.wraps(operation)
     def wrapped(*args: Any, **options: Any) -> Any:
-        if xp is np or any(on_device(a) for a in (*args, *options.values())):
-            back = _unchanged
-        else:
-            back = to_host
+        stays = xp is np or any(on_device(a) for a in (*args, *options.values()))
         result = operation(*map(_moved, args), **{k: _moved(v) for k, v in options.items()})
+        if stays:
+            return result
         if isinstance(result, tuple):
-            return tuple(None if part is None else back(part) for part in result)
-        return back(result)
+            return tuple(None if part is None else to_host(part) for part in result)
+        return to_host(result)
 
     return wrapped
 
 
 def _moved(argument: Any) -> Any:
     return to_device(argument) if isinstance(argument, np.ndarray) else argument
-
-
-def _unchanged(array: Any) -> Any:
-    return array

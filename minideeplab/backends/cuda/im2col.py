@@ -1,10 +1,9 @@
-"""Windows as columns (im2col) and their sum back into a picture. Definitions: ``ops/im2col.py``.
+"""im2col (unfold) and its adjoint col2im (fold). Definitions: ``ops/im2col.py``.
 
-``unfold_windows``: an entry of the columns a thread. ``fold_windows`` turns the sum around: a pixel
-of the picture a thread, which looks up the windows that contain it, so that no two threads add to
-the same place:
+``unfold_windows``: one thread per entry of the columns. ``fold_windows``: one thread per pixel of
+the image gathers from the windows that contain it, so no two threads write to the same element:
 
-    columns (tap, window)              picture
+    columns (tap, window)              image
     tap 0   . a .  .                   pixel (h, w) = a + b + c + d
     tap 1   b . .  .          ->       the window of tap i starts at h + top - i * dilation:
     tap 2   . . c  .                   it counts if a window starts there (a multiple of
@@ -18,7 +17,7 @@ from typing import Any
 
 from numba import cuda
 
-from minideeplab.backends.cuda.device import flat, xp
+from minideeplab.backends.cuda.device import xp
 from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops.window import Padding, Pair, output_shape
 
@@ -58,41 +57,24 @@ def fold_windows(columns, x, size, height, width, kh, kw, rows, cols, sh, sw, dh
         x[e] = total
 
 
-def unfold_padded(
-    x: Any, kernel_size: Pair, out: Pair, dilation: Pair, padding: Padding, stride: Pair
-) -> Any:
-    """Columns (N, C*kh*kw, P*Q) of x (N, C, H, W), (P, Q) = ``out``; each side has its padding."""
-    n, c, height, width = x.shape
-    columns = xp.empty((n, c * kernel_size[0] * kernel_size[1], out[0] * out[1]), x.dtype)
-    geometry = (height, width, *kernel_size, *out, *stride, *dilation, padding[0][0], padding[1][0])
-    unfold_windows(columns.size, flat(x), columns.reshape(-1), columns.size, *geometry)
+def window_sizes(
+    size: Pair, kernel_size: Pair, out: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[int, ...]:
+    """The integer arguments of both kernels: (H, W, kh, kw, P, Q, sh, sw, dh, dw, top, left)."""
+    return (*size, *kernel_size, *out, *stride, *dilation, padding[0][0], padding[1][0])
+
+
+def columns_of(x: Any, sizes: tuple[int, ...]) -> Any:
+    """Columns (N, C*kh*kw, P*Q) of x (N, C, H, W); ``sizes`` from `window_sizes`."""
+    _, _, kh, kw, rows, cols, *_ = sizes
+    columns = xp.empty((len(x), x.shape[1] * kh * kw, rows * cols), x.dtype)
+    unfold_windows(columns.size, x, columns, columns.size, *sizes)
     return columns
-
-
-def fold_into(
-    x: Any,
-    columns: Any,
-    kernel_size: Pair,
-    out: Pair,
-    dilation: Pair,
-    padding: Padding,
-    stride: Pair,
-) -> None:
-    """Fill a contiguous x (N, C, H, W) from columns (N, C*kh*kw, P*Q): see `unfold_padded`."""
-    size = x.shape[2:]
-    geometry = (*size, *kernel_size, *out, *stride, *dilation, padding[0][0], padding[1][0])
-    fold_windows(x.size, flat(columns), x.reshape(-1), x.size, *geometry)
-
-
-def _sides(padding: Pair) -> Padding:
-    return (padding[0], padding[0]), (padding[1], padding[1])
 
 
 def unfold(x: Any, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Any:
     """Columns (N, C*kh*kw, L) of x (N, C, H, W)."""
-    sides = _sides(padding)
-    out = output_shape(x.shape[2:], kernel_size, stride, sides, dilation)
-    return unfold_padded(x, kernel_size, out, dilation, sides, stride)
+    return columns_of(x, _sizes_of(x.shape[2:], kernel_size, dilation, padding, stride))
 
 
 def unfold_backward(
@@ -105,15 +87,27 @@ def unfold_backward(
 def fold(
     x: Any, output_size: Pair, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair
 ) -> Any:
-    """Add columns (N, C*kh*kw, L) up into a picture (N, C, *output_size)."""
-    sides = _sides(padding)
-    out = output_shape(output_size, kernel_size, stride, sides, dilation)
-    shape = (len(x), x.shape[1] // (kernel_size[0] * kernel_size[1]), *output_size)
-    y = xp.empty(shape, x.dtype)
-    fold_into(y, x, kernel_size, out, dilation, sides, stride)
+    """The image (N, C, *output_size) that is the sum of the columns (N, C*kh*kw, L)."""
+    sizes = _sizes_of(output_size, kernel_size, dilation, padding, stride)
+    y = xp.empty((len(x), x.shape[1] // (kernel_size[0] * kernel_size[1]), *output_size), x.dtype)
+    fold_windows(y.size, x, y, y.size, *sizes)
     return y
 
 
 def fold_backward(dy: Any, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair) -> Any:
-    """Cotangent of the columns (N, C*kh*kw, L) for dy (N, C, H, W)."""
+    """Gradient (N, C*kh*kw, L) of the columns for dy (N, C, H, W)."""
     return unfold(dy, kernel_size, dilation, padding, stride)
+
+
+def both_sides(padding: Pair) -> Padding:
+    """The padding of each side of both axes from one number per axis."""
+    return (padding[0], padding[0]), (padding[1], padding[1])
+
+
+def _sizes_of(
+    size: Pair, kernel_size: Pair, dilation: Pair, padding: Pair, stride: Pair
+) -> tuple[int, ...]:
+    """`window_sizes` of `unfold`, whose padding is the same on both sides."""
+    sides = both_sides(padding)
+    out = output_shape(size, kernel_size, stride, sides, dilation)
+    return window_sizes(size, kernel_size, out, stride, sides, dilation)

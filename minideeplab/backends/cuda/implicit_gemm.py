@@ -1,22 +1,21 @@
-"""Atrous convolution as a matrix product whose second factor is never written down.
+"""Implicit GEMM: atrous convolution as a matrix product without columns in global memory.
 
-With the taps of a filter as one long axis k = (c, i, j), y = w columns: (F, K) times (K, P*Q).
-Instead of writing ``columns`` to memory, each block reads its part of the picture straight into
-shared memory, tap by tap, as the product asks for it:
+With the taps of a filter as one axis k = (c, i, j), y = w columns: (F, K) times (K, P*Q). The
+columns are not stored; each block loads its part of the image directly into shared memory:
 
-                     columns, pixel l = (n, p, q)            a block makes a tile of SIDE x SIDE
+                     columns, pixel l = (n, p, q)            a block computes a tile of SIDE x SIDE
                       +------+======+-------+                results, a thread WORK x WORK of them
                     k | step |      |       |
                       +------+======+-------+                for every STEP of k:
-        w (F, K)             |      |                          all threads copy STEP x SIDE of w
-      +-----+------+         |      |                          and of the picture,   barrier,
-      |     |      |  y      +------+                          every thread adds up its products,
-    f +=====+======+ . . . . | tile |                                                barrier
+        w (F, K)             |      |                          all threads load STEP x SIDE of w
+      +-----+------+         |      |                          and of the image,     barrier,
+      |     |      |  y      +------+                          every thread accumulates its
+    f +=====+======+ . . . . | tile |                          products,             barrier
       |     |      |         +------+
 
-Every number copied is used SIDE times. Neighbouring threads copy neighbouring numbers: k of a
-filter, pixels of the picture. A thread copies for one pixel only, so that it finds out once where
-that is. A hole of the atrous filter costs nothing: it is not read.
+Every value loaded is used SIDE times. Neighbouring threads load neighbouring values: k of a filter,
+pixels of the image. Each thread loads for one pixel only, so it computes that position once. Holes
+of the atrous filter are not read.
 """
 
 from __future__ import annotations
@@ -27,16 +26,17 @@ from typing import Any
 import numba
 from numba import cuda
 
-from minideeplab.backends.cuda.device import SIMULATED, flat, xp
+from minideeplab.backends.cuda.device import SIMULATED, xp
+from minideeplab.backends.cuda.im2col import window_sizes
 from minideeplab.backends.cuda.launch import Kernel, kernel
 from minideeplab.ops.window import Padding, Pair, output_shape
 
 WORK = 2 if SIMULATED else 8
 ACROSS = 2 if SIMULATED else 16
-"""Results of a thread along each side of its tile, and threads of a block along each side.
+"""Results per thread and threads per block along each side of the tile.
 
-8 x 8 results need 16 numbers from shared memory: as many multiplications for each as the hardware
-does in the time of a read. SIDE must divide ACROSS^2, so that a thread keeps to one pixel's column.
+8 x 8 products need 16 reads from shared memory, which balances arithmetic and reads. SIDE must
+divide ACROSS^2, so that a thread always loads the same pixel.
 """
 SIDE = WORK * ACROSS
 STEP = 3 if SIMULATED else 8
@@ -44,7 +44,7 @@ STEP = 3 if SIMULATED else 8
 
 @cache
 def implicit_gemm(dtype: str) -> Kernel:
-    """The kernel for one dtype: shared memory has its type when it is compiled."""
+    """The kernel for one dtype, because the type of shared memory is fixed at compile time."""
     kind, threads, shifted = getattr(numba, dtype), ACROSS * ACROSS, SIDE + 4
 
     @kernel("implicit_gemm.cu")
@@ -107,17 +107,15 @@ def convolve(
     x: Any, w: Any, b: Any, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> Any:
     """Convolve x (N, C, H, W) with w (F, C/G, kh, kw) and b (F,) or None: y (N, F, P, Q)."""
-    n, _, height, width = x.shape
     filters, channels, kh, kw = w.shape
-    out = output_shape((height, width), (kh, kw), stride, padding, dilation)
-    y = xp.empty((n, filters, *out), x.dtype)
+    out = output_shape(x.shape[2:], (kh, kw), stride, padding, dilation)
+    y = xp.empty((len(x), filters, *out), x.dtype)
     bias = xp.zeros(filters, x.dtype) if b is None else b
-    pixels, per_group = n * out[0] * out[1], filters // groups
+    pixels, per_group = len(x) * out[0] * out[1], filters // groups
     if y.size:
         blocks = (-(-pixels // SIDE), -(-per_group // SIDE), groups)
-        sizes = (pixels, per_group, channels * kh * kw, groups, channels, height, width)
-        geometry = (kh, kw, *out, *stride, *dilation, padding[0][0], padding[1][0])
-        implicit_gemm(x.dtype.name).launch(
-            blocks, (ACROSS, ACROSS), flat(x), flat(w), flat(bias), y.reshape(-1), *sizes, *geometry
-        )
+        sizes = (pixels, per_group, channels * kh * kw, groups, channels)
+        geometry = window_sizes(x.shape[2:], (kh, kw), out, stride, padding, dilation)
+        kernel = implicit_gemm(x.dtype.name)
+        kernel.launch(blocks, (ACROSS, ACROSS), x, w, bias, y, *sizes, *geometry)
     return y

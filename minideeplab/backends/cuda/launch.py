@@ -1,18 +1,19 @@
-"""What a kernel is: a plain Python function over flat arrays and numbers, and how it is started.
+"""Kernels and their launch: `Kernel`, the decorator `kernel`, and the choice of language.
 
-The function says what one thread does. Its arrays have one axis, in C order; sizes come as
-integers, other numbers in the arrays' dtype. Most kernels give each element of the result to a
-thread, and let a limited grid walk over any number of elements (a "grid-stride loop"):
+A kernel is a plain Python function for one thread. Its arrays have one axis, in C order; sizes are
+integers, other numbers have the arrays' dtype. Most kernels assign one element of the result to
+each thread and cover any number of elements with a limited grid (a "grid-stride loop"):
 
     element     0    1    2  ... T-1 |  T  T+1 ... 2T-1 | 2T ...        T threads in the whole grid
     thread      0    1    2  ... T-1 |  0   1  ...  T-1 |  0 ...
 
-Neighbouring threads take neighbouring elements, so that a warp reads and writes whole cache lines.
+Neighbouring threads access neighbouring elements, so a warp reads and writes whole cache lines.
 
-A kernel runs as its twin in CUDA C from ``kernels/``, which counts in 32 bits and starts sooner;
-compiled by Numba, inside ``with written_in("numba")`` or if the environment variable
-MINIDEEPLAB_CUDA_KERNELS is "numba"; in Numba's simulator, where there is no GPU; or by any function
-given to ``through``, such as the checker for races.
+Each kernel is written twice, in CUDA C (``kernels/*.cu``) and in Numba CUDA. On a GPU the CUDA C
+source runs by default: it has 32-bit indices and a shorter launch. The Numba CUDA kernel runs
+inside ``with written_in("numba")``, if the environment variable MINIDEEPLAB_CUDA_KERNELS is
+"numba", and in Numba's simulator. ``through(runner)`` passes all launches to a function, such as
+the race checker.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from numba import cuda
 
-from minideeplab.backends.cuda import sources as twins
+from minideeplab.backends.cuda import sources
 from minideeplab.backends.cuda.device import SIMULATED, xp
 
 THREADS = 4 if SIMULATED else 256
@@ -42,43 +43,51 @@ _runner: ContextVar[Runner | None] = ContextVar("runner", default=None)
 _language: ContextVar[str | None] = ContextVar("language", default=None)
 
 device_function = cuda.jit(device=True)
-"""Marks a function that kernels call."""
+"""Decorator of a function that kernels call."""
 
 
 class Kernel:
-    """A kernel: its text (``function``), and the file in ``kernels/`` that holds its twin.
+    """A Numba CUDA ``function`` and the ``file`` in ``kernels/`` with the same kernel in CUDA C.
 
-    ``kernel(size, *args)`` starts as many threads as elements need; ``kernel.launch(blocks,
-    threads, *args)`` a grid of one's own.
+    ``kernel(size, *args)`` launches a thread for each element, ``kernel.launch(blocks, threads,
+    *args)`` a given grid. Arrays of any shape are flattened; an output must be contiguous.
     """
 
-    def __init__(self, function: Callable, twin: str):
-        self.function, self.twin = function, twin
+    def __init__(self, function: Callable, file: str):
+        self.function, self.file = function, file
         update_wrapper(self, function)
 
     def __call__(self, size: int, *args: Any) -> None:
-        """Start a thread for each of ``size`` elements, or a grid that walks over them."""
+        """Launch one thread per element, at most BLOCKS blocks; nothing for size 0."""
         if size:
             self.launch((min(BLOCKS, -(-size // THREADS)),), (THREADS,), *args)
 
     def launch(self, blocks: tuple[int, ...], threads: tuple[int, ...], *args: Any) -> None:
-        """Start a grid of ``blocks`` with ``threads`` each, on CuPy's current stream."""
-        run = _runner.get() or (_run_twin if language() == "c" else _run_numba)
+        """Launch a grid of ``blocks`` with ``threads`` each on CuPy's current stream."""
+        run = _runner.get() or (_run_c if language() == "c" else _run_numba)
+        args = tuple(flat(arg) if isinstance(arg, xp.ndarray) else arg for arg in args)
         run(self, blocks, threads, args)
 
     @cached_property
     def compiled(self) -> Any:
-        """The function for Numba to start; it compiles once for each combination of dtypes."""
+        """The kernel as compiled by Numba, once for each combination of dtypes."""
         return cuda.jit(self.function)
 
 
-def kernel(twin: str) -> Callable[[Callable], Kernel]:
-    """Make a function a kernel: ``@kernel("pool.cu")``, named after the file of its twin."""
-    return lambda function: Kernel(function, twin)
+def kernel(file: str) -> Callable[[Callable], Kernel]:
+    """Decorator that makes a function a `Kernel`: ``@kernel("pool.cu")`` names its CUDA C file."""
+    return lambda function: Kernel(function, file)
+
+
+def flat(array: Any) -> Any:
+    """The array with one axis in C order, copied only if it is not contiguous."""
+    if SIMULATED and not array.flags.writeable:  # the simulator writes every argument back
+        array = array.copy()
+    return xp.ascontiguousarray(array).reshape(-1)
 
 
 def language() -> str:
-    """ "numba" or "c": which text of a kernel runs. On a GPU "c", in the simulator "numba"."""
+    """The language of the kernels that run, "numba" or "c": "c" on a GPU, else "numba"."""
     name = _language.get() or os.environ.get(VARIABLE) or ("numba" if SIMULATED else "c")
     if name not in LANGUAGES:
         raise ValueError(f"{VARIABLE}: got {name!r}, expected 'numba' or 'c'")
@@ -87,7 +96,7 @@ def language() -> str:
 
 @contextmanager
 def written_in(name: str) -> Iterator[None]:
-    """Run the kernels' text in "numba" or in CUDA "c" inside the block."""
+    """Run the Numba CUDA kernels ("numba") or the CUDA C sources ("c") inside the block."""
     if name not in LANGUAGES:
         raise ValueError(f"name: got {name!r}, expected 'numba' or 'c'")
     token = _language.set(name)
@@ -99,9 +108,9 @@ def written_in(name: str) -> Iterator[None]:
 
 @contextmanager
 def through(runner: Runner | None) -> Iterator[None]:
-    """Let ``runner(kernel, blocks, threads, args)`` execute all kernels inside the block.
+    """Pass all launches inside the block to ``runner(kernel, blocks, threads, args)``.
 
-    None stands for what would run them without it.
+    None restores the default.
     """
     token = _runner.set(runner)
     try:
@@ -111,7 +120,7 @@ def through(runner: Runner | None) -> Iterator[None]:
 
 
 def _run_numba(kernel: Kernel, blocks: tuple, threads: tuple, args: Sequence[Any]) -> None:
-    """Start Numba's compilation; arrays are handed over as they are, without waiting for them."""
+    """Launch the kernel compiled by Numba, without synchronising on its arrays."""
     if xp.__name__ == "numpy":
         kernel.compiled[blocks, threads](*args)
         return
@@ -122,9 +131,9 @@ def _run_numba(kernel: Kernel, blocks: tuple, threads: tuple, args: Sequence[Any
 
 @cache
 def _numbas_stream(pointer: int) -> Any:
-    """Numba's name for CuPy's stream: the same one each time, by which Numba finds its launch."""
+    """Numba's object for a stream of CuPy, cached because Numba looks up launches by it."""
     return cuda.external_stream(pointer) if pointer else 0
 
 
-def _run_twin(kernel: Kernel, blocks: tuple, threads: tuple, args: Sequence[Any]) -> None:
-    twins.start(xp, kernel.twin, kernel.__name__, blocks, threads, args)
+def _run_c(kernel: Kernel, blocks: tuple, threads: tuple, args: Sequence[Any]) -> None:
+    sources.start(xp, kernel.file, kernel.__name__, blocks, threads, args)

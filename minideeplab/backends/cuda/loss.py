@@ -1,17 +1,17 @@
-"""Softmax cross-entropy, log-softmax and loss in one kernel. Definition: ``ops/loss.py``.
+"""Softmax cross-entropy with log-softmax and loss in one kernel. Definition: ``ops/loss.py``.
 
-A pixel a thread, which walks down the classes of its column of scores (N, C, L), twice forward,
-four times backward; neighbouring threads walk side by side, so that every step reads neighbouring
-addresses:
+One thread per pixel loops over the classes of its column of scores (N, C, L), two passes forward
+and four backward. Neighbouring threads process neighbouring columns, so that every step reads
+neighbouring addresses:
 
-    thread     0   1   2   3  ...                 walk 1    the largest score
-    class 0    x   x   x   x  ...                 walk 2    the sum of exponentials
-    class 1    x   x   x   x  ...                 walk 3    backward: what the labels add, in dx
-    ...                                           walk 4    backward: what the softmax takes away
+    thread     0   1   2   3  ...                 pass 1    the maximum
+    class 0    x   x   x   x  ...                 pass 2    the sum of exponentials
+    class 1    x   x   x   x  ...                 pass 3    backward: gradient of the label term
+    ...                                           pass 4    backward: minus the softmax term
 
-Nothing of the size of the scores is written in between.
+No array of the size of the scores is written in between.
 
-A label that is no class gives NaN here: reading it back to complain would wait for the device.
+A label that is not a class gives NaN: raising an error would need a synchronisation.
 """
 
 from __future__ import annotations
@@ -22,23 +22,14 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from minideeplab.backends.cuda.activation import largest
-from minideeplab.backends.cuda.device import flat, xp
-from minideeplab.backends.cuda.launch import device_function, kernel
-
-
-@device_function
-def log_of_total(x, first, channels, inner, best):
-    """log sum_c exp(x_c - best) of a column."""
-    total = x.dtype.type(0)
-    for c in range(channels):
-        total += math.exp(x[first + c * inner] - best)
-    return math.log(total)
+from minideeplab.backends.cuda.activation import largest, log_sum_exp
+from minideeplab.backends.cuda.device import xp
+from minideeplab.backends.cuda.launch import kernel
 
 
 @kernel("loss.cu")
 def label_loss(x, target, weight, smoothing, loss, counted, pixels, channels, inner, ignored):
-    """loss = -w[t] log p[t], smoothed, and the weight with which the pixel counts."""
+    """loss = -w[t] log p[t] with label smoothing, and the pixel's weight in the mean."""
     one, zero = x.dtype.type(1), x.dtype.type(0)
     for i in range(cuda.grid(1), pixels, cuda.gridsize(1)):
         first, label = i // inner * channels * inner + i % inner, target[i]
@@ -50,7 +41,7 @@ def label_loss(x, target, weight, smoothing, loss, counted, pixels, channels, in
             counted[i] = x.dtype.type(np.nan)
         else:
             best = largest(x, first, channels, inner)
-            log_total = log_of_total(x, first, channels, inner, best)
+            log_total = log_sum_exp(x, first, channels, inner, best)
             chosen = (x[first + label * inner] - best) - log_total
             value = -(one - smoothing) * weight[label] * chosen
             if smoothing > zero:
@@ -71,7 +62,7 @@ def label_loss_gradient(
     for i in range(cuda.grid(1), pixels, cuda.gridsize(1)):
         first, label = i // inner * channels * inner + i % inner, target[i]
         best = largest(x, first, channels, inner)
-        log_total = log_of_total(x, first, channels, inner, best)
+        log_total = log_sum_exp(x, first, channels, inner, best)
         even = smoothing / x.dtype.type(channels)
         scale = share[i * per_pixel]
         total = zero
@@ -94,7 +85,7 @@ def soft_loss(x, target, weight, smoothing, loss, pixels, channels, inner):
     for i in range(cuda.grid(1), pixels, cuda.gridsize(1)):
         first = i // inner * channels * inner + i % inner
         best = largest(x, first, channels, inner)
-        log_total = log_of_total(x, first, channels, inner, best)
+        log_total = log_sum_exp(x, first, channels, inner, best)
         total = x.dtype.type(0)
         for c in range(channels):
             k = first + c * inner
@@ -110,7 +101,7 @@ def soft_loss_gradient(x, target, weight, smoothing, share, dx, pixels, channels
     for i in range(cuda.grid(1), pixels, cuda.gridsize(1)):
         first = i // inner * channels * inner + i % inner
         best = largest(x, first, channels, inner)
-        log_total = log_of_total(x, first, channels, inner, best)
+        log_total = log_sum_exp(x, first, channels, inner, best)
         scale = share[i * per_pixel]
         total = zero
         for c in range(channels):
@@ -126,60 +117,49 @@ def soft_loss_gradient(x, target, weight, smoothing, share, dx, pixels, channels
 
 
 def cross_entropy(
-    scores: Any,
-    target: Any,
-    weight: Any,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
+    scores: Any, target: Any, weight: Any, ignore_index: int, reduction: str, label_smoothing: float
 ) -> Any:
     """The loss of scores (N, C, L): (N, L) for reduction "none", else ()."""
     n, channels, inner = scores.shape
     loss = xp.empty((n, inner), scores.dtype)
     counted = xp.ones((n, inner), scores.dtype)
-    arrays = (flat(scores), flat(target), _weights(scores, weight))
-    smoothing, sizes = scores.dtype.type(label_smoothing), (n * inner, channels, inner)
+    inputs = (scores, target, _weights(scores, weight), scores.dtype.type(label_smoothing))
+    sizes = (n * inner, channels, inner)
     if target.ndim == 2:
-        results = loss.reshape(-1), counted.reshape(-1)
-        label_loss(loss.size, *arrays, smoothing, *results, *sizes, ignore_index)
+        label_loss(loss.size, *inputs, loss, counted, *sizes, ignore_index)
     else:
-        soft_loss(loss.size, *arrays, smoothing, loss.reshape(-1), *sizes)
+        soft_loss(loss.size, *inputs, loss, *sizes)
     if reduction == "mean":
         return loss.sum() / _no_zero(counted.sum())
     return loss.sum() if reduction == "sum" else loss
 
 
 def cross_entropy_backward(
-    dloss: Any,
-    scores: Any,
-    target: Any,
-    weight: Any,
-    ignore_index: int,
-    reduction: str,
-    label_smoothing: float,
-) -> Any:
+    dloss: Any, scores: Any, target: Any, weight: Any,
+    ignore_index: int, reduction: str, label_smoothing: float,
+) -> Any:  # fmt: skip
     """dscores (N, C, L) for dloss (N, L) or ()."""
     n, channels, inner = scores.shape
     weight = _weights(scores, weight)
     if reduction == "mean":
         dloss = dloss / _total_weight(target, weight, ignore_index, n * inner)
     dx = xp.empty(scores.shape, scores.dtype)
-    share = flat(xp.asarray(dloss, scores.dtype))
-    arrays = (flat(scores), flat(target), weight, scores.dtype.type(label_smoothing), share)
+    share = xp.asarray(dloss, scores.dtype)
+    inputs = (scores, target, weight, scores.dtype.type(label_smoothing), share)
     sizes, per_pixel = (n * inner, channels, inner), int(reduction == "none")
     if target.ndim == 2:
-        label_loss_gradient(n * inner, *arrays, dx.reshape(-1), *sizes, ignore_index, per_pixel)
+        label_loss_gradient(n * inner, *inputs, dx, *sizes, ignore_index, per_pixel)
     else:
-        soft_loss_gradient(n * inner, *arrays, dx.reshape(-1), *sizes, per_pixel)
+        soft_loss_gradient(n * inner, *inputs, dx, *sizes, per_pixel)
     return dx
 
 
 def _weights(scores: Any, weight: Any) -> Any:
-    return xp.ones(scores.shape[1], scores.dtype) if weight is None else flat(weight)
+    return xp.ones(scores.shape[1], scores.dtype) if weight is None else weight
 
 
 def _total_weight(target: Any, weight: Any, ignore_index: int, pixels: int) -> Any:
-    """What "mean" divides by, a number that stays on the device; NaN for no pixel at all."""
+    """The divisor of "mean", a scalar on the device; NaN if there are no pixels."""
     if target.ndim == 3:
         return weight.dtype.type(pixels if pixels else np.nan)
     counted = target != ignore_index
@@ -188,5 +168,5 @@ def _total_weight(target: Any, weight: Any, ignore_index: int, pixels: int) -> A
 
 
 def _no_zero(total: Any) -> Any:
-    """NaN instead of 0: no pixel has no mean, and an ignored one still gets the gradient 0."""
+    """The total with 0 replaced by NaN: the mean of no pixels; ignored pixels keep gradient 0."""
     return xp.where(total == 0, xp.asarray(np.nan, total.dtype), total)

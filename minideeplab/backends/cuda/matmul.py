@@ -1,15 +1,15 @@
-"""Products of matrices by cuBLAS, and the precision in which they multiply float32.
+"""Batched matrix products with cuBLAS, their precision for float32, and `linear`.
 
     out[i] = a[i] b[i]       a (B, M, K), b (B, K, N), out (B, M, N); a or b may be one for all i
 
-cuBLAS counts down columns, NumPy along rows: what is a (M, K) here is its transpose (K, M) there,
-in the same memory. So it is asked for  out' = b' a'  and nothing is ever moved:
+cuBLAS is column-major, NumPy row-major: the memory of a (M, K) is that of its transpose (K, M) in
+column-major order. So cuBLAS computes  out' = b' a'  and no array is transposed:
 
-    here, by rows        out (M, N)   =    a (M, K)     b (K, N)
-    there, by columns    out' (N, M)  =    b' (N, K)    a' (K, M)
+    row-major        out (M, N)   =    a (M, K)     b (K, N)
+    column-major     out' (N, M)  =    b' (N, K)    a' (K, M)
 
-Tensor cores are much faster than float32 and round what they multiply to 11 significant bits, in
-"tf32" with the range of float32, in "float16" with that of float16. Sums are float32 in all three.
+Tensor cores are much faster than float32 units. They round inputs to 11 significant bits, in "tf32"
+with the range of float32, in "float16" with that of float16. Sums are float32 in all precisions.
 """
 
 from __future__ import annotations
@@ -26,28 +26,30 @@ from minideeplab.backends.cuda.device import xp
 PRECISIONS = ("float32", "tf32", "float16")
 VARIABLE = "MINIDEEPLAB_CUDA_PRECISION"
 ROUNDING = {"float32": 0.0, "tf32": 2.0**-10, "float16": 2.0**-11}
-"""Largest relative change of a number before it is multiplied; TF32 may also be cut off."""
+"""Largest relative rounding error of an input; TF32 may also truncate."""
 
 _precision: ContextVar[str | None] = ContextVar("precision", default=None)
 
 
 class matmul_precision:
-    """Multiply float32 in "float32", "tf32" or "float16": in a ``with`` block, or from now on.
+    """Set the precision of float32 products: "float32", "tf32" or "float16".
+
+    In a ``with`` block until its end, as a plain call from then on:
 
         with matmul_precision("tf32"):
             scores = net(x)
 
-    It holds for convolutions and linear layers, forward and backward, of the current thread;
-    float64 is never rounded. The environment variable MINIDEEPLAB_CUDA_PRECISION names the default.
+    It holds for convolutions and linear layers, forward and backward, of the current thread.
+    float64 is not affected. The environment variable MINIDEEPLAB_CUDA_PRECISION sets the default.
 
     The error of a sum of K products a b, with u = 2^-10 ("tf32") or 2^-11 ("float16"), is at most
 
         (2 u + u^2 + K 2^-23) (|a_1 b_1| + ... + |a_K b_K|)
 
-    where float16's numbers lie between 6.1e-5 and 65504: beyond, they become infinite, below, they
-    lose digits. Random errors cancel: with rounding to 11 bits, the largest error of LargeFOV's
-    layers is 2.5e-4 to 3.6e-4 of the largest result (float32: 1.5e-7 to 4.6e-7), where the bound
-    is 3e-3 to 2e-2 ("tf32"). ``minideeplab bench gpu`` prints both for every layer.
+    for float16 inputs between 6.1e-5 and 65504: larger ones overflow, smaller ones lose digits.
+    Random errors cancel: with rounding to 11 bits, the largest error of LargeFOV's layers is 2.5e-4
+    to 3.6e-4 of the largest result (float32: 1.5e-7 to 4.6e-7); the bound is 3e-3 to 2e-2 ("tf32").
+    ``minideeplab bench gpu`` prints both for every layer.
 
     Raises ValueError for another name.
     """
@@ -67,7 +69,7 @@ class matmul_precision:
 
 
 def precision(dtype: Any = np.float32) -> str:
-    """The precision in which matrices of a dtype are multiplied now: its own name for float64."""
+    """The current precision of products of a dtype: "float64" for float64."""
     if dtype != np.float32:
         return np.dtype(dtype).name
     name = _precision.get() or os.environ.get(VARIABLE) or "float32"
@@ -78,16 +80,11 @@ def precision(dtype: Any = np.float32) -> str:
 
 
 def multiply(
-    a: Any,
-    b: Any,
-    out: Any,
-    *,
-    transpose_a: bool = False,
-    transpose_b: bool = False,
-    add: bool = False,
+    a: Any, b: Any, out: Any, *,
+    transpose_a: bool = False, transpose_b: bool = False, add: bool = False,
     name: str | None = None,
-) -> None:
-    """Fill ``out`` (B, M, N), contiguous, with a b, or add them to it if ``add``.
+) -> None:  # fmt: skip
+    """Write a b to the contiguous ``out`` (B, M, N), or add it to ``out`` if ``add``.
 
     a (B or 1, M, K), or (B or 1, K, M) if ``transpose_a``; b (B or 1, K, N), or (B or 1, N, K).
     ``name`` is the precision; if None, that of `matmul_precision`.
@@ -96,7 +93,7 @@ def multiply(
         return
     if not a.size or not b.size:
         if not add:
-            out[...] = 0  # a sum of nothing
+            out[...] = 0  # an empty sum
         return
     run: Callable = _in_numpy if xp is np else _by_cublas
     name = name or precision(out.dtype)
@@ -116,10 +113,10 @@ def _by_cublas(
     inputs = {"float64": kinds.CUDA_R_64F, "float16": kinds.CUDA_R_16F}.get(name, kinds.CUDA_R_32F)
     output = kinds.CUDA_R_64F if name == "float64" else kinds.CUDA_R_32F
     compute = {"float64": cublas.CUBLAS_COMPUTE_64F, "tf32": cublas.CUBLAS_COMPUTE_32F_FAST_TF32}
-    one, beta = np.array(1, out.dtype), np.array(int(add), out.dtype)  # cuBLAS reads them now
+    one, beta = np.array(1, out.dtype), np.array(int(add), out.dtype)  # read during the call
 
     def matrix(array: Any) -> tuple[int, int, int, int]:
-        step = array.shape[1] * array.shape[2] if len(array) > 1 else 0  # one serves all
+        step = array.shape[1] * array.shape[2] if len(array) > 1 else 0  # one matrix for all
         return array.data.ptr, inputs, array.shape[2], step
 
     operation = {False: cublas.CUBLAS_OP_N, True: cublas.CUBLAS_OP_T}
@@ -139,15 +136,9 @@ def _by_cublas(
 
 
 def _in_numpy(
-    a: np.ndarray,
-    b: np.ndarray,
-    out: np.ndarray,
-    transpose_a: bool,
-    transpose_b: bool,
-    add: bool,
-    name: str,
+    a: Any, b: Any, out: Any, transpose_a: bool, transpose_b: bool, add: bool, name: str
 ) -> None:
-    """The same where NumPy stands in: numbers are rounded before they are multiplied."""
+    """The same with NumPy, rounding the inputs as cuBLAS does."""
     if name == "tf32":
         a, b = map(round_to_tf32, (a, b))
     a, b = a.astype(out.dtype, copy=False), b.astype(out.dtype, copy=False)

@@ -1,10 +1,10 @@
-"""Padding. Definitions: ``ops/padding.py``. A constant is laid around by copying a block of memory.
+"""Padding. Definitions: ``ops/padding.py``. Constant padding copies the input as one block.
 
-The other modes copy pixels along one axis after the other; the gradient gathers, a pixel a thread,
-the dy of its copies. They are listed pixel by pixel (a "compressed" table, made on the host):
+The other modes copy along one axis after the other. The gradient gathers: one thread per input
+pixel adds the dy of its copies, listed in compressed form by two tables made on the host:
 
-    copies   2 1 0 1 2 3 2 1      reflect: which pixel each output pixel copies
-    order    2 | 1 3 | 0 4 6 |..  output positions sorted by the pixel that they copy
+    copies   2 1 0 1 2 3 2 1      reflect: the source pixel of each output pixel
+    order    2 | 1 3 | 0 4 6 |..  output positions sorted by their source pixel
     bounds   0   1     3     ..   pixel i has order[bounds[i] : bounds[i + 1]]
 """
 
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from minideeplab.backends.cuda.device import flat, to_device, xp
+from minideeplab.backends.cuda.device import to_device, xp
 from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops import padding as definition
 from minideeplab.ops.window import Pair
@@ -43,7 +43,7 @@ def collect(dy, dx, order, bounds, size, before, after, inner):
 
 
 def pad(x: Any, pad: Sequence[Pair], mode: str, value: float) -> Any:
-    """x with pad[axis] = (before, after) more pixels along each axis."""
+    """x with pad[axis] = (before, after) pixels added along each axis."""
     if mode == "constant":
         shape = [size + sum(amounts) for size, amounts in zip(x.shape, pad, strict=True)]
         y = xp.full(shape, value, x.dtype)
@@ -56,13 +56,13 @@ def pad(x: Any, pad: Sequence[Pair], mode: str, value: float) -> Any:
             shape = (*x.shape[:axis], len(source), *x.shape[axis + 1 :])
             y = xp.empty(shape, x.dtype)
             sizes = (y.size, x.shape[axis], len(source), prod(shape[axis + 1 :]))
-            take(y.size, flat(x), y.reshape(-1), to_device(source), *sizes)
+            take(y.size, x, y, to_device(source), *sizes)
             x = y
     return x
 
 
 def pad_backward(dy: Any, x_shape: Sequence[int], pad: Sequence[Pair], mode: str) -> Any:
-    """dx of x's shape: a pixel collects the dy of all its copies; a constant has no gradient."""
+    """dx of x's shape: the sum of dy over the copies of each pixel; constants have no gradient."""
     if mode == "constant":
         dx = xp.zeros(tuple(x_shape), dy.dtype)
         here, there = definition.overlap(x_shape, pad)
@@ -77,7 +77,6 @@ def pad_backward(dy: Any, x_shape: Sequence[int], pad: Sequence[Pair], mode: str
             shape = (*dy.shape[:axis], size, *dy.shape[axis + 1 :])
             dx = xp.empty(shape, dy.dtype)
             sizes = (dx.size, size, len(source), prod(shape[axis + 1 :]))
-            tables = to_device(order), to_device(bounds)
-            collect(dx.size, flat(dy), dx.reshape(-1), *tables, *sizes)
+            collect(dx.size, dy, dx, to_device(order), to_device(bounds), *sizes)
             dy = dx
     return dy

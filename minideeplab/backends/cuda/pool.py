@@ -1,15 +1,15 @@
 """Pooling. Definitions: ``ops/pool.py``.
 
-Forward, a window a thread, which looks at its pixels one by one. Backward, the mean's gradient is
-gathered: a pixel a thread, which adds up the shares of the windows that cover it,
+Forward, one thread per window. Backward, the gradient of the mean is gathered: one thread per pixel
+adds the shares of the windows that cover it,
 
     windows with stride s = 2, k = 3        p = 0 [0 1 2]
                                             p = 1     [2 3 4]
-                                            p = 2         [4 5 6]     pixel 4 asks p = 1, 2
+                                            p = 2         [4 5 6]     pixel 4 reads p = 1, 2
 
-while the maximum's is scattered: a window a thread, which adds to its winner, and since a pixel
-may win several windows, the addition is atomic, in any order: where windows overlap, the last
-digits of a gradient may differ from one run to the next.
+The gradient of the maximum is scattered: one thread per window adds to its argmax. A pixel may be
+the argmax of several windows, so the addition is atomic and its order is not fixed: where windows
+overlap, the last digits of a gradient may differ between runs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from minideeplab.backends.cuda.device import flat, xp
+from minideeplab.backends.cuda.device import xp
 from minideeplab.backends.cuda.launch import device_function, kernel
 from minideeplab.ops.pool import pooled_size
 from minideeplab.ops.window import Pair
@@ -28,7 +28,7 @@ from minideeplab.ops.window import Pair
 
 @kernel("pool.cu")
 def max_pool(x, y, indices, size, height, width, rows, cols, kh, kw, sh, sw, ph, pw, dh, dw):
-    """The largest pixel of each window, and where in its plane it is; -1 if there is none."""
+    """The maximum of each window and its index in the plane; -1 for a window without pixels."""
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         q, p, plane = e % cols, e // cols % rows, e // cols // rows
         best, place = x.dtype.type(-np.inf), -1
@@ -46,7 +46,7 @@ def max_pool(x, y, indices, size, height, width, rows, cols, kh, kw, sh, sw, ph,
 
 @kernel("pool.cu")
 def max_pool_gradient(dy, indices, dx, size, windows, pixels):
-    """Add dy of each window to its winner; a plane has so many windows and pixels."""
+    """Add dy of each window to its argmax; ``windows`` and ``pixels`` of one plane."""
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         if indices[e] >= 0:
             cuda.atomic.add(dx, e // windows * pixels + indices[e], dy[e])
@@ -54,7 +54,7 @@ def max_pool_gradient(dy, indices, dx, size, windows, pixels):
 
 @device_function
 def window_size(index, size, kernel, stride, padding, include_pad):
-    """Pixels along an axis that window ``index`` averages over; cut where the padding ends."""
+    """Size of window ``index`` along an axis, clipped to the padded input."""
     start = index * stride - padding
     end = min(start + kernel, size + padding)
     return end - start if include_pad else min(end, size) - max(start, 0)
@@ -99,13 +99,13 @@ def avg_pool_gradient(
 
 @device_function
 def cell_start(i, size, cells):
-    """The first of ``size`` pixels that cell i of ``cells`` covers."""
+    """The first of the ``size`` pixels in cell i of ``cells``."""
     return i * size // cells
 
 
 @device_function
 def cell_end(i, size, cells):
-    """The first pixel behind cell i."""
+    """The end of cell i, exclusive."""
     return ((i + 1) * size + cells - 1) // cells
 
 
@@ -146,30 +146,33 @@ def max_pool2d(
     y = xp.empty((*x.shape[:2], *out), x.dtype)
     indices = xp.empty(y.shape, np.int64)
     window = (*kernel_size, *stride, *padding, *dilation)
-    arrays = flat(x), y.reshape(-1), indices.reshape(-1)
-    max_pool(y.size, *arrays, y.size, *size, *out, *window)
+    max_pool(y.size, x, y, indices, y.size, *size, *out, *window)
     return y, indices
 
 
 def max_pool2d_backward(dy: Any, indices: Any, x_shape: Sequence[int]) -> Any:
-    """dx (N, C, H, W): every winner gets the dy of all the windows that it won."""
+    """dx (N, C, H, W): dy of each window is added to its argmax."""
     dx = xp.zeros(tuple(x_shape), dy.dtype)
     windows, pixels = dy.shape[2] * dy.shape[3], x_shape[2] * x_shape[3]
-    arrays = flat(dy), flat(indices), dx.reshape(-1)
-    max_pool_gradient(dy.size, *arrays, dy.size, windows, pixels)
+    max_pool_gradient(dy.size, dy, indices, dx, dy.size, windows, pixels)
     return dx
 
 
+def max_pool2d_without_indices(x: Any, *options: Any) -> Any:
+    """The maxima of `max_pool2d` alone."""
+    return max_pool2d(x, *options)[0]
+
+
+def max_pool2d_without_indices_backward(dy: Any, x: Any, y: Any, *options: Any) -> Any:
+    """dx (N, C, H, W): the indices are computed again from x."""
+    return max_pool2d_backward(dy, max_pool2d(x, *options)[1], x.shape)
+
+
 def _averaging(
-    size: Sequence[int],
-    kernel_size: Pair,
-    stride: Pair,
-    padding: Pair,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> tuple[Pair, tuple[int, ...]]:
-    """(P, Q), and the numbers that both kernels of the mean take."""
+    size: Sequence[int], kernel_size: Pair, stride: Pair, padding: Pair,
+    ceil_mode: bool, count_include_pad: bool, divisor_override: int | None,
+) -> tuple[Pair, tuple[int, ...]]:  # fmt: skip
+    """(P, Q) and the integer arguments of both kernels of the mean."""
     rows, cols = (
         pooled_size(size[a], kernel_size[a], stride[a], padding[a], 1, ceil_mode) for a in (0, 1)
     )
@@ -181,7 +184,7 @@ def avg_pool2d(x: Any, *options: Any) -> Any:
     """Mean of each window of x (N, C, H, W): (N, C, P, Q); options as in the definition."""
     out, numbers = _averaging(x.shape[2:], *options)
     y = xp.empty((*x.shape[:2], *out), x.dtype)
-    avg_pool(y.size, flat(x), y.reshape(-1), y.size, *numbers)
+    avg_pool(y.size, x, y, y.size, *numbers)
     return y
 
 
@@ -189,20 +192,19 @@ def avg_pool2d_backward(dy: Any, x_shape: Sequence[int], *options: Any) -> Any:
     """dx (N, C, H, W): every pixel of a window gets the same share of its dy."""
     _, numbers = _averaging(x_shape[2:], *options)
     dx = xp.empty(tuple(x_shape), dy.dtype)
-    avg_pool_gradient(dx.size, flat(dy), dx.reshape(-1), dx.size, *numbers)
+    avg_pool_gradient(dx.size, dy, dx, dx.size, *numbers)
     return dx
 
 
 def adaptive_avg_pool2d(x: Any, output_size: Pair) -> Any:
     """Mean over the cells of a P x Q grid laid on x (N, C, H, W): (N, C, P, Q)."""
     y = xp.empty((*x.shape[:2], *output_size), x.dtype)
-    cell_means(y.size, flat(x), y.reshape(-1), y.size, *x.shape[2:], *output_size)
+    cell_means(y.size, x, y, y.size, *x.shape[2:], *output_size)
     return y
 
 
 def adaptive_avg_pool2d_backward(dy: Any, x_shape: Sequence[int]) -> Any:
     """dx (N, C, H, W): every pixel of a cell gets dy / (pixels in the cell)."""
     dx = xp.empty(tuple(x_shape), dy.dtype)
-    sizes = (*x_shape[2:], *dy.shape[2:])
-    cell_means_gradient(dx.size, flat(dy), dx.reshape(-1), dx.size, *sizes)
+    cell_means_gradient(dx.size, dy, dx, dx.size, *x_shape[2:], *dy.shape[2:])
     return dx

@@ -1,4 +1,4 @@
-"""Can the GPU be used here? If not: why, and what would mend it."""
+"""Check that a GPU can be used; the error says why not and how to fix it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from minideeplab.backends.cuda.device import SIMULATED, xp
 
 SIMULATOR = "NUMBA_ENABLE_CUDASIM=1 runs this backend on the CPU, slowly"
-INSTALL = "pip install 'minideeplab[cuda{}]'"
+INSTALL = "pip install '.[cuda{}]'"
 LIBRARY = {"win32": "nvcuda.dll"}
 
 
 def require() -> None:
-    """Raise ImportError, with the reason and a remedy, unless kernels can run here."""
+    """Raise ImportError, with the reason and how to fix it, if kernels cannot run here."""
     if SIMULATED:
         return
     version = driver_version()
@@ -32,7 +32,7 @@ def require() -> None:
 
 
 def _compute(extra: str) -> None:
-    """Let the device compute: CuPy loads cuBLAS and the compiler when they are first needed."""
+    """Run a product and a sum: CuPy loads cuBLAS and NVRTC when they are first needed."""
     try:
         threes = xp.ones((2, 3), np.float32) @ xp.ones((3, 2), np.float32)
         total = float(threes.sum())
@@ -46,9 +46,9 @@ def _compute(extra: str) -> None:
 
 
 def driver_version() -> tuple[int, int]:
-    """The CUDA version that the NVIDIA driver supports at most, such as (12, 8).
+    """The newest CUDA version that the NVIDIA driver supports, such as (12, 8).
 
-    Raises ImportError if there is no driver, or no GPU that it may use.
+    Raises ImportError if there is no driver or no visible GPU.
     """
     try:
         driver = ctypes.CDLL(LIBRARY.get(sys.platform, "libcuda.so.1"))
@@ -69,7 +69,7 @@ def driver_version() -> tuple[int, int]:
 
 
 def _check_runtime(driver: tuple[int, int], extra: str) -> None:
-    """Refuse a CuPy that was built for a newer CUDA than the driver supports."""
+    """Raise ImportError if CuPy was built for a newer CUDA than the driver supports."""
     number = xp.cuda.runtime.runtimeGetVersion()
     major = number // 1000
     if major > driver[0]:
@@ -83,7 +83,7 @@ def _import_error(module: str) -> str:
     try:
         importlib.import_module(module)
     except Exception as error:
-        return _first_line(error.__cause__ or error)  # CuPy wraps the reason in a page of advice
+        return _first_line(error.__cause__ or error)  # CuPy wraps the reason in long advice
     return "no reason given"
 
 

@@ -1,15 +1,14 @@
-"""Resizing. Definitions: ``ops/resize.py``, which also computes where each pixel is read.
+"""Resizing. Definitions: ``ops/resize.py``, which also computes the source positions.
 
-Forward, an output pixel a thread: it reads two rows and two columns. Backward, the adjoint is
-gathered, an input pixel a thread. The output pixels that read an input pixel are neighbours, since
-positions only grow, so a range along each axis is all that it must look at:
+Forward, one thread per output pixel reads two rows and two columns. Backward, one thread per input
+pixel gathers. The output pixels that read an input pixel are neighbours, because source positions
+increase, so a range along each axis is enough:
 
     output   0   1   2   3   4   5   6   7   8         upsampling by 4
     input    0 . . . . . . . 1 . . . . . . . 2
                      |<- range of 1 ->|
 
-The tables of positions are made on the host, once for each shape and stream, and stay on the
-device.
+The tables of positions are made on the host, once per shape and stream, and kept on the device.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 from numba import cuda
 
-from minideeplab.backends.cuda.device import flat, place, to_device, xp
+from minideeplab.backends.cuda.device import place, to_device, xp
 from minideeplab.backends.cuda.launch import kernel
 from minideeplab.ops.resize import Scale, linear_source, nearest_source
 from minideeplab.ops.window import Pair
@@ -50,7 +49,7 @@ def nearest_gradient(dy, dx, row_range, col_range, size, height, width, rows, co
 @kernel("resize.cu")
 def bilinear(x, y, low_row, high_row, down, low_col, high_col, across,
              size, height, width, rows, cols):  # fmt: skip
-    """Between two rows first, by the share ``down``, then between two columns, by ``across``."""
+    """Interpolate between two rows with weight ``down``, then two columns with ``across``."""
     one = x.dtype.type(1)
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         q, p, plane = e % cols, e // cols % rows, e // cols // rows
@@ -64,7 +63,7 @@ def bilinear(x, y, low_row, high_row, down, low_col, high_col, across,
 @kernel("resize.cu")
 def bilinear_gradient(dy, dx, low_row, high_row, down, low_col, high_col, across,
                       row_range, col_range, size, height, width, rows, cols):  # fmt: skip
-    """dx of a pixel: dy of all that read it, with the weights with which they did."""
+    """dx of a pixel: the weighted sum of dy over the output pixels that read it."""
     one, zero = dy.dtype.type(1), dy.dtype.type(0)
     for e in range(cuda.grid(1), size, cuda.gridsize(1)):
         w, h, plane = e % width, e // width % height, e // width // height
@@ -85,7 +84,7 @@ def bilinear_gradient(dy, dx, low_row, high_row, down, low_col, high_col, across
 
 
 def _ranges(low: np.ndarray, high: np.ndarray, size: int) -> np.ndarray:
-    """For each of ``size`` pixels, where its readers begin, and then where they end, (2 size,)."""
+    """First and end of the output range that reads each of ``size`` pixels, (2 size,)."""
     pixels = np.arange(size)
     return np.concatenate([np.searchsorted(high, pixels), np.searchsorted(low, pixels, "right")])
 
@@ -94,7 +93,7 @@ def _ranges(low: np.ndarray, high: np.ndarray, size: int) -> np.ndarray:
 def _nearest_tables(
     size: int, out: int, scale: float | None, where: tuple[int, int]
 ) -> tuple[Any, Any]:
-    """(source (out,), ranges (2 size,)) along an axis, made at ``where``, the present `place`."""
+    """(source (out,), ranges (2 size,)) along an axis; ``where`` is the current `place`."""
     source = nearest_source(size, out, scale)
     return to_device(source), to_device(_ranges(source, source, size))
 
@@ -103,7 +102,7 @@ def _nearest_tables(
 def _linear_tables(
     size: int, out: int, corners: bool, scale: float | None, dtype: np.dtype, where: tuple[int, int]
 ) -> tuple[Any, Any, Any, Any]:
-    """(low, high, fraction, each (out,), and ranges (2 size,)) along an axis: as above."""
+    """(low, high, fraction, each (out,), and ranges (2 size,)) along an axis."""
     low, high, fraction = linear_source(size, out, corners, scale, dtype)
     return tuple(map(to_device, (low, high, fraction, _ranges(low, high, size))))
 
@@ -114,26 +113,25 @@ def interpolate(x: Any, size: Pair, mode: str, align_corners: bool, scale: Scale
     sizes = (y.size, *x.shape[2:], *size)
     if mode == "nearest":
         rows, cols = map(_nearest_tables, x.shape[2:], size, scale, (place(),) * 2)
-        nearest(y.size, flat(x), y.reshape(-1), rows[0], cols[0], *sizes)
+        nearest(y.size, x, y, rows[0], cols[0], *sizes)
     else:
         rows, cols = _both_axes(x.shape[2:], size, align_corners, scale, x.dtype)
-        bilinear(y.size, flat(x), y.reshape(-1), *rows[:3], *cols[:3], *sizes)
+        bilinear(y.size, x, y, *rows[:3], *cols[:3], *sizes)
     return y
 
 
 def interpolate_backward(
     dy: Any, x_shape: Sequence[int], mode: str, align_corners: bool, scale: Scale
 ) -> Any:
-    """dx (N, C, H, W): every input pixel collects dy from where it was read, with its weight."""
+    """dx (N, C, H, W): the weighted sum of dy over the outputs that read each pixel."""
     dx, out = xp.empty(tuple(x_shape), dy.dtype), dy.shape[2:]
     sizes = (dx.size, *x_shape[2:], *out)
     if mode == "nearest":
         rows, cols = map(_nearest_tables, x_shape[2:], out, scale, (place(),) * 2)
-        nearest_gradient(dx.size, flat(dy), dx.reshape(-1), rows[1], cols[1], *sizes)
+        nearest_gradient(dx.size, dy, dx, rows[1], cols[1], *sizes)
     else:
         rows, cols = _both_axes(x_shape[2:], out, align_corners, scale, dy.dtype)
-        tables = (*rows[:3], *cols[:3], rows[3], cols[3])
-        bilinear_gradient(dx.size, flat(dy), dx.reshape(-1), *tables, *sizes)
+        bilinear_gradient(dx.size, dy, dx, *rows[:3], *cols[:3], rows[3], cols[3], *sizes)
     return dx
 
 

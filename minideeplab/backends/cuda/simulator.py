@@ -1,7 +1,7 @@
-"""A repair of Numba's CUDA simulator, which runs the threads of a block as threads of Python.
+"""Fix for a race in Numba's CUDA simulator, which runs the threads of a block as Python threads.
 
-It finds a block's shared array by the line that asks for it, and makes it if there is none, without
-a lock between the two: now and then two threads of a block got different arrays.
+The simulator identifies a block's shared array by the calling line and creates it on first use
+without a lock, so two threads of a block could get different arrays.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _dynamic = FakeCUDAShared.array
 
 
 def _shared_array(self: Any, shape: Any, dtype: Any, alignment: int | None = None) -> np.ndarray:
-    """The block's array for the calling line; one of size 0 stands for dynamic memory."""
+    """The block's array for the calling line; size 0 means dynamic shared memory."""
     if shape == 0:
         return _dynamic(self, shape, dtype, alignment)
     frame = sys._getframe(1)
@@ -33,5 +33,5 @@ def _shared_array(self: Any, shape: Any, dtype: Any, alignment: int | None = Non
 
 
 def repair() -> None:
-    """Let `cuda.shared.array` give all threads of a block the same array."""
+    """Make `cuda.shared.array` return the same array to all threads of a block."""
     FakeCUDAShared.array = _shared_array

@@ -1,9 +1,9 @@
-"""The kernels' twins in CUDA C: their sources, and how CuPy compiles and starts them.
+"""CUDA C sources of the kernels, compiled with NVRTC and launched by CuPy.
 
-A twin has the name and the arguments of its kernel, in the same order; an array is a pointer to its
-elements. ``T`` is the type of floating-point arrays, float or double, and ``I`` that of sizes and
-positions: int wherever it is enough, since a GPU divides 64-bit numbers slowly. Numba always counts
-in 64 bits, so the twins should also be the faster of the two.
+A CUDA C kernel has the name and the arguments of its Numba CUDA kernel, in the same order; an array
+is a pointer to its elements. ``T`` is the type of floating-point arrays, float or double. ``I`` is
+the type of sizes and indices: int wherever it is large enough, because GPUs divide 64-bit integers
+slowly. Numba always uses 64-bit indices.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ FOLDER = Path(__file__).parent / "kernels"
 TYPES = {"float32": "float", "float64": "double"}
 INDICES = {"int32": "int", "int64": "long long"}
 OPTIONS = ("--std=c++17",)
-SIGNATURE = re.compile(r'extern "C" __global__ void (\w+)\(([^)]*)\)')
+SIGNATURE = re.compile(r"KERNEL (\w+)\(([^)]*)\)")
 
 
 def files() -> list[str]:
-    """Names of all sources."""
+    """Names of all CUDA C files."""
     return sorted(path.name for path in FOLDER.glob("*.cu"))
 
 
 @cache
 def text(file: str) -> str:
-    """The text of a file, with the helpers that all of them share in front."""
+    """The text of a file, behind the helpers that all files share."""
     return "\n".join((FOLDER / name).read_text(encoding="utf-8") for name in ("grid.cuh", file))
 
 
 def source(file: str, dtype: str, index: str) -> str:
-    """What is compiled: the types T and I, then the text of a file."""
+    """The source that is compiled: typedefs of T and I, then the text of a file."""
     return f"typedef {TYPES[dtype]} T;\ntypedef {INDICES[index]} I;\n{text(file)}"
 
 
@@ -47,7 +47,7 @@ def parameters(file: str, name: str) -> list[str]:
 
 
 def floating(file: str, name: str, args: Sequence[Any]) -> str:
-    """The dtype that stands for T: that of the first argument declared so, else float32."""
+    """The dtype of T: that of the first argument declared with it, else float32."""
     for parameter, arg in zip(parameters(file, name), args, strict=True):
         if parameter.removeprefix("const ").startswith("T"):
             return str(arg.dtype)
@@ -55,7 +55,7 @@ def floating(file: str, name: str, args: Sequence[Any]) -> str:
 
 
 def index(args: Sequence[Any]) -> str:
-    """The dtype that stands for I: int32 if all sizes leave room for a step of the grid."""
+    """The dtype of I: int32 if sizes plus one step of the grid cannot overflow it."""
     sizes = [a.size if getattr(a, "ndim", 0) else a for a in args]
     return "int32" if all(abs(size) < 1 << 30 for size in sizes) else "int64"
 
@@ -63,18 +63,16 @@ def index(args: Sequence[Any]) -> str:
 def start(
     xp: Any, file: str, name: str, blocks: tuple, threads: tuple, args: Sequence[Any]
 ) -> None:
-    """Compile ``file`` with NVRTC, once, and start the kernel ``name`` on the current stream."""
+    """Launch the kernel ``name`` of ``file``, compiled once, on the current stream."""
     kind = index(args)
-    function = _function(xp, file, name, floating(file, name, args), kind)
     integer = np.dtype(kind).type
-    function(
-        blocks, threads, tuple(integer(a) if isinstance(a, int | np.integer) else a for a in args)
-    )
+    args = tuple(integer(a) if isinstance(a, int | np.integer) else a for a in args)
+    _function(xp, file, name, floating(file, name, args), kind)(blocks, threads, args)
 
 
 @cache
 def _function(xp: Any, file: str, name: str, dtype: str, index: str) -> Any:
-    """CuPy's kernel, which loads itself once on each device."""
+    """The kernel as an object of CuPy, which loads it once on each device."""
     return _module(xp, file, dtype, index).get_function(name)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
 from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
 from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
@@ -24,20 +25,20 @@ def _add(first, last, me, a, b, y):
         y[i] = a[i] + b[i]
 
 
-def descend(
+def sgd_update(
     w: np.ndarray, g: np.ndarray, velocity: np.ndarray, momentum: float, lr: float, decay: float
-) -> bool:
-    """Do what ``SGD.update`` does; return whether the arrays are such that this is possible."""
+) -> None:
+    """Change w and velocity in place, compiled if all three are contiguous NumPy arrays."""
     arrays = w, g, velocity
     if not all(isinstance(a, np.ndarray) and a.flags.c_contiguous for a in arrays):
-        return False
+        return ops.sgd_update(*arrays, momentum, lr, decay)
     rates = (w.dtype.type(rate) for rate in (momentum, lr, decay))
-    in_pieces(_descend, w.size, *(a.reshape(-1) for a in arrays), *rates)
-    return True
+    in_pieces(_sgd_update, w.size, *(a.reshape(-1) for a in arrays), *rates)
+    return None
 
 
 @together
-def _descend(first, last, me, w, g, velocity, momentum, lr, decay):
+def _sgd_update(first, last, me, w, g, velocity, momentum, lr, decay):
     w, g, velocity = w[first:last], g[first:last], velocity[first:last]
     for i in range(w.size):
         slope = g[i] + decay * w[i] if decay != 0 else g[i]

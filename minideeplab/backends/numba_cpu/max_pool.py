@@ -20,7 +20,7 @@ from minideeplab.ops.pool import pooled_size
 from minideeplab.ops.window import Pair
 
 
-def max_pool2d_values(
+def max_pool2d_without_indices(
     x: np.ndarray, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair, ceil_mode: bool
 ) -> np.ndarray:
     """Return the maxima (N, C, P, Q) of x (N, C, H, W); NaN beats everything, padding is -inf."""
@@ -63,7 +63,7 @@ def _keep_larger(values, best):
         best[c] = larger if value == value else value
 
 
-def max_pool2d_values_backward(
+def max_pool2d_without_indices_backward(
     dy: np.ndarray,
     x: np.ndarray,
     y: np.ndarray,
@@ -71,6 +71,7 @@ def max_pool2d_values_backward(
     stride: Pair,
     padding: Pair,
     dilation: Pair,
+    ceil_mode: bool,
 ) -> np.ndarray:
     """Return dx (N, C, H, W): each cotangent goes where its maximum was.
 

@@ -1,4 +1,4 @@
-"""The dense CRF's kernel by brute force: every pixel listens to every other, O(N^2), float64.
+"""The dense CRF's kernel by brute force: a sum over all pairs of pixels, O(N^2), float64.
 
     (K v)_i  =  sum_j  k(f_i, f_j) v_j          k(f, g) = exp(-|f - g|^2 / 2)
 

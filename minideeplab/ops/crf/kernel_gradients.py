@@ -1,22 +1,16 @@
-"""How a filtered result changes with the features, and so with the widths of a kernel.
+"""Gradients of a filtered result with respect to the features, and so to a kernel's widths.
 
 Each function differentiates a^T K b, summed over labels, with respect to the features f (D, N).
 The lattice is differentiated itself (Kraehenbuehl and Koltun 2013): its barycentric weights are
-linear in the features inside a simplex, while corners and neighbours stay as they are. A backend
-may export the same functions under the same names ("cuda" does); then its own are called.
+linear in the features inside a simplex, while corners and neighbours stay as they are.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minideeplab import backends
-from minideeplab.arrays import like
-from minideeplab.crf.pairwise import normalizers_backward, raw_diagonal, run_kernel
 from minideeplab.ops.crf.exact import ExactKernel
 from minideeplab.ops.crf.lattice import Lattice, blur, elevate, elevation_scale, find_simplex, splat
-from minideeplab.ops.crf.meanfield import Kernel, Term
-from minideeplab.ops.crf.self_term import self_weights_backward
 
 
 def exact_gradient(features: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -37,10 +31,10 @@ def lattice_gradient(
         np.einsum("cn,cn->n", a, forward[:, v]) + np.einsum("cn,cn->n", b, backward[:, v])
         for v in lattice.corners
     ]
-    return weights_backward(features, lattice.alpha * np.array(dweights))
+    return barycentric_backward(features, lattice.alpha * np.array(dweights))
 
 
-def weights_backward(features: np.ndarray, dweights: np.ndarray) -> np.ndarray:
+def barycentric_backward(features: np.ndarray, dweights: np.ndarray) -> np.ndarray:
     """Gradient (D, N) with respect to features, from that of the barycentric weights (D+1, N)."""
     d, n = features.shape
     _, rank = find_simplex(elevate(features.astype(np.float32)))
@@ -55,42 +49,3 @@ def elevate_backward(delevated: np.ndarray) -> np.ndarray:
     before = np.cumsum(delevated, axis=0)[:-1]  # sums over e_0 .. e_{j-1}
     steps = np.arange(1, d + 1)[:, None] * delevated[1:]
     return elevation_scale(d)[:, None] * (before - steps)
-
-
-def kernel_gradient(kernel: Kernel, features: np.ndarray, a: np.ndarray, b: np.ndarray):
-    """Gradient (D, N) of a^T K b for either kind of kernel."""
-    if isinstance(kernel, ExactKernel):
-        return exact_gradient(features, a, b)
-    return getattr(backends.current(), "lattice_gradient", lattice_gradient)(kernel, features, a, b)
-
-
-def khat_gradient(
-    term: Term, normalization: str, features: np.ndarray, a: np.ndarray, q: np.ndarray
-) -> np.ndarray:
-    """Gradient (D, N) of a^T Khat q with respect to the features, normalisation included."""
-    left = a if term.after is None else a * term.after
-    right = q if term.before is None else q * term.before
-    dself = None if term.diagonal is None else -(left * right).sum(axis=0)
-    self_gradient = 0 if dself is None else _diagonal_gradient(term.kernel, features, dself)
-    if normalization == "none":
-        return kernel_gradient(term.kernel, features, left, right) + self_gradient
-
-    heard = run_kernel(term.kernel, right)
-    said = run_kernel(term.kernel, left, reverse=True)
-    if term.diagonal is not None:
-        own = like(right, raw_diagonal(term.kernel, features))
-        heard, said = heard - own * right, said - own * left
-    dafter, dbefore = (a * heard).sum(axis=0), (q * said).sum(axis=0)
-    dnorm = normalizers_backward(dbefore, dafter, term.before, term.after)  # norm = K 1
-    left = np.concatenate([left, dnorm[None]])
-    right = np.concatenate([right, np.ones_like(dnorm)[None]])
-    return kernel_gradient(term.kernel, features, left, right) + self_gradient
-
-
-def _diagonal_gradient(kernel: Kernel, features: np.ndarray, dself: np.ndarray) -> np.ndarray | int:
-    if isinstance(kernel, ExactKernel):
-        return 0  # k(f, f) = 1 for every f
-    backend = backends.current()
-    to_weights = getattr(backend, "self_weights_backward", self_weights_backward)
-    to_features = getattr(backend, "weights_backward", weights_backward)
-    return to_features(features, to_weights(kernel, dself))

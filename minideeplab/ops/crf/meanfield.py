@@ -27,10 +27,10 @@ class Term:
     """One pairwise term of the energy.
 
     ``compat`` is the label compatibility mu, an energy: positive entries are penalties. Its shape
-    tells its kind: () for mu times the identity (Potts with weight w has mu = -w), (C,) for a
-    diagonal, (C, C) for a matrix. ``before`` and ``after``, (N,) or None, normalise the kernel.
-    ``diagonal``, (N,) or None, is the part of Khat by which a pixel would talk to itself; it is
-    taken off the messages if given.
+    is () for mu times the identity (Potts with weight w has mu = -w), (C,) for a diagonal, (C, C)
+    for a matrix. ``before`` and ``after``, (N,) or None, normalise the kernel.
+    ``diagonal``, (N,) or None, is the diagonal of Khat, the message of a pixel to itself; it is
+    subtracted from the messages if given.
     """
 
     kernel: Kernel
@@ -41,7 +41,7 @@ class Term:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """Return exp(scores) / sum over labels, for scores (C, N); the maximum is taken out first."""
+    """Return exp(scores) / sum over labels, for scores (C, N); the maximum is subtracted first."""
     weights = np.exp(scores - scores.max(axis=0))
     return weights / weights.sum(axis=0)
 

@@ -1,7 +1,8 @@
 """The diagonal of the lattice's kernel: what a point receives of its own value.
 
-The paper's messages leave a pixel's own label out (j != i); the lattice's filter does not. Taking
-it off needs K_ii = alpha sum_rs w_r B_rs w_s over the corners r, s of the point's simplex.
+The paper's messages leave a pixel's own label out (j != i); the lattice's filter does not.
+What must be subtracted is K_ii = alpha sum_rs w_r B_rs w_s, over the corners r, s of the point's
+simplex.
 
 The corners form a ring: corner r leads to corner r + 1 along one axis, corner D back to corner 0.
 The blur steps on each axis at most once, so it gets from corner r to corner s in two ways only:
@@ -16,13 +17,13 @@ import numpy as np
 from minideeplab.ops.crf.lattice import Lattice
 
 
-def self_weights(lattice: Lattice) -> np.ndarray:
+def lattice_diagonal(lattice: Lattice) -> np.ndarray:
     """Return the diagonal of K, (N,), in the dtype of the lattice's weights."""
     w, blur = lattice.weights, corner_blur(lattice)
     return (lattice.alpha * np.einsum("rn,rsn,sn->n", w, blur, w)).astype(w.dtype, copy=False)
 
 
-def self_weights_backward(lattice: Lattice, ddiagonal: np.ndarray) -> np.ndarray:
+def lattice_diagonal_backward(lattice: Lattice, ddiagonal: np.ndarray) -> np.ndarray:
     """Return the gradient with respect to the lattice's weights, (D+1, N), from ddiagonal (N,)."""
     w, blur = lattice.weights, corner_blur(lattice)
     both = np.einsum("rsn,sn->rn", blur, w) + np.einsum("srn,sn->rn", blur, w)

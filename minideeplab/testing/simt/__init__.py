@@ -1,18 +1,18 @@
-"""A checker for CUDA kernels that needs no GPU: races, bounds and barriers, found on every run.
+"""A race checker for Numba CUDA kernels that needs no GPU: races, bounds, barriers, first reads.
 
     problems = simt.check(kernel, blocks=2, threads=4, args=(x, y, x.size))
 
-runs a kernel written for Numba CUDA as plain Python, one thread after the other, and logs every
-access to memory with its block, thread and "epoch", the number of barriers that the block passed.
-What is wrong shows in the log, whether or not it did harm in this order of threads:
+runs a Numba CUDA kernel as plain Python, one thread after the other, and logs every memory access
+with its block, thread and "epoch", the number of barriers that the block has passed. Problems are
+found from the log, whether or not they change the result in this order of threads:
 
-    race           two threads touch an element, one writes, and no barrier and no atomic operation
-                   orders them: in one epoch of a block, or in two blocks at any time
-    bounds         an index beyond an array, or below zero
-    barrier        some threads of a block wait where others do not come
-    uninitialised  shared or local memory is read before anything was written there
+    race           two threads access an element, one writes, and neither a barrier nor an atomic
+                   operation orders them: in one epoch of a block, or in two blocks at any time
+    bounds         an index beyond the end of an array, or below zero
+    barrier        some threads of a block wait at a barrier that others do not reach
+    uninitialised  shared or local memory is read before it is written
 
-Numba's own simulator runs kernels too, but sees none of these but the first kind of bounds.
+Of these, Numba's own simulator finds only indices beyond the end.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ def check(
     threads: int | tuple[int, ...],
     args: Sequence[Any],
 ) -> list[Problem]:
-    """Run a kernel on a grid and return what is wrong with it: an empty list if nothing is.
+    """Run a kernel on a grid and return its problems, an empty list if there are none.
 
     Args:
         kernel: a plain function, or one decorated with ``numba.cuda.jit``; functions that it calls
             may be decorated too.
         blocks, threads: a number or up to three, x first, as in ``kernel[blocks, threads]``.
-        args: NumPy arrays, which are written to as a GPU would, and numbers.
+        args: NumPy arrays, which the kernel modifies in place, and numbers.
 
-    Wrong bounds and barriers end the run at once; the others are collected, one for each array.
-    What the kernel itself raises is passed on.
+    Bounds and barrier problems end the run; the others are collected, one per array. Exceptions of
+    the kernel are passed on.
     """
     return Grid(kernel, blocks, threads).run(args)
 
@@ -49,7 +49,7 @@ def check(
 def run(
     kernel: Any, blocks: tuple[int, ...], threads: tuple[int, ...], args: Sequence[Any]
 ) -> None:
-    """Run a kernel and raise SimtError if anything is wrong; for ``launch.through(simt.run)``."""
+    """Run a kernel and raise SimtError for its problems; a runner for ``launch.through``."""
     problems = check(getattr(kernel, "function", kernel), blocks, threads, args)
     if problems:
         name = getattr(kernel, "__name__", "kernel")

@@ -1,4 +1,4 @@
-"""Threads of a grid as plain Python, one at a time: each runs until a barrier or its end."""
+"""Execute a grid as plain Python, one thread at a time, each up to a barrier or its end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Grid:
         self.block: Block | None = None
         self.cuda = device_side(self)
         known: dict[int, Callable] = {}
-        self.kernel = rebind(_plain(kernel), self.cuda, known)
+        self.kernel = rebind(getattr(kernel, "py_func", kernel), self.cuda, known)
         names = {name for f in known.values() for name in f.__code__.co_names}
         self.has_barriers = "syncthreads" in names
 
@@ -50,7 +50,7 @@ class Grid:
 
 
 class Block:
-    """The threads of one block, and what they share."""
+    """The threads of one block and their shared memory."""
 
     def __init__(self, grid: Grid, number: int, place: tuple[int, int, int]):
         self.grid, self.number, self.place = grid, number, place
@@ -70,13 +70,11 @@ class Block:
                 self.grid.kernel(*args)
             return
         try:
-            for thread in self.threads:
-                thread.start(args)
             while True:
                 for thread in self.threads:
                     if not thread.ended:
                         self.enter(thread)
-                        thread.go_on()
+                        thread.resume(args)
                 if all(thread.ended for thread in self.threads):
                     return
                 self._check_barrier()
@@ -86,24 +84,24 @@ class Block:
                 thread.dismiss()
 
     def enter(self, thread: Thread) -> None:
-        """Make a thread the one that runs."""
+        """Make a thread the current one."""
         self.current = thread
         self.grid.now = (self.number, thread.number, self.epoch)
 
     def _check_barrier(self) -> None:
-        """All threads must have come to one barrier, the same."""
+        """Raise Fatal unless all threads wait at the same barrier."""
         places = {thread.number: thread.barrier for thread in self.threads}
         for number, barrier in places.items():
             if barrier != places[0]:
                 raise Fatal(
                     "barrier",
-                    f"block {self.number}: thread 0 {_whereabouts(places[0])}, thread {number} "
-                    f"{_whereabouts(barrier)}; all threads of a block must come to a barrier",
+                    f"block {self.number}: thread 0 {_state(places[0])}, thread {number} "
+                    f"{_state(barrier)}; all threads of a block must reach a barrier",
                 )
 
 
 class Thread:
-    """One thread of a block, on a thread of Python's that runs only when it is told to."""
+    """One thread of a block, a Python thread that runs only inside `resume`."""
 
     def __init__(self, block: Block, number: int, place: tuple[int, int, int]):
         self.block, self.number, self.place = block, number, place
@@ -114,20 +112,19 @@ class Thread:
         self._error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
-    def start(self, args: Sequence[Any]) -> None:
-        """Get ready; nothing of the kernel runs before `go_on`."""
-        self._thread = threading.Thread(target=self._main, args=(args,), daemon=True)
-        self._thread.start()
-
-    def go_on(self) -> None:
-        """Run up to the next barrier or the end, and raise what the kernel raises."""
-        self._turn.release()
+    def resume(self, args: Sequence[Any]) -> None:
+        """Run up to the next barrier or the end; raise the kernel's exception."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._main, args=(args,), daemon=True)
+            self._thread.start()
+        else:
+            self._turn.release()
         self._back.acquire()
         if self._error is not None:
             raise self._error
 
     def wait(self) -> None:
-        """Called by the kernel: stop at a barrier until all have come."""
+        """Wait at a barrier; called by the kernel."""
         self.barrier = _lines(self.block.grid.kernel.__code__)
         self._back.release()
         self._turn.acquire()
@@ -136,28 +133,26 @@ class Thread:
         self.barrier = None
 
     def dismiss(self) -> None:
-        """End a thread that was left at a barrier."""
+        """End a thread that waits at a barrier."""
         self.dismissed = True
         self._turn.release()
         if self._thread is not None:
             self._thread.join()
 
     def _main(self, args: Sequence[Any]) -> None:
-        self._turn.acquire()
-        if not self.dismissed:
-            try:
-                with np.errstate(all="ignore"):
-                    self.block.grid.kernel(*args)
-            except SystemExit:
-                pass
-            except BaseException as error:
-                self._error = error
+        try:
+            with np.errstate(all="ignore"):
+                self.block.grid.kernel(*args)
+        except SystemExit:
+            pass
+        except BaseException as error:
+            self._error = error
         self.ended, self.barrier = True, None
         self._back.release()
 
 
 def device_side(grid: Grid) -> SimpleNamespace:
-    """What ``cuda`` is to a kernel that the checker runs."""
+    """The module ``cuda`` as seen by a checked kernel."""
 
     def position(axes: int, start: Callable[[int], int]) -> Any:
         values = tuple(start(axis) for axis in range(axes))
@@ -169,9 +164,7 @@ def device_side(grid: Grid) -> SimpleNamespace:
 
     def shared(shape: Any, dtype: Any) -> TracedArray:
         block, thread = grid.block, grid.block.current
-        number = (
-            thread.shared_arrays
-        )  # the same in all threads, as it is the same place in the text
+        number = thread.shared_arrays  # counts calls, so it is the same in all threads
         thread.shared_arrays += 1
         if number == len(block.shared):
             memory = np.zeros(shape, _dtype(dtype))
@@ -200,7 +193,7 @@ def device_side(grid: Grid) -> SimpleNamespace:
 
 
 class _Namespace(SimpleNamespace):
-    """``cuda`` with the indices of the thread that runs now."""
+    """``cuda`` with the indices of the current thread."""
 
     def __init__(self, grid: Grid):
         super().__init__(_grid=grid)
@@ -212,7 +205,7 @@ class _Namespace(SimpleNamespace):
 
 
 def rebind(function: FunctionType, cuda: Any, known: dict[int, Callable]) -> FunctionType:
-    """A copy of a kernel, and of all functions that it calls, that sees another ``cuda``."""
+    """A copy of a function, and of all functions that it calls, with another ``cuda``."""
     if id(function) in known:
         return known[id(function)]
     names, cells = dict(function.__globals__), tuple(CellType() for _ in function.__closure__ or ())
@@ -232,10 +225,6 @@ def rebind(function: FunctionType, cuda: Any, known: dict[int, Callable]) -> Fun
     for cell, old in zip(cells, function.__closure__ or (), strict=True):
         cell.cell_contents = replaced(old.cell_contents)
     return copy
-
-
-def _plain(kernel: Any) -> FunctionType:
-    return getattr(kernel, "py_func", kernel)
 
 
 def _dtype(kind: Any) -> np.dtype:
@@ -260,7 +249,7 @@ def _xyz(place: tuple[int, int, int]) -> SimpleNamespace:
 
 
 def _lines(kernel: Any) -> tuple[int, ...]:
-    """Line numbers of the calls from the kernel's text down to the barrier."""
+    """Line numbers of the calls from the kernel down to the barrier."""
     lines, frame = [], sys._getframe(3)
     while frame is not None:
         lines.append(frame.f_lineno)
@@ -270,5 +259,5 @@ def _lines(kernel: Any) -> tuple[int, ...]:
     return tuple(reversed(lines))
 
 
-def _whereabouts(barrier: tuple[int, ...] | None) -> str:
+def _state(barrier: tuple[int, ...] | None) -> str:
     return "has ended" if barrier is None else f"waits in line {barrier[-1]}"

@@ -1,4 +1,4 @@
-"""Arrays that log who touches what, and the races that follow from the log."""
+"""Arrays that log every access of a kernel, and the races found in the log."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 
 class SimtError(AssertionError):
-    """A kernel does something that a GPU punishes, now or some day."""
+    """A kernel has problems that can fail on a GPU."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: its kind (race, bounds, barrier, uninitialised) and the details."""
+    """One problem: its kind (race, bounds, barrier, uninitialised) and the details."""
 
     kind: str
     message: str
@@ -26,7 +26,7 @@ class Problem:
 
 
 class Fatal(Exception):
-    """A problem after which the kernel cannot go on."""
+    """A problem that ends the run."""
 
     def __init__(self, kind: str, message: str):
         super().__init__(message)
@@ -34,7 +34,7 @@ class Fatal(Exception):
 
 
 class Access(NamedTuple):
-    """Who touched an element: block, thread, the epoch of its block; "read", "write", "atomic"."""
+    """One access to an element; ``kind`` is "read", "write" or "atomic"."""
 
     block: int
     thread: int
@@ -43,9 +43,10 @@ class Access(NamedTuple):
 
 
 class TracedArray:
-    """An array as a kernel sees it: single elements, by index, each access checked and logged.
+    """An array that checks and logs each access to an element by a kernel.
 
-    ``where`` tells the thread that runs now. ``fresh`` memory may not be read before it is written.
+    ``where.now`` is the running (block, thread, epoch). ``fresh`` memory must be written before it
+    is read.
     """
 
     def __init__(self, array: np.ndarray, name: str, where: Any, fresh: bool = False):
@@ -63,55 +64,40 @@ class TracedArray:
         return len(self.array)
 
     def __getitem__(self, index: Any) -> Any:
-        place = self._touch(index, "read")
-        return self.array[place]
+        return self.array[self._log(index, "read")]
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        place = self._touch(index, "write")
-        self.array[place] = value
+        self.array[self._log(index, "write")] = value
 
     def update(self, index: Any, change: Any) -> Any:
-        """Replace an element by ``change(old)`` in one indivisible step; return the old one."""
-        place = self._touch(index, "atomic")
+        """Atomically replace an element by ``change(old)``; return the old value."""
+        place = self._log(index, "atomic")
         old = self.array[place]
         self.array[place] = change(old)
         return old
 
-    def _touch(self, index: Any, kind: str) -> tuple[int, ...]:
+    def _log(self, index: Any, kind: str) -> tuple[int, ...]:
         place = index if isinstance(index, tuple) else (index,)
         block, thread, epoch = self.where.now
+        element, who = f"{self.name}[{_text(place)}]", f"thread {thread} of block {block}"
         if len(place) != self.ndim:
-            raise Fatal(
-                "bounds", f"{self.name}[{_text(place)}]: {len(place)} indices for {self.ndim} axes"
-            )
+            raise Fatal("bounds", f"{element}: {len(place)} indices for {self.ndim} axes")
         for i, size in zip(place, self.shape, strict=True):
             if not 0 <= i < size:
-                raise Fatal(
-                    "bounds",
-                    f"{self.name}[{_text(place)}], shape {self.shape}: thread {thread} of block "
-                    f"{block} {'goes below zero' if i < 0 else 'goes beyond the end'} ({kind})",
-                )
+                how = "goes below zero" if i < 0 else "goes beyond the end"
+                raise Fatal("bounds", f"{element}, shape {self.shape}: {who} {how} ({kind})")
         place = tuple(map(int, place))
         if self.written is not None:
             if kind != "write" and not self.written[place] and self.unwritten is None:
-                self.unwritten = (
-                    f"{self.name}[{_text(place)}]: thread {thread} of block {block} reads what "
-                    "nobody wrote"
-                )
+                self.unwritten = f"{element}: {who} reads memory that was not written"
             self.written[place] = True
         self.log[place].add(Access(block, thread, epoch, kind))
         return place
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the first race in the log, if there is any, with the number of elements raced.
-
-        Without a race, yield the first read of memory that nobody had written.
-        """
-        raced = {}
-        for place, accesses in self.log.items():
-            pair = conflict(accesses)
-            if pair:
-                raced[place] = pair
+        """Yield the first race and the number of elements with races, or an uninitialised read."""
+        pairs = {place: conflict(accesses) for place, accesses in self.log.items()}
+        raced = {place: pair for place, pair in pairs.items() if pair}
         if raced:
             place, (a, b) = min(raced.items())
             more = f" ({len(raced)} elements in all)" if len(raced) > 1 else ""
@@ -121,7 +107,7 @@ class TracedArray:
 
 
 def conflict(accesses: set[Access]) -> tuple[Access, Access] | None:
-    """Two accesses to one element that nothing orders, or None."""
+    """Two unordered accesses to one element of which one writes, or None."""
     if all(access.kind == "read" for access in accesses) or len(accesses) == 1:
         return None
     within: dict[tuple[int, int], list[Access]] = defaultdict(list)
@@ -135,7 +121,7 @@ def conflict(accesses: set[Access]) -> tuple[Access, Access] | None:
 
 
 def _clash(accesses: list[Access], who: str) -> tuple[Access, Access] | None:
-    """Two accesses by different threads or blocks of which one writes, but not both atomically."""
+    """Two accesses by different threads or blocks, one a write or atomic, not both atomic."""
     for one in accesses:
         if one.kind == "read":
             continue
@@ -147,15 +133,15 @@ def _clash(accesses: list[Access], who: str) -> tuple[Access, Access] | None:
 
 
 def _versus(a: Access, b: Access) -> str:
-    said = {"read": "reads", "write": "writes", "atomic": "updates atomically"}
+    verb = {"read": "reads", "write": "writes", "atomic": "updates atomically"}
     if a.block == b.block:
         return (
-            f"in epoch {a.epoch} of block {a.block}, thread {a.thread} {said[a.kind]} and thread "
-            f"{b.thread} {said[b.kind]}; a barrier or an atomic operation is missing"
+            f"in epoch {a.epoch} of block {a.block}, thread {a.thread} {verb[a.kind]} and thread "
+            f"{b.thread} {verb[b.kind]}; a barrier or an atomic operation is missing"
         )
     return (
-        f"thread {a.thread} of block {a.block} {said[a.kind]} and thread {b.thread} of block "
-        f"{b.block} {said[b.kind]}; blocks run in any order, only atomic operations are safe"
+        f"thread {a.thread} of block {a.block} {verb[a.kind]} and thread {b.thread} of block "
+        f"{b.block} {verb[b.kind]}; blocks run in any order, only atomic operations are safe"
     )
 
 

@@ -1,6 +1,6 @@
-"""Runs of ``judge.py``: once for each way of running kernels, for all tests of this folder.
+"""One run of ``judge.py`` for each way of running kernels, shared by the tests of this folder.
 
-They start side by side, as soon as the first is asked for.
+All start in parallel when the first is needed.
 """
 
 import functools
@@ -13,7 +13,7 @@ from pathlib import Path
 import emulator
 import pytest
 
-RUNS = {"simulator": "float64", "checker": "float32", "twins": "float32"}
+RUNS = {"simulator": "float64", "checker": "float32", "cuda-c": "float32"}
 JUDGE = Path(__file__).with_name("judge.py")
 
 
@@ -31,26 +31,26 @@ def simulated(*command, **variables):
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory):
-    """Where results and compiled twins lie."""
+    """The folder of results and compiled CUDA C."""
     return tmp_path_factory.mktemp("cuda")
 
 
 @pytest.fixture(scope="session")
 def judged(folder):
-    """A function from the name of a run to what ``judge.py`` wrote."""
+    """A function from the name of a run to the output of ``judge.py``."""
     started = {
         name: simulated(JUDGE, name, dtype, folder / f"{name}.json")
         for name, dtype in RUNS.items()
-        if name != "twins" or emulator.COMPILER
+        if name != "cuda-c" or emulator.COMPILER
     }
 
     @functools.cache
     def result(name):
         if name not in started:
             pytest.skip("no g++ on Linux here")
-        said, _ = started[name].communicate(timeout=1200)
+        output, _ = started[name].communicate(timeout=1200)
         path = folder / f"{name}.json"
-        assert path.exists(), said
+        assert path.exists(), output
         return json.loads(path.read_text())
 
     yield result

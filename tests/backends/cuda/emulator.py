@@ -1,7 +1,7 @@
-"""The CUDA C sources compiled by a C++ compiler and run on the CPU: a block after another.
+"""Run the CUDA C sources on the CPU: compiled by a C++ compiler, one block after another.
 
 Threads of a block run one after the other, or, where a kernel has a barrier, on threads of the
-operating system. So the twins face the same table of cases as everything else.
+operating system. So the CUDA C sources are tested with the same table of cases as everything else.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minideeplab.backends.cuda import implicit_gemm
-from minideeplab.backends.cuda import sources as twins
+from minideeplab.backends.cuda import implicit_gemm, sources
 
 COMPILER = shutil.which("g++") if sys.platform == "linux" else None
 DEVICE = r"""
@@ -71,7 +70,7 @@ template <typename Kernel> void each(const int* blocks, const int* threads, bool
 @cache
 def library(folder: Path, file: str, dtype: str, index: str) -> ctypes.CDLL:
     """A file of kernels as a shared library; compiled once for all processes with this folder."""
-    source = twins.source(file, dtype, index)
+    source = sources.source(file, dtype, index)
     sizes = [f"-D{name}={getattr(implicit_gemm, name)}" for name in ("WORK", "ACROSS", "STEP")]
     sizes = sizes if "WORK" in source else []
     path = folder / ("".join([Path(file).stem, dtype, index, *sizes]) + ".so")
@@ -89,9 +88,9 @@ def library(folder: Path, file: str, dtype: str, index: str) -> ctypes.CDLL:
 
 
 def _with_starters(source: str) -> str:
-    """The source behind what CUDA brings, and a function ``run_NAME`` for each kernel."""
+    """The source behind stand-ins for CUDA, with a function ``run_NAME`` for each kernel."""
     parts = [DEVICE, source]
-    for name, parameters in twins.SIGNATURE.findall(source):
+    for name, parameters in sources.SIGNATURE.findall(source):
         names = ", ".join(re.findall(r"(\w+)(?:,|$)", parameters))
         parts.append(
             f'extern "C" void run_{name}(const int* blocks, const int* threads, int meet, '
@@ -101,11 +100,11 @@ def _with_starters(source: str) -> str:
 
 
 def runner(folder: Path):
-    """A runner for ``launch.through`` that executes the twins."""
+    """A runner for ``launch.through`` that executes the sources."""
 
     def run(kernel, blocks, threads, args):
-        dtype = twins.floating(kernel.twin, kernel.__name__, args)
-        index = twins.index(args)
+        dtype = sources.floating(kernel.file, kernel.__name__, args)
+        index = sources.index(args)
         integer = {"int32": ctypes.c_int, "int64": ctypes.c_longlong}[index]
         real = {"float32": ctypes.c_float, "float64": ctypes.c_double}[dtype]
         given = []
@@ -116,8 +115,8 @@ def runner(folder: Path):
             else:
                 given.append(integer(arg) if isinstance(arg, int) else real(arg))
         sizes = [(ctypes.c_int * 3)(*size, *(1,) * (3 - len(size))) for size in (blocks, threads)]
-        meet = "__syncthreads" in twins.text(kernel.twin) and kernel.__name__ in BARRIERS
-        start = getattr(library(folder, kernel.twin, dtype, index), f"run_{kernel.__name__}")
+        meet = "__syncthreads" in sources.text(kernel.file) and kernel.__name__ in BARRIERS
+        start = getattr(library(folder, kernel.file, dtype, index), f"run_{kernel.__name__}")
         start(*sizes, int(meet), *given)
 
     return run

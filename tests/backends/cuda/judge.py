@@ -1,11 +1,12 @@
-"""Runs the table of cases on the cuda backend, for a process that Numba's simulator is chosen in.
+"""Runs the table of cases on the cuda backend, in a process with Numba's simulator.
 
-    NUMBA_ENABLE_CUDASIM=1 python judge.py simulator|checker|twins float32|float64 [--all] OUT.json
+    NUMBA_ENABLE_CUDASIM=1 python judge.py simulator|checker|cuda-c float32|float64 [--all] OUT.json
 
-"simulator" lets Numba's simulator run the kernels, "checker" `minideeplab.testing.simt`, "twins"
-the CUDA C sources on the CPU. Writes the complaints by operation, and the types of arguments with
-which each kernel was started. Without --all, rows that are there for their size ("beyond-a-tile")
-are left out, and the checker, which looks at accesses and not at values, takes every third row.
+"simulator" runs the kernels on Numba's simulator, "checker" with `minideeplab.testing.simt`,
+"cuda-c" runs the CUDA C sources on the CPU. Writes the complaints by operation, and the
+types of arguments with which each kernel was launched. Without --all, rows that are there for their
+size ("beyond-a-tile") are left out, and the checker, which looks at accesses and not at values,
+takes every third row.
 """
 
 from __future__ import annotations
@@ -21,8 +22,7 @@ import emulator
 import numpy as np
 
 import minideeplab as mdl
-from minideeplab.backends.cuda import launch
-from minideeplab.backends.cuda import sources as twins
+from minideeplab.backends.cuda import launch, sources
 from minideeplab.crf import DenseCRF
 from minideeplab.functional import fused
 from minideeplab.testing import simt
@@ -48,7 +48,7 @@ def table(dtype, judged_rows):
 
 
 def implicit(dtype, judged_rows, names):
-    """Complaints about the convolution that writes no columns."""
+    """Complaints about the convolution without columns."""
     library = Minideeplab(backend="cuda")
     fn = functools.partial(operation("minideeplab", "conv2d"), algorithm="implicit")
     return [
@@ -59,8 +59,8 @@ def implicit(dtype, judged_rows, names):
     ]
 
 
-def finished(dtype):
-    """Differences between a convolution with what follows it, in one pass and in several."""
+def epilogue(dtype):
+    """Differences between a convolution with its epilogue fused and separate."""
     rng, complaints = np.random.default_rng(0), []
     x, w, b, scale = (
         rng.standard_normal(s).astype(dtype) for s in ((2, 3, 5, 4), (4, 3, 3, 2), 4, 4)
@@ -134,17 +134,17 @@ def without_self_term(unary, image, dq):
 
 
 def check_launch(kernel, blocks, threads, args):
-    """What CUDA demands of a launch, and the twin's declaration of its arguments.
+    """What CUDA demands of a launch, and the declaration of its arguments in CUDA C.
 
     A GPU takes no empty grid, and would read numbers of another type than the declared one.
     """
     sizes = [tuple(size) + (1,) * (3 - len(size)) for size in (blocks, threads)]
     assert all(type(n) is int and n > 0 for size in sizes for n in size), (kernel, sizes)
     assert sizes[0][0] < 2**31 and max(sizes[0][1:]) < 2**16, (kernel, sizes)
-    real = twins.floating(kernel.twin, kernel.__name__, args)
+    real = sources.floating(kernel.file, kernel.__name__, args)
     declared = {"T": real, "I": "int", "float": "float32", "double": "float64", "int": "int32"}
     declared["long long"] = "int64"
-    for parameter, arg in zip(twins.parameters(kernel.twin, kernel.__name__), args, strict=True):
+    for parameter, arg in zip(sources.parameters(kernel.file, kernel.__name__), args, strict=True):
         what, _ = parameter.removeprefix("const ").rsplit(" ", 1)
         if isinstance(arg, np.ndarray):
             assert arg.ndim == 1 and arg.flags.c_contiguous and arg.flags.aligned, parameter
@@ -190,7 +190,7 @@ def main(runner, dtype, *rest):
         found["implicit"] = implicit(
             dtype, judged_rows, IMPLICIT if runner == "simulator" else None
         )
-        found["finished"] = finished(dtype)
+        found["epilogue"] = epilogue(dtype)
         found["crf"] = crf(dtype)
     out.write_text(json.dumps({"complaints": found, "signatures": sorted(signatures)}))
 

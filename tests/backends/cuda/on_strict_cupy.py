@@ -59,7 +59,7 @@ def tensors_move_with_their_gradients():
 def matrices_are_multiplied_by_cublas():
     import cublas
 
-    from minideeplab.backends.cuda import matmul as product
+    from minideeplab.backends.cuda import matmul
 
     cases = [(b, a1, b1, t, u, add) for b in (1, 3) for a1 in (0, 1) for b1 in (0, 1)
              for t in (0, 1) for u in (0, 1) for add in (0, 1)]  # fmt: skip
@@ -73,8 +73,8 @@ def matrices_are_multiplied_by_cublas():
             given = [np.ascontiguousarray(m.swapaxes(1, 2)) if across else m
                      for m, across in ((a, across_a), (b, across_b))]  # fmt: skip
             there = strict_cupy.ndarray(out.copy() if add else np.full_like(out, np.nan))
-            with product.matmul_precision("float32" if name == "float64" else name):
-                product.multiply(
+            with matmul.matmul_precision("float32" if name == "float64" else name):
+                matmul.multiply(
                     *map(strict_cupy.ndarray, given), there, transpose_a=bool(across_a),
                     transpose_b=bool(across_b), add=bool(add),
                 )  # fmt: skip
@@ -103,7 +103,7 @@ def a_training_step_stays_on_the_device():
     same(dict(other.named_buffers()).popitem()[1], dict(net.named_buffers()).popitem()[1])
 
 
-def a_picture_is_segmented():
+def an_image_is_segmented():
     from minideeplab.crf import DenseCRF
 
     net = mdl.models.from_checkpoint(mdl.pretrained.find("shapes"))
@@ -130,11 +130,11 @@ def a_network_is_trained_from_the_command_line():
 
 
 def the_benchmark_fills_its_tables():
-    from minideeplab.bench import device, gpu, gpu_kernels, gpu_networks
+    from minideeplab.bench import gpu, gpu_kernels, gpu_networks, gpu_timing
 
-    plan = gpu.Plan(ops=("linear",), picture=9, train_picture=9, batches=(1,), rounds=1)
-    device.limits.__defaults__, device.WARM_UP = (8, 1, 1), 0
-    gpu_networks.measure.__defaults__ = ("small",)  # instead of LargeFOV
+    plan = gpu.Plan(ops=("linear",), image=9, train_image=9, batches=(1,), rounds=1)
+    gpu_timing.limits.__defaults__, gpu_timing.WARM_UP = (8, 1, 1), 0
+    gpu_networks.NETWORK = "small"  # instead of LargeFOV
     results = gpu.measure(plan)
     counts = {name: len(rows) for name, rows in results.numbers.items()}
     assert counts["operations"] == 49 and counts["networks"] == 2 and counts["crf"] == 1, counts

@@ -1,8 +1,8 @@
 """A stand-in for CuPy that is as strict: its arrays are not NumPy's and do not become so silently.
 
 NumPy's functions and operators work on them, as on CuPy's, but mixing in a NumPy array, or asking
-NumPy for a conversion, raises TypeError. So code that would fail on a GPU for want of a copy to the
-device, or back, fails here. ``install()`` makes it ``import cupy``; kernels run as CUDA C on the
+NumPy for a conversion, raises TypeError. So code that would fail on a GPU because a copy is
+missing fails here. ``install()`` makes it ``import cupy``; kernels run as CUDA C on the
 CPU. Transfers are counted in ``TRANSFERS``.
 """
 
@@ -127,19 +127,18 @@ class Module(types.ModuleType):
 
 
 def install(folder: Any) -> None:
-    """Become CuPy, and let the cuda backend load; twins are compiled into ``folder``."""
+    """Become CuPy, and let the cuda backend load; CUDA C is compiled into ``folder``."""
     sys.modules["cupy"] = Module("cupy")  # before anything of the backend is imported
     import emulator
 
-    from minideeplab.backends.cuda import implicit_gemm, launch, probe
-    from minideeplab.backends.cuda import sources as twins
+    from minideeplab.backends.cuda import implicit_gemm, launch, probe, sources
 
     implicit_gemm.WORK = implicit_gemm.SIDE = 1  # a thread a block: no barriers to wait at
     implicit_gemm.ACROSS, implicit_gemm.STEP = 1, 64
     launch.THREADS, launch.BLOCKS = 4, 2
     probe.require = lambda: None
     run = emulator.runner(folder)
-    twins.start = lambda xp, file, name, blocks, threads, args: run(
-        types.SimpleNamespace(twin=file, __name__=name), blocks, threads, list(map(unwrap, args))
+    sources.start = lambda xp, file, name, blocks, threads, args: run(
+        types.SimpleNamespace(file=file, __name__=name), blocks, threads, list(map(unwrap, args))
     )
-    launch._run_numba = launch._run_twin
+    launch._run_numba = launch._run_c

@@ -11,8 +11,7 @@ import types
 import numba
 import pytest
 
-from minideeplab.backends.cuda import implicit_gemm, launch
-from minideeplab.backends.cuda import sources as twins
+from minideeplab.backends.cuda import implicit_gemm, launch, sources
 
 COMPUTE_CAPABILITY = (8, 0)
 WIDE = re.compile(r"\b\w[\w.]*\.f64.*")
@@ -40,17 +39,17 @@ def signature(names):
 
 
 @pytest.mark.parametrize("dtype, index", [("float32", "int32"), ("float64", "int64")])
-@pytest.mark.parametrize("file", twins.files())
+@pytest.mark.parametrize("file", sources.files())
 def test_nothing_spills(file, dtype, index, tmp_path):
     """An H100's assembler, which needs no GPU, puts all of a thread's numbers into registers."""
     ptxas = assembler()
     (tmp_path / "k.ptx").write_bytes(ptx_of(file, dtype, index, b"compute_90").rstrip(b"\0"))
     command = [ptxas, "-v", "-arch=sm_90", tmp_path / "k.ptx", "-o", tmp_path / "k.cubin"]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert said.returncode == 0, said.stderr
-    used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", said.stderr)
-    assert used and set(used) == {("0", "0")}, said.stderr
-    registers = [int(count) for count in re.findall(r"Used (\d+) registers", said.stderr)]
+    output = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert output.returncode == 0, output.stderr
+    used = re.findall(r"(\d+) bytes stack frame, (\d+) bytes spill stores", output.stderr)
+    assert used and set(used) == {("0", "0")}, output.stderr
+    registers = [int(count) for count in re.findall(r"Used (\d+) registers", output.stderr)]
     assert max(registers) * 256 <= 65536  # a block's, of all that there are
 
 
@@ -82,24 +81,24 @@ def test_numba_kernels_compile_to_ptx(compile_ptx, judged):
 
 
 @pytest.mark.parametrize("dtype, index", [("float32", "int32"), ("float64", "int64")])
-@pytest.mark.parametrize("file", twins.files())
+@pytest.mark.parametrize("file", sources.files())
 def test_cuda_c_compiles(file, dtype, index):
     ptx = ptx_of(file, dtype, index).decode()
     assert ".visible .entry" in ptx
-    if dtype == "float32" and "double" not in twins.text(file):
+    if dtype == "float32" and "double" not in sources.text(file):
         assert not WIDE.findall(ptx), "computes in float64"
 
 
 def ptx_of(file, dtype, index, architecture=b"compute_80"):
-    """The PTX of a file, compiled without a word of complaint."""
+    """The PTX of a file, compiled without a message."""
     nvrtc = pytest.importorskip("cuda.bindings.nvrtc")
     try:
         _, program = nvrtc.nvrtcCreateProgram(
-            twins.source(file, dtype, index).encode(), b"", 0, [], []
+            sources.source(file, dtype, index).encode(), b"", 0, [], []
         )
     except Exception as error:  # the bindings are there, the library is not
         pytest.skip(f"no NVRTC: {error}")
-    options = [b"--gpu-architecture=" + architecture, *map(str.encode, twins.OPTIONS)]
+    options = [b"--gpu-architecture=" + architecture, *map(str.encode, sources.OPTIONS)]
     (status,) = nvrtc.nvrtcCompileProgram(program, len(options), options)
     _, size = nvrtc.nvrtcGetProgramLogSize(program)
     log = b" " * (size + 1)  # NVRTC writes into it; of one byte, Python has a single object for all

@@ -14,7 +14,7 @@ CHECKS = (
     "tensors_move_with_their_gradients",
     "matrices_are_multiplied_by_cublas",
     "a_training_step_stays_on_the_device",
-    "a_picture_is_segmented",
+    "an_image_is_segmented",
     "a_network_is_trained_from_the_command_line",
     "the_benchmark_fills_its_tables",
 )

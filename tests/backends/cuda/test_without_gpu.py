@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from conftest import simulated
 
-from minideeplab.backends.cuda import launch, matmul_precision, probe
-from minideeplab.backends.cuda import sources as twins
+from minideeplab.backends.cuda import launch, matmul_precision, probe, sources
 from minideeplab.backends.cuda.matmul import precision, round_to_tf32
 
 
 class Driver:
-    """What the NVIDIA driver's library answers."""
+    """A stand-in for the library of the NVIDIA driver."""
 
     def __init__(self, version=12040, devices=1, status=0):
         self.version, self.devices, self.status = version, devices, status
@@ -33,13 +32,13 @@ class Driver:
 
 @pytest.fixture
 def driver(monkeypatch):
-    """A function that makes ctypes load a driver with these answers, or none."""
+    """A function that makes ctypes load this stand-in, or no driver."""
 
-    def install(answers):
+    def install(library):
         def load(name):
-            if answers is None:
+            if library is None:
                 raise OSError(name)
-            return answers
+            return library
 
         monkeypatch.setattr(ctypes, "CDLL", load)
         monkeypatch.setattr(probe, "SIMULATED", False)
@@ -48,15 +47,15 @@ def driver(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "answers, reason",
+    "library, reason",
     [
         (None, "no NVIDIA driver was found.*NUMBA_ENABLE_CUDASIM=1"),
         (Driver(devices=0), "finds no GPU .status 0.*CUDA_VISIBLE_DEVICES"),
         (Driver(status=100), "finds no GPU .status 100"),
     ],
 )
-def test_no_driver_or_no_gpu_is_said(driver, answers, reason):
-    driver(answers)
+def test_no_driver_or_no_gpu_is_reported(driver, library, reason):
+    driver(library)
     with pytest.raises(ImportError, match=reason):
         probe.require()
 
@@ -65,7 +64,7 @@ def test_no_driver_or_no_gpu_is_said(driver, answers, reason):
 def test_without_cupy_the_extra_for_the_driver_is_named(driver, monkeypatch, version, extra):
     driver(Driver(version))
     monkeypatch.setattr(probe, "xp", types.SimpleNamespace(__name__="numpy"))
-    with pytest.raises(ImportError, match=rf"CuPy.*pip install 'minideeplab\[{extra}\]'"):
+    with pytest.raises(ImportError, match=rf"CuPy.*pip install '\.\[{extra}\]'"):
         probe.require()
 
 
@@ -96,7 +95,7 @@ def without_cublas():
 @pytest.mark.parametrize(
     "multiply, reason",
     [
-        (without_cublas, r"RuntimeError: libcublas.so.12 not found\); .*'minideeplab\[cuda12\]'$"),
+        (without_cublas, r"RuntimeError: libcublas.so.12 not found\); .*'\.\[cuda12\]'$"),
         (lambda: np.zeros(2), r"the device computes 3 \+ 3 \+ 3 \+ 3 = 0"),
     ],
 )
@@ -136,9 +135,9 @@ import minideeplab as mdl
 mdl.use_backend("cuda")
 """
     command = [sys.executable, "-c", code]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
-    assert "backend 'cuda' cannot be used here: Numba has no CUDA target here" in said
-    assert said.rstrip().endswith("pip install 'minideeplab[cuda12]' or 'minideeplab[cuda13]'")
+    output = subprocess.run(command, capture_output=True, text=True, timeout=120).stderr
+    assert "backend 'cuda' cannot be used here: Numba has no CUDA target here" in output
+    assert output.rstrip().endswith("pip install '.[cuda12]' or '.[cuda13]'")
 
 
 def test_bench_gpu_without_a_gpu_says_so_in_one_line(monkeypatch, capsys, driver):
@@ -154,10 +153,10 @@ def test_bench_gpu_without_a_gpu_says_so_in_one_line(monkeypatch, capsys, driver
 
 
 def test_bench_gpu_checks_on_the_simulator():
-    command = ["-W", "ignore", "-m", "minideeplab.bench", "gpu", "--check-only", "--op", "linear"]
-    process = simulated(*command)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0 and "| linear | numba |" in said and "agrees" in said
+    command = ["-W", "ignore", "-m", "minideeplab", "bench", "gpu", "--check-only"]
+    process = simulated(*command, "--op", "linear")
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and "| linear | numba |" in output and "agrees" in output
 
 
 def test_both_backends_work_beside_the_simulator():
@@ -171,11 +170,11 @@ for name in mdl.available_backends():
         t = mdl.Tensor(x, requires_grad=True)
         F.relu(t.to("cpu")).sum().backward()
         ys.append(t.grad)
-missing = [name for name in load("numpy").__all__ if not hasattr(load("cuda"), name)]
+missing = set(load("numpy").__all__) - vars(load("cuda")).keys()
 print(mdl.available_backends(), all(np.array_equal(y, ys[0]) for y in ys), missing)
 """
-    said, _ = simulated("-c", code).communicate(timeout=300)
-    assert "['numpy', 'numba', 'cuda'] True []" in said
+    output, _ = simulated("-c", code).communicate(timeout=300)
+    assert "['numpy', 'numba', 'cuda'] True set()" in output
 
 
 def test_the_language_of_the_kernels_is_chosen_by_name(monkeypatch):
@@ -222,6 +221,6 @@ def test_numba_gets_one_name_for_a_stream(monkeypatch):
 
 
 def test_sizes_are_counted_in_32_bits_where_they_fit():
-    assert twins.index([types.SimpleNamespace(ndim=1, size=1000), 5, -100]) == "int32"
-    assert twins.index([types.SimpleNamespace(ndim=1, size=1 << 31), 5]) == "int64"
-    assert twins.index([1 << 40]) == "int64"
+    assert sources.index([types.SimpleNamespace(ndim=1, size=1000), 5, -100]) == "int32"
+    assert sources.index([types.SimpleNamespace(ndim=1, size=1 << 31), 5]) == "int64"
+    assert sources.index([1 << 40]) == "int64"

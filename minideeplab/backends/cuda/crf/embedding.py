@@ -1,29 +1,36 @@
-"""Place points in the permutohedral lattice: a point a thread. Definition: ``crf/lattice.py``.
+"""Place points in the permutohedral lattice, one thread per point. See ``ops/crf/lattice.py``.
 
-The arrays have a row for each of the D+1 coordinates and a column for each point. A thread works in
-its own column only, so the rows serve as its private memory, for any D, and neighbouring threads
-still read and write neighbouring addresses:
+Arrays have a row for each of the D+1 coordinates and a column for each point. Each thread uses only
+its own column, so the arrays serve as private memory for any D, and neighbouring threads access
+neighbouring addresses:
 
     point        0   1   2   3 ...
-    elevated_0   .   .   .   .            the thread of point 2 has the third column
-    elevated_1   .   .   .   .            of every array, from top to bottom
+    elevated_0   .   .   .   .            the thread of point 2 uses the third column
+    elevated_1   .   .   .   .            of every array
     ...
 
 As in the definition the simplex is found in float32, whatever the precision of the weights. A GPU
-rounds a product and a sum once (fused), so that a point within one rounding of the border of two
-simplices may fall to the other side; its weights then say so, and nothing else changes.
+fuses multiply and add, so a point within one rounding error of the border of two simplices may fall
+into the other one; its weights then belong to that simplex.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 from numba import cuda
 
+from minideeplab.arrays import on_device as is_on_device
+from minideeplab.arrays import to_host
+from minideeplab.backends.cuda.device import to_device, xp
 from minideeplab.backends.cuda.launch import device_function, kernel
+from minideeplab.ops.crf.lattice import elevation_scale
 
 
 @device_function
 def elevate(features, scale, elevated, d, n, p):
-    """Column p of features (D, N) into the hyperplane: column p of elevated (D+1, N)."""
+    """Map column p of features (D, N) into the hyperplane: column p of elevated (D+1, N)."""
     total = elevated.dtype.type(0)
     for j in range(d, 0, -1):
         scaled = features[(j - 1) * n + p] * scale[j - 1]
@@ -102,11 +109,11 @@ def embed(
 @kernel("lattice.cu")
 def weights_gradient(
     features32, scale32, dweights, scale, elevated32, vertex, rank, dfeatures, d, n
-):  # fmt: skip
+):
     """dfeatures (D, N) from dweights (D+1, N), in the simplex that `embed` finds.
 
-    ``scale`` (D,) is the elevation's over D+1. A coordinate of rank r gives to the weight of corner
-    D - r what it takes from the next; then `elevate` is run backwards, summing as it goes.
+    ``scale`` (D,) is that of the elevation over D+1. A coordinate of rank r adds to the weight of
+    corner D - r and subtracts from the next; then follows the adjoint of `elevate`.
     """
     for p in range(cuda.grid(1), n, cuda.gridsize(1)):
         elevate(features32, scale32, elevated32, d, n, p)
@@ -120,3 +127,29 @@ def weights_gradient(
                 step = before - dweights.dtype.type(j) * delevated
                 dfeatures[(j - 1) * n + p] = scale[j - 1] * step
             before += delevated
+
+
+def embed_points(features: np.ndarray, places: np.ndarray) -> tuple[Any, Any, Any]:
+    """Weights and keys (D+1, N) of the points' corners, and the largest lattice coordinate."""
+    (d, n), dtype = features.shape, features.dtype
+    scale = elevation_scale(d)
+    points = to_device(features)
+    tables = (scale.astype(np.float32), scale.astype(dtype), places[: d + 1])
+    scale32, scale, places = map(to_device, tables)
+    kinds = (np.float32, dtype, np.int32, np.int32, dtype, np.int64)
+    outputs = [xp.empty((d + 1, n), kind) for kind in kinds]
+    embed(n, points.astype(np.float32, copy=False), scale32, points, scale, places, *outputs, d, n)
+    _, _, vertex, _, weights, keys = outputs
+    return weights, keys, xp.abs(vertex).max()
+
+
+def barycentric_backward(features: Any, dweights: Any) -> Any:
+    """Gradient (D, N) of the features from dweights (D+1, N), on the device if dweights is."""
+    d, n = features.shape
+    scale, dtype = elevation_scale(d), dweights.dtype
+    inputs = (to_device(features).astype(np.float32), to_device(scale.astype(np.float32)))
+    factors = to_device((scale / (d + 1)).astype(dtype))
+    scratch = [xp.empty((d + 1, n), kind) for kind in (np.float32, np.int32, np.int32)]
+    result = xp.empty((d, n), dtype)
+    weights_gradient(n, *inputs, to_device(dweights), factors, *scratch, result, d, n)
+    return result if is_on_device(dweights) else to_host(result)

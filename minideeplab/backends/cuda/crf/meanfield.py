@@ -1,18 +1,19 @@
-"""Mean field with all terms in one kernel. Definition: ``crf/meanfield.py``.
+"""Mean field with all terms in one kernel. Definition: ``ops/crf/meanfield.py``.
 
-The lattices of all terms are joined: their vertices lie in one array, one lattice behind the other,
-and a point has R corners, those of its first term, then of its second. Each corner r knows with
-what weight the point reads (``receive``, slice and normalisation), with what it adds (``send``),
-and the compatibility mu of its term. Then one pass over the pixels is a whole update,
+The lattices of all terms are joined: their vertices are concatenated in one array, and each point
+has R corners, those of its first term, then of its second. Each corner r has the weight for reading
+(``receive``, slice and normalisation), the weight for adding (``send``) and the compatibility mu of
+its term. One pass over the pixels is then a whole update,
 
-    sweep, a pixel a thread:    score_c = -U_c - sum_r mu_rc receive_r vertex[corner_r, c]     slice
-                                Q = softmax(score)                                         normalise
-                                vertex'[corner_r, c] += send_r Q_c        (atomically)         splat
+    sweep, one thread per pixel:
+        score_c = -U_c - sum_r mu_rc receive_r vertex[corner_r, c]        slice
+        Q = softmax(score)                                                normalise
+        vertex'[corner_r, c] += send_r Q_c        (atomic)                splat
 
-and the blurs of all lattices are one pass for each axis. Nothing comes back to the host in between.
+and the blurs of all lattices are one pass for each axis. Nothing is copied to the host in between.
 
-A matrix mu mixes labels, at the vertices, where they are fewer: one product of matrices for each
-term. Without self terms, what a pixel would tell itself is taken off its unary before the sweep.
+A matrix mu mixes labels at the vertices, of which there are fewer than pixels: one matrix product
+for each term. Without self terms, the message of a pixel to itself is subtracted from its unary.
 """
 
 from __future__ import annotations
@@ -27,14 +28,22 @@ from numba import cuda
 
 from minideeplab.arrays import on_device as is_on_device
 from minideeplab.arrays import to_host
-from minideeplab.backends.cuda.crf.filtering import blur_axes
-from minideeplab.backends.cuda.crf.lattice import on_device
-from minideeplab.backends.cuda.device import flat, to_device, xp
-from minideeplab.backends.cuda.launch import kernel
+from minideeplab.backends.cuda.crf.filtering import blur_axes, tables_of
+from minideeplab.backends.cuda.device import to_device, xp
+from minideeplab.backends.cuda.launch import device_function, kernel
 from minideeplab.backends.cuda.matmul import multiply
 from minideeplab.ops.crf import meanfield as definition
 from minideeplab.ops.crf.lattice import Lattice
 from minideeplab.ops.crf.meanfield import Term
+
+
+@device_function
+def add_to_corners(q, corners, send, target, points, labels, writes, p):
+    """Add Q of pixel p to its corners, weighted by ``send``."""
+    for r in range(writes):
+        row, weight = corners[r * points + p] * labels, send[r * points + p]
+        for c in range(labels):
+            cuda.atomic.add(target, row + c, weight * q[c * points + p])
 
 
 @kernel("meanfield.cu")
@@ -57,20 +66,14 @@ def sweep(unary, corners, receive, compat, source, q, send, target,
             total += e
         for c in range(labels):
             q[c * points + p] /= total
-        for r in range(writes):
-            row, weight = corners[r * points + p] * labels, send[r * points + p]
-            for c in range(labels):
-                cuda.atomic.add(target, row + c, weight * q[c * points + p])
+        add_to_corners(q, corners, send, target, points, labels, writes, p)
 
 
 @kernel("meanfield.cu")
 def send_points(q, corners, send, target, points, labels, writes):
-    """Add Q (C, N) to the vertices, as `sweep` does at its end: a pixel a thread."""
+    """Add Q (C, N) to the vertices, as `sweep` does at its end: one thread per pixel."""
     for p in range(cuda.grid(1), points, cuda.gridsize(1)):
-        for r in range(writes):
-            row, weight = corners[r * points + p] * labels, send[r * points + p]
-            for c in range(labels):
-                cuda.atomic.add(target, row + c, weight * q[c * points + p])
+        add_to_corners(q, corners, send, target, points, labels, writes, p)
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Joined:
     """All terms in one lattice of M vertices, on the device.
 
     corners, receive, send (R, N); compat (R, C), ones for a term whose mu is a matrix; neighbours
-    (A, 2, M), A the most axes of a term; spans: where each term's vertices are.
+    (A, 2, M), A the largest number of axes; spans: the slice of each term's vertices.
     """
 
     corners: Any
@@ -90,11 +93,11 @@ class Joined:
 
 
 def join(terms: Sequence[Term], labels: int, dtype: np.dtype) -> Joined:
-    """Put the lattices of the terms behind one another."""
-    tables = [on_device(term.kernel) for term in terms]
+    """The concatenated lattices of the terms."""
+    tables = [tables_of(term.kernel) for term in terms]
     total = sum(term.kernel.n_vertices for term in terms)
     axes = max(len(table.neighbours) for table in tables)
-    neighbours = xp.full((axes, 2, total), total, np.int32)  # a term with fewer axes has no others
+    neighbours = xp.full((axes, 2, total), total, np.int32)  # missing on unused axes
     corners, receive, send, compat, spans, start = [], [], [], [], [], 0
     for term, table in zip(terms, tables, strict=True):
         count, sides = term.kernel.n_vertices, len(table.corners)
@@ -114,7 +117,7 @@ def join(terms: Sequence[Term], labels: int, dtype: np.dtype) -> Joined:
 
 
 def _times(weights: Any, factor: Any) -> Any:
-    """weights (D+1, N) times a factor (N,) from either side, or None."""
+    """weights (D+1, N) times a factor (N,), or None, on the host or the device."""
     return weights if factor is None else weights * to_device(factor).astype(weights.dtype)
 
 
@@ -123,8 +126,8 @@ def mean_field(
 ) -> np.ndarray:
     """Run ``iterations`` updates from ``q`` (default softmax(-unary)); return Q (C, N).
 
-    Runs through without waiting for the device. If the kernel of a term is exact, all are iterated
-    by the definition.
+    Does not synchronise with the device. If the kernel of any term is exact, the definition runs
+    all of them.
     """
     plain = all(isinstance(term.kernel, Lattice) for term in terms)
     if iterations == 0 or not terms or not plain:
@@ -136,28 +139,25 @@ def mean_field(
 
 
 def _iterate(unary: Any, terms: Sequence[Term], iterations: int, q: Any) -> Any:
+    """`mean_field` of lattices, on device arrays."""
     (labels, n), dtype = unary.shape, unary.dtype
     joined = join(terms, labels, dtype)
     rows = joined.neighbours.shape[2] + 1
     source, target = xp.zeros((rows, labels), dtype), xp.zeros((rows, labels), dtype)
     result = xp.empty((labels, n), dtype)
-    corners, receive, send, compat = map(
-        flat, (joined.corners, joined.receive, joined.send, joined.compat)
-    )
-    sides = len(joined.corners)
+    corners, send, sides = joined.corners, joined.send, len(joined.corners)
     matrices = [_on_device(term.compat, dtype) for term in terms]
     own = [None if term.diagonal is None else _on_device(term.diagonal, dtype) for term in terms]
 
     def update(energies: Any, reads: int, writes: int) -> None:
-        inputs = (flat(energies), corners, receive, compat, source.reshape(-1))
-        outputs = (result.reshape(-1), send, target.reshape(-1))
-        sweep(n, *inputs, *outputs, n, labels, reads, writes)
+        inputs = (energies, corners, joined.receive, joined.compat, source)
+        sweep(n, *inputs, result, send, target, n, labels, reads, writes)
 
     if q is None:
         update(unary, 0, sides)
     else:
         result[...] = q.astype(dtype, copy=False)
-        send_points(n, result.reshape(-1), corners, send, target.reshape(-1), n, labels, sides)
+        send_points(n, result, corners, send, target, n, labels, sides)
     for k in range(iterations):
         source, target = blur_axes(target, source, joined.neighbours, reverse=False)
         for mu, span in zip(matrices, joined.spans, strict=True):
@@ -175,5 +175,5 @@ def _iterate(unary: Any, terms: Sequence[Term], iterations: int, q: Any) -> Any:
 
 
 def _on_device(array: Any, dtype: np.dtype) -> Any:
-    """An array from either side, on the device."""
+    """The array on the device, in the dtype."""
     return to_device(array).astype(dtype, copy=False)

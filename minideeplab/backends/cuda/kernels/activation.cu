@@ -1,27 +1,18 @@
-// Rectifier and softmax: the twins of activation.py, where the mapping of threads is drawn.
+// ReLU, softmax and log-softmax. Same kernels as activation.py, which has the thread map.
 
-extern "C" __global__ void relu_forward(const T* x, T* y, I size) {
+KERNEL relu_forward(const T* x, T* y, I size) {
     for (I i = grid(); i < size; i += gridsize()) {
         T value = x[i];
         y[i] = value <= 0 ? (T)0 : value;
     }
 }
 
-extern "C" __global__ void relu_gradient(const T* dy, const T* y, T* dx, I size) {
+KERNEL relu_gradient(const T* dy, const T* y, T* dx, I size) {
     for (I i = grid(); i < size; i += gridsize())
         dx[i] = y[i] <= 0 ? (T)0 : dy[i];
 }
 
-__device__ inline T largest(const T* x, I first, I channels, I inner) {
-    T best = x[first];
-    for (I c = 1; c < channels; c++) {
-        T value = x[first + c * inner];
-        if (value > best || value != value) best = value;
-    }
-    return best;
-}
-
-extern "C" __global__ void softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
+KERNEL softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
@@ -36,8 +27,7 @@ extern "C" __global__ void softmax_forward(const T* x, T* y, I columns, I channe
     }
 }
 
-extern "C" __global__ void softmax_gradient(const T* dy, const T* y, T* dx,
-                                            I columns, I channels, I inner) {
+KERNEL softmax_gradient(const T* dy, const T* y, T* dx, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T total = 0;
@@ -50,21 +40,17 @@ extern "C" __global__ void softmax_gradient(const T* dy, const T* y, T* dx,
     }
 }
 
-extern "C" __global__ void log_softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
+KERNEL log_softmax_forward(const T* x, T* y, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
-        T total = 0;
-        for (I c = 0; c < channels; c++)
-            total += exp(x[first + c * inner] - best);
-        T log_total = log(total);
+        T log_total = log_sum_exp(x, first, channels, inner, best);
         for (I c = 0; c < channels; c++)
             y[first + c * inner] = (x[first + c * inner] - best) - log_total;
     }
 }
 
-extern "C" __global__ void log_softmax_gradient(const T* dy, const T* y, T* dx,
-                                                I columns, I channels, I inner) {
+KERNEL log_softmax_gradient(const T* dy, const T* y, T* dx, I columns, I channels, I inner) {
     for (I i = grid(); i < columns; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T total = 0;

@@ -1,7 +1,7 @@
-// What follows a convolution, in one pass: the twin of finish.py.
+// Scale, shift and ReLU after a convolution. Same kernel as in conv.py.
 
-extern "C" __global__ void finish(T* y, const T* scale, const T* shift,
-                                  I size, I channels, I pixels, I rectify) {
+KERNEL apply_epilogue(T* y, const T* scale, const T* shift, I size, I channels, I pixels,
+                      I rectify) {
     for (I i = grid(); i < size; i += gridsize()) {
         I c = i / pixels % channels;
         T value = y[i] * scale[c] + shift[c];

@@ -1,8 +1,7 @@
-// Splat, blur and slice, and the gradient of the weights: the twins of crf/filtering.py and
-// crf/gradients.py, where the mapping of threads is drawn.
+// Splat, blur, slice and the gradient of the weights. Same kernels as crf/filtering.py.
 
-extern "C" __global__ void splat(const T* values, const int* corners, const T* weights,
-                                 T* vertices, I points, I sides, I labels) {
+KERNEL splat(const T* values, const int* corners, const T* weights, T* vertices, I points, I sides,
+             I labels) {
     for (I e = grid(); e < points * labels; e += gridsize()) {
         I p = e / labels, c = e % labels;
         for (I r = 0; r < sides; r++) {
@@ -12,8 +11,7 @@ extern "C" __global__ void splat(const T* values, const int* corners, const T* w
     }
 }
 
-extern "C" __global__ void blur(const T* source, const int* neighbours, T* target,
-                                I vertices, I labels) {
+KERNEL blur(const T* source, const int* neighbours, T* target, I vertices, I labels) {
     for (I e = grid(); e < (vertices + 1) * labels; e += gridsize()) {
         I v = e / labels, c = e % labels;
         T value = source[e];
@@ -26,8 +24,8 @@ extern "C" __global__ void blur(const T* source, const int* neighbours, T* targe
     }
 }
 
-extern "C" __global__ void slice_points(const T* vertices, const int* corners, const T* weights,
-                                        T* values, T alpha, I points, I sides, I labels) {
+KERNEL slice_points(const T* vertices, const int* corners, const T* weights, T* values, T alpha,
+                    I points, I sides, I labels) {
     for (I e = grid(); e < points * labels; e += gridsize()) {
         I p = e / labels, c = e % labels;
         T total = 0;
@@ -39,10 +37,8 @@ extern "C" __global__ void slice_points(const T* vertices, const int* corners, c
     }
 }
 
-extern "C" __global__ void corner_products(const T* a, const T* b,
-                                           const T* forward, const T* backward,
-                                           const int* corners, T* dweights, T alpha,
-                                           I points, I sides, I labels) {
+KERNEL corner_products(const T* a, const T* b, const T* forward, const T* backward,
+                       const int* corners, T* dweights, T alpha, I points, I sides, I labels) {
     for (I e = grid(); e < sides * points; e += gridsize()) {
         I place = e % points * labels, row = corners[e] * labels;
         T total = 0;

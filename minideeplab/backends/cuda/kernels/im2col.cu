@@ -1,8 +1,7 @@
-// Windows as columns and back: the twins of columns.py, where the mapping of threads is drawn.
+// im2col and col2im. Same kernels as im2col.py, which has the thread map.
 
-extern "C" __global__ void unfold_windows(const T* x, T* columns, I size, I height, I width,
-                                          I kh, I kw, I rows, I cols, I sh, I sw, I dh, I dw,
-                                          I top, I left) {
+KERNEL unfold_windows(const T* x, T* columns, I size, I height, I width, I kh, I kw, I rows, I cols,
+                      I sh, I sw, I dh, I dw, I top, I left) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, rest = e / cols;
         I p = rest % rows; rest = rest / rows;
@@ -17,9 +16,8 @@ extern "C" __global__ void unfold_windows(const T* x, T* columns, I size, I heig
     }
 }
 
-extern "C" __global__ void fold_windows(const T* columns, T* x, I size, I height, I width,
-                                        I kh, I kw, I rows, I cols, I sh, I sw, I dh, I dw,
-                                        I top, I left) {
+KERNEL fold_windows(const T* columns, T* x, I size, I height, I width, I kh, I kw, I rows, I cols,
+                    I sh, I sw, I dh, I dw, I top, I left) {
     for (I e = grid(); e < size; e += gridsize()) {
         I w = e % width, rest = e / width;
         I h = rest % height, nc = rest / height;

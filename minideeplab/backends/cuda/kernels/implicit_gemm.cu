@@ -1,4 +1,4 @@
-// Atrous convolution without columns: the twin of implicit_gemm.py, where the tiles are drawn.
+// Atrous convolution without columns. Same kernel as implicit_gemm.py, which draws the tiles.
 
 #ifndef WORK
 #define WORK 8
@@ -8,10 +8,9 @@
 #define SIDE (WORK * ACROSS)
 #define THREADS (ACROSS * ACROSS)
 
-extern "C" __global__ void implicit_gemm(const T* x, const T* w, const T* bias, T* y,
-                                         I pixels, I filters, I per_filter, I groups, I channels,
-                                         I height, I width, I kh, I kw, I rows, I cols,
-                                         I sh, I sw, I dh, I dw, I top, I left) {
+KERNEL implicit_gemm(const T* x, const T* w, const T* bias, T* y, I pixels, I filters, I per_filter,
+                     I groups, I channels, I height, I width, I kh, I kw, I rows, I cols, I sh,
+                     I sw, I dh, I dw, I top, I left) {
     __shared__ T w_tile[STEP][SIDE + 4];
     __shared__ T x_tile[STEP][SIDE];
     T totals[WORK][WORK];

@@ -1,4 +1,4 @@
-// The lattice's construction: the twins of crf/embedding.py and crf/hashing.py, with drawings.
+// Lattice construction. Same kernels as crf/embedding.py and crf/lattice.py.
 
 template <typename F>
 __device__ inline void elevate(const F* features, const F* scale, F* elevated, I d, I n, I p) {
@@ -59,10 +59,9 @@ __device__ inline void barycentric(const T* elevated, const int* vertex, const i
     }
 }
 
-extern "C" __global__ void embed(const float* features32, const float* scale32,
-                                 const T* features, const T* scale, const long long* places,
-                                 float* elevated32, T* elevated, int* vertex, int* rank,
-                                 T* weights, long long* keys, I d, I n) {
+KERNEL embed(const float* features32, const float* scale32, const T* features, const T* scale,
+             const long long* places, float* elevated32, T* elevated, int* vertex, int* rank,
+             T* weights, long long* keys, I d, I n) {
     for (I p = grid(); p < n; p += gridsize()) {
         elevate(features32, scale32, elevated32, d, n, p);
         find_simplex(elevated32, vertex, rank, d, n, p);
@@ -79,10 +78,9 @@ extern "C" __global__ void embed(const float* features32, const float* scale32,
     }
 }
 
-extern "C" __global__ void weights_gradient(const float* features32, const float* scale32,
-                                            const T* dweights, const T* scale,
-                                            float* elevated32, int* vertex, int* rank,
-                                            T* dfeatures, I d, I n) {
+KERNEL weights_gradient(const float* features32, const float* scale32, const T* dweights,
+                        const T* scale, float* elevated32, int* vertex, int* rank, T* dfeatures,
+                        I d, I n) {
     for (I p = grid(); p < n; p += gridsize()) {
         elevate(features32, scale32, elevated32, d, n, p);
         find_simplex(elevated32, vertex, rank, d, n, p);
@@ -112,8 +110,7 @@ __device__ inline long long swap_if_empty(long long* slot, long long key) {
                                 (unsigned long long)key);
 }
 
-extern "C" __global__ void insert(const long long* keys, long long* table, long long* slots,
-                                  I size, I last) {
+KERNEL insert(const long long* keys, long long* table, long long* slots, I size, I last) {
     for (I e = grid(); e < size; e += gridsize()) {
         long long key = keys[e];
         I slot = home(key, last);
@@ -126,8 +123,7 @@ extern "C" __global__ void insert(const long long* keys, long long* table, long 
     }
 }
 
-extern "C" __global__ void gather_keys(const long long* table, const int* number,
-                                       long long* vertex_keys, I size) {
+KERNEL gather_keys(const long long* table, const int* number, long long* vertex_keys, I size) {
     for (I slot = grid(); slot < size; slot += gridsize())
         if (table[slot] != EMPTY)
             vertex_keys[number[slot]] = table[slot];
@@ -141,9 +137,8 @@ __device__ inline int find(long long key, const long long* table, const int* num
     return table[slot] == EMPTY ? (int)missing : number[slot];
 }
 
-extern "C" __global__ void connect(const long long* vertex_keys, const long long* table,
-                                   const int* number, const long long* steps, int* neighbours,
-                                   I axes, I vertices, I last) {
+KERNEL connect(const long long* vertex_keys, const long long* table, const int* number,
+               const long long* steps, int* neighbours, I axes, I vertices, I last) {
     for (I e = grid(); e < axes * vertices; e += gridsize()) {
         I axis = e / vertices, v = e % vertices;
         int before = find(vertex_keys[v] + steps[axis], table, number, last, vertices);

@@ -1,24 +1,7 @@
-// Softmax cross-entropy: the twins of loss.py, where the mapping of threads is drawn.
+// Softmax cross-entropy. Same kernels as loss.py, which has the thread map.
 
-__device__ inline T largest(const T* x, I first, I channels, I inner) {
-    T best = x[first];
-    for (I c = 1; c < channels; c++) {
-        T value = x[first + c * inner];
-        if (value > best || value != value) best = value;
-    }
-    return best;
-}
-
-__device__ inline T log_of_total(const T* x, I first, I channels, I inner, T best) {
-    T total = 0;
-    for (I c = 0; c < channels; c++)
-        total += exp(x[first + c * inner] - best);
-    return log(total);
-}
-
-extern "C" __global__ void label_loss(const T* x, const long long* target, const T* weight,
-                                      T smoothing, T* loss, T* counted,
-                                      I pixels, I channels, I inner, I ignored) {
+KERNEL label_loss(const T* x, const long long* target, const T* weight, T smoothing, T* loss,
+                  T* counted, I pixels, I channels, I inner, I ignored) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         long long label = target[i];
@@ -30,7 +13,7 @@ extern "C" __global__ void label_loss(const T* x, const long long* target, const
             counted[i] = NAN;
         } else {
             T best = largest(x, first, channels, inner);
-            T log_total = log_of_total(x, first, channels, inner, best);
+            T log_total = log_sum_exp(x, first, channels, inner, best);
             T chosen = (x[first + (I)label * inner] - best) - log_total;
             T value = -(1 - smoothing) * weight[label] * chosen;
             if (smoothing > 0) {
@@ -45,15 +28,14 @@ extern "C" __global__ void label_loss(const T* x, const long long* target, const
     }
 }
 
-extern "C" __global__ void label_loss_gradient(const T* x, const long long* target,
-                                               const T* weight, T smoothing, const T* share,
-                                               T* dx, I pixels, I channels, I inner, I ignored,
-                                               I per_pixel) {
+KERNEL label_loss_gradient(const T* x, const long long* target, const T* weight, T smoothing,
+                           const T* share, T* dx, I pixels, I channels, I inner, I ignored,
+                           I per_pixel) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         long long label = target[i];
         T best = largest(x, first, channels, inner);
-        T log_total = log_of_total(x, first, channels, inner, best);
+        T log_total = log_sum_exp(x, first, channels, inner, best);
         T even = smoothing / (T)channels;
         T scale = share[i * per_pixel];
         T total = 0;
@@ -72,12 +54,12 @@ extern "C" __global__ void label_loss_gradient(const T* x, const long long* targ
     }
 }
 
-extern "C" __global__ void soft_loss(const T* x, const T* target, const T* weight, T smoothing,
-                                     T* loss, I pixels, I channels, I inner) {
+KERNEL soft_loss(const T* x, const T* target, const T* weight, T smoothing, T* loss, I pixels,
+                 I channels, I inner) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
-        T log_total = log_of_total(x, first, channels, inner, best);
+        T log_total = log_sum_exp(x, first, channels, inner, best);
         T total = 0;
         for (I c = 0; c < channels; c++) {
             I k = first + c * inner;
@@ -88,13 +70,12 @@ extern "C" __global__ void soft_loss(const T* x, const T* target, const T* weigh
     }
 }
 
-extern "C" __global__ void soft_loss_gradient(const T* x, const T* target, const T* weight,
-                                              T smoothing, const T* share, T* dx,
-                                              I pixels, I channels, I inner, I per_pixel) {
+KERNEL soft_loss_gradient(const T* x, const T* target, const T* weight, T smoothing, const T* share,
+                          T* dx, I pixels, I channels, I inner, I per_pixel) {
     for (I i = grid(); i < pixels; i += gridsize()) {
         I first = i / inner * channels * inner + i % inner;
         T best = largest(x, first, channels, inner);
-        T log_total = log_of_total(x, first, channels, inner, best);
+        T log_total = log_sum_exp(x, first, channels, inner, best);
         T scale = share[i * per_pixel];
         T total = 0;
         for (I c = 0; c < channels; c++) {

@@ -1,8 +1,17 @@
-// A whole mean-field update: the twins of crf/meanfield.py, where the update is written out.
+// Mean-field update. Same kernels as crf/meanfield.py, which has the formula.
 
-extern "C" __global__ void sweep(const T* unary, const int* corners, const T* receive,
-                                 const T* compat, const T* source, T* q, const T* send, T* target,
-                                 I points, I labels, I reads, I writes) {
+__device__ inline void add_to_corners(const T* q, const int* corners, const T* send, T* target,
+                                      I points, I labels, I writes, I p) {
+    for (I r = 0; r < writes; r++) {
+        I row = corners[r * points + p] * labels;
+        T weight = send[r * points + p];
+        for (I c = 0; c < labels; c++)
+            atomicAdd(&target[row + c], weight * q[c * points + p]);
+    }
+}
+
+KERNEL sweep(const T* unary, const int* corners, const T* receive, const T* compat, const T* source,
+             T* q, const T* send, T* target, I points, I labels, I reads, I writes) {
     for (I p = grid(); p < points; p += gridsize()) {
         T best = -INFINITY;
         for (I c = 0; c < labels; c++) {
@@ -22,22 +31,12 @@ extern "C" __global__ void sweep(const T* unary, const int* corners, const T* re
         }
         for (I c = 0; c < labels; c++)
             q[c * points + p] /= total;
-        for (I r = 0; r < writes; r++) {
-            I row = corners[r * points + p] * labels;
-            T weight = send[r * points + p];
-            for (I c = 0; c < labels; c++)
-                atomicAdd(&target[row + c], weight * q[c * points + p]);
-        }
+        add_to_corners(q, corners, send, target, points, labels, writes, p);
     }
 }
 
-extern "C" __global__ void send_points(const T* q, const int* corners, const T* send, T* target,
-                                       I points, I labels, I writes) {
+KERNEL send_points(const T* q, const int* corners, const T* send, T* target, I points, I labels,
+                   I writes) {
     for (I p = grid(); p < points; p += gridsize())
-        for (I r = 0; r < writes; r++) {
-            I row = corners[r * points + p] * labels;
-            T weight = send[r * points + p];
-            for (I c = 0; c < labels; c++)
-                atomicAdd(&target[row + c], weight * q[c * points + p]);
-        }
+        add_to_corners(q, corners, send, target, points, labels, writes, p);
 }

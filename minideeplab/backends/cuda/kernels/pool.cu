@@ -1,8 +1,7 @@
-// Pooling: the twins of pool.py, where the mapping of threads is drawn.
+// Pooling. Same kernels as pool.py, which has the thread map.
 
-extern "C" __global__ void max_pool(const T* x, T* y, long long* indices, I size,
-                                    I height, I width, I rows, I cols, I kh, I kw, I sh, I sw,
-                                    I ph, I pw, I dh, I dw) {
+KERNEL max_pool(const T* x, T* y, long long* indices, I size, I height, I width, I rows, I cols,
+                I kh, I kw, I sh, I sw, I ph, I pw, I dh, I dw) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, p = e / cols % rows, plane = e / cols / rows;
         T best = -INFINITY;
@@ -25,8 +24,8 @@ extern "C" __global__ void max_pool(const T* x, T* y, long long* indices, I size
     }
 }
 
-extern "C" __global__ void max_pool_gradient(const T* dy, const long long* indices, T* dx,
-                                             I size, I windows, I pixels) {
+KERNEL max_pool_gradient(const T* dy, const long long* indices, T* dx, I size, I windows,
+                         I pixels) {
     for (I e = grid(); e < size; e += gridsize())
         if (indices[e] >= 0)
             atomicAdd(&dx[e / windows * pixels + (I)indices[e]], dy[e]);
@@ -38,9 +37,8 @@ __device__ inline I window_size(I index, I size, I kernel, I stride, I padding, 
     return include_pad ? end - start : least(end, size) - most(start, 0);
 }
 
-extern "C" __global__ void avg_pool(const T* x, T* y, I size, I height, I width, I rows, I cols,
-                                    I kh, I kw, I sh, I sw, I ph, I pw,
-                                    I include_pad, I override) {
+KERNEL avg_pool(const T* x, T* y, I size, I height, I width, I rows, I cols, I kh, I kw, I sh, I sw,
+                I ph, I pw, I include_pad, I override) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, p = e / cols % rows, plane = e / cols / rows;
         T total = 0;
@@ -61,9 +59,8 @@ extern "C" __global__ void avg_pool(const T* x, T* y, I size, I height, I width,
     }
 }
 
-extern "C" __global__ void avg_pool_gradient(const T* dy, T* dx, I size, I height, I width,
-                                             I rows, I cols, I kh, I kw, I sh, I sw, I ph, I pw,
-                                             I include_pad, I override) {
+KERNEL avg_pool_gradient(const T* dy, T* dx, I size, I height, I width, I rows, I cols, I kh, I kw,
+                         I sh, I sw, I ph, I pw, I include_pad, I override) {
     for (I e = grid(); e < size; e += gridsize()) {
         I w = e % width, h = e / width % height, plane = e / width / height;
         I p_first = most(0, floordiv(h + ph - kh, sh) + 1), p_end = least(rows, (h + ph) / sh + 1);
@@ -88,8 +85,7 @@ __device__ inline I cell_end(I i, I size, I cells) {
     return (I)(((i + 1LL) * size + cells - 1) / cells);
 }
 
-extern "C" __global__ void cell_means(const T* x, T* y, I size,
-                                      I height, I width, I rows, I cols) {
+KERNEL cell_means(const T* x, T* y, I size, I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, p = e / cols % rows, plane = e / cols / rows;
         I top = cell_start(p, height, rows), bottom = cell_end(p, height, rows);
@@ -102,8 +98,7 @@ extern "C" __global__ void cell_means(const T* x, T* y, I size,
     }
 }
 
-extern "C" __global__ void cell_means_gradient(const T* dy, T* dx, I size,
-                                               I height, I width, I rows, I cols) {
+KERNEL cell_means_gradient(const T* dy, T* dx, I size, I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I w = e % width, h = e / width % height, plane = e / width / height;
         T total = 0;

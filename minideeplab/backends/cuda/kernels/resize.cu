@@ -1,17 +1,15 @@
-// Resizing and its adjoint: the twins of resize.py, where the mapping of threads is drawn.
+// Resizing and its adjoint. Same kernels as resize.py, which has the thread map.
 
-extern "C" __global__ void nearest(const T* x, T* y, const long long* from_row,
-                                   const long long* from_col, I size,
-                                   I height, I width, I rows, I cols) {
+KERNEL nearest(const T* x, T* y, const long long* from_row, const long long* from_col, I size,
+               I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, p = e / cols % rows, plane = e / cols / rows;
         y[e] = x[(plane * height + (I)from_row[p]) * width + (I)from_col[q]];
     }
 }
 
-extern "C" __global__ void nearest_gradient(const T* dy, T* dx, const long long* row_range,
-                                            const long long* col_range, I size,
-                                            I height, I width, I rows, I cols) {
+KERNEL nearest_gradient(const T* dy, T* dx, const long long* row_range, const long long* col_range,
+                        I size, I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I w = e % width, h = e / width % height, plane = e / width / height;
         T total = 0;
@@ -22,12 +20,9 @@ extern "C" __global__ void nearest_gradient(const T* dy, T* dx, const long long*
     }
 }
 
-extern "C" __global__ void bilinear(const T* x, T* y,
-                                    const long long* low_row, const long long* high_row,
-                                    const T* down,
-                                    const long long* low_col, const long long* high_col,
-                                    const T* across,
-                                    I size, I height, I width, I rows, I cols) {
+KERNEL bilinear(const T* x, T* y, const long long* low_row, const long long* high_row,
+                const T* down, const long long* low_col, const long long* high_col, const T* across,
+                I size, I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I q = e % cols, p = e / cols % rows, plane = e / cols / rows;
         I top = (plane * height + (I)low_row[p]) * width;
@@ -39,14 +34,10 @@ extern "C" __global__ void bilinear(const T* x, T* y,
     }
 }
 
-extern "C" __global__ void bilinear_gradient(const T* dy, T* dx,
-                                             const long long* low_row, const long long* high_row,
-                                             const T* down,
-                                             const long long* low_col, const long long* high_col,
-                                             const T* across,
-                                             const long long* row_range,
-                                             const long long* col_range,
-                                             I size, I height, I width, I rows, I cols) {
+KERNEL bilinear_gradient(const T* dy, T* dx, const long long* low_row, const long long* high_row,
+                         const T* down, const long long* low_col, const long long* high_col,
+                         const T* across, const long long* row_range, const long long* col_range,
+                         I size, I height, I width, I rows, I cols) {
     for (I e = grid(); e < size; e += gridsize()) {
         I w = e % width, h = e / width % height, plane = e / width / height;
         T total = 0;

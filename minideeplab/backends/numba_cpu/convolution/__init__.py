@@ -41,7 +41,7 @@ __all__ = [
     "bias_gradient",
     "conv2d",
     "conv2d_backward",
-    "conv2d_finished",
+    "conv2d_epilogue",
     "input_gradient",
     "weight_gradient",
 ]
@@ -69,7 +69,7 @@ def conv2d(
     return _conv2d(x, w, finish, (stride, padding, dilation, groups), algorithm, exact, explain)
 
 
-def conv2d_finished(
+def conv2d_epilogue(
     x: np.ndarray,
     w: np.ndarray,
     shift: np.ndarray | None,

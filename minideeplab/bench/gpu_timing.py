@@ -1,7 +1,6 @@
-"""Stopwatch and measured limits of a GPU: events on the stream, after warm-up.
+"""Timing on a GPU: events on the stream after warm-up, measured limits, and torch's time.
 
-In Numba's simulator, where NumPy stands in for CuPy, the wall clock stands in for events: enough to
-run this code, not to tell how fast anything is.
+Numba's simulator has no events; there the wall clock only lets this code run.
 """
 
 from __future__ import annotations
@@ -9,20 +8,24 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from minideeplab.backends.cuda.device import xp
+from minideeplab.backends.cuda.device import SIMULATED, xp
+from minideeplab.backends.cuda.launch import LANGUAGES, written_in
 from minideeplab.backends.cuda.matmul import PRECISIONS, matmul_precision, multiply
 
 WARM_UP = 3
 MEGABYTE = 1 << 20
+RUNNABLE = LANGUAGES[:1] if SIMULATED else LANGUAGES
+"""Languages of the kernels that can run: only "numba" in the simulator."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the device reaches with a copy, GB/s, and with cuBLAS in each precision, GFLOP/s."""
+    """Measured GB/s of a copy and GFLOP/s of cuBLAS in each precision."""
 
     gigabytes: float
     gigaflops: dict[str, float]
@@ -30,7 +33,7 @@ class Limits:
     def fraction(
         self, bytes_moved: float, operations: float, milliseconds: float, precision: str = "float32"
     ) -> float:
-        """The share of the limit that binds: the time that it would take at best / the time."""
+        """The share of the tighter limit that is reached: lower bound of the time / the time."""
         at_best = max(bytes_moved / self.gigabytes, operations / self.gigaflops[precision]) / 1e6
         return at_best / milliseconds
 
@@ -40,41 +43,49 @@ class Limits:
         return {"copy GB/s": self.gigabytes} | gemm
 
 
-def milliseconds(run: Callable[[], Any], rounds: int) -> float:
-    """Median time of ``run`` on the device, after ``WARM_UP`` runs; the work of the host included
-    only where the device waits for it."""
-    for _ in range(WARM_UP):
-        run()
-    return float(np.median([_once(run) for _ in range(rounds)]))
+def milliseconds(run: Callable[[], Any], rounds: int, torch: Any = None) -> float:
+    """Median time of ``run`` on the device after ``WARM_UP`` runs; ``torch`` times torch's stream.
+
+    Host work counts only where the device is idle because of it.
+    """
+    return float(np.median([_once(run, torch) for _ in range(WARM_UP + rounds)][WARM_UP:]))
 
 
-def _once(run: Callable[[], Any]) -> float:
+def _once(run: Callable[[], Any], torch: Any) -> float:
+    """Milliseconds of one run."""
     if xp is np:
         start = time.perf_counter()
         run()
         return 1e3 * (time.perf_counter() - start)
-    start, stop = xp.cuda.Event(), xp.cuda.Event()
+    new = partial(torch.cuda.Event, enable_timing=True) if torch else xp.cuda.Event
+    start, stop = new(), new()
     start.record()
     run()
     stop.record()
     stop.synchronize()
-    return xp.cuda.get_elapsed_time(start, stop)
+    return start.elapsed_time(stop) if torch else xp.cuda.get_elapsed_time(start, stop)
 
 
-def torch_milliseconds(run: Callable[[], Any], rounds: int) -> float:
-    """As `milliseconds`, for work that torch puts on its own stream."""
-    import torch
+def by_language(run: Callable[[], Any], rounds: int) -> dict[str, float]:
+    """Milliseconds of ``run`` in each runnable language, as columns of a table."""
+    columns = {}
+    for language in RUNNABLE:
+        with written_in(language):
+            columns[f"{language} ms"] = milliseconds(run, rounds)
+    return columns
 
-    times = []
-    for round_ in range(WARM_UP + rounds):
-        start, stop = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        start.record()
-        run()
-        stop.record()
-        stop.synchronize()
-        if round_ >= WARM_UP:
-            times.append(start.elapsed_time(stop))
-    return float(np.median(times))
+
+def with_torch(prepare: Callable[[Any], Callable[[], Any]], rounds: int) -> dict[str, float]:
+    """Torch's milliseconds with TF32 off and on, empty where torch cannot use the GPU."""
+    torch, columns = cuda_torch(), {}
+    if torch is None:
+        return columns
+    run = prepare(torch)
+    torch.backends.cudnn.benchmark = True
+    for name, allowed in (("torch ms", False), ("torch TF32 ms", True)):
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = allowed
+        columns[name] = milliseconds(run, rounds, torch)
+    return columns
 
 
 def limits(size: int = 4096, megabytes: int = 256, rounds: int = 10) -> Limits:
@@ -96,7 +107,7 @@ def limits(size: int = 4096, megabytes: int = 256, rounds: int = 10) -> Limits:
 
 
 def description() -> dict[str, Any]:
-    """What the numbers depend on: the device, its driver and the versions."""
+    """The conditions of a measurement: device, driver and versions."""
     import numba
 
     facts: dict[str, Any] = {"numba": numba.__version__, "numpy": np.__version__}

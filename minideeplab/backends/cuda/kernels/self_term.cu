@@ -1,4 +1,4 @@
-// The diagonal of the lattice's kernel: the twins of crf/selfterm.py, where the ring is drawn.
+// The diagonal of the lattice's kernel. Same kernels as crf/self_term.py.
 
 __device__ inline void find_ring(const int* corners, const int* neighbours, int* ring,
                                  I points, I sides, I vertices, I p) {
@@ -24,9 +24,8 @@ __device__ inline bool arrives(const int* corners, const int* neighbours, const 
     return place < vertices;
 }
 
-extern "C" __global__ void own_weight(const int* corners, const T* weights, const int* neighbours,
-                                      int* ring, T* result, T alpha,
-                                      I points, I sides, I vertices) {
+KERNEL diagonal(const int* corners, const T* weights, const int* neighbours, int* ring, T* result,
+                T alpha, I points, I sides, I vertices) {
     for (I p = grid(); p < points; p += gridsize()) {
         find_ring(corners, neighbours, ring, points, sides, vertices, p);
         T total = 0;
@@ -47,10 +46,9 @@ extern "C" __global__ void own_weight(const int* corners, const T* weights, cons
     }
 }
 
-extern "C" __global__ void own_weight_gradient(const T* ddiagonal, const int* corners,
-                                               const T* weights, const int* neighbours,
-                                               int* ring, T* dweights, T alpha,
-                                               I points, I sides, I vertices) {
+KERNEL diagonal_gradient(const T* ddiagonal, const int* corners, const T* weights,
+                         const int* neighbours, int* ring, T* dweights, T alpha, I points, I sides,
+                         I vertices) {
     for (I p = grid(); p < points; p += gridsize()) {
         find_ring(corners, neighbours, ring, points, sides, vertices, p);
         T scale = alpha * ddiagonal[p];

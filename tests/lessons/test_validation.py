@@ -6,13 +6,13 @@ import matplotlib
 import pytest
 
 import minideeplab as mdl
+from minideeplab.grading.build import course_table
 from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
-from minideeplab.grading.handout import course_table
 from minideeplab.grading.judge import PASS, judge
 from minideeplab.grading.loading import importable
 from minideeplab.grading.process import run_apart
 from minideeplab.grading.source import split_cells
-from minideeplab.grading.validation import prove, read_solved
+from minideeplab.grading.validation import read_solved, validate
 
 FOLDERS = lesson_folders(find_folder())
 
@@ -23,8 +23,8 @@ def lesson(request):
     return load_lesson(request.param)
 
 
-def test_proofs_hold(lesson):
-    assert prove(lesson) == []
+def test_lesson_is_valid(lesson):
+    assert validate(lesson) == []
 
 
 def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys):
@@ -34,7 +34,7 @@ def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys):
     monkeypatch.chdir(lesson.folder)
     with importable(lesson.given), pyplot.rc_context(), mdl.use_backend("numpy"):
         exec(compile(read_solved(lesson), "lesson.py", "exec"), {"__name__": "lesson"})
-    assert pyplot.get_fignums(), "a lesson has pictures"
+    assert pyplot.get_fignums(), "a lesson has figures"
     pyplot.close("all")
     printed = capsys.readouterr().out
     for task in lesson.tasks:

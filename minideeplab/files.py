@@ -1,0 +1,62 @@
+"""Files that are either whole or absent, and folders that can be written to."""
+
+from __future__ import annotations
+
+import glob
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_TEMPORARY = ".{0.stem}-{1}{0.suffix}"  # beside its target: a path and 8 hexadecimal digits
+
+
+@contextmanager
+def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it takes the place of ``path`` at once.
+
+    A reader sees the old file or the new one, never half of one, even after ``kill -9``. The
+    temporary name keeps the suffix, because many writers choose their format by it.
+
+    Raises:
+        ValueError: ``path`` is a folder or a device.
+        OSError: the folder does not exist or cannot be written to.
+    """
+    target = Path(os.path.realpath(path))  # through a link, not over it
+    if target.exists() and not target.is_file():
+        raise ValueError(f"{path}: expected the name of a file, got a folder or device")
+    temporary = target.with_name(_TEMPORARY.format(target, secrets.token_hex(4)))
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def remove_unfinished(path: str | os.PathLike[str]) -> None:
+    """Delete temporary files that killed processes left for ``path``; none may still write."""
+    target = Path(os.path.realpath(path))
+    pattern = _TEMPORARY.format(Path(glob.escape(target.name)), "?" * 8)
+    for leftover in target.parent.glob(pattern):
+        leftover.unlink()
+
+
+def require_writable(directory: str | os.PathLike[str]) -> Path:
+    """Create ``directory`` if it does not exist and check that a file can be written in it.
+
+    Raises:
+        OSError: it cannot; the message names the directory and the reason.
+    """
+    directory = Path(directory)
+    probe = directory / f".probe-{secrets.token_hex(4)}"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(f"cannot write to the folder {directory}: {error.strerror}") from error
+    return directory

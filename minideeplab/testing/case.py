@@ -1,4 +1,4 @@
-"""How a row of the table is written: array recipes, and the row itself.
+"""Rows of the table of cases: recipes of arrays, and the row itself.
 
 A row holds recipes instead of arrays, so that the table is small, the same on every machine and
 made anew, in the dtype wanted, for every function that it judges.

@@ -1,4 +1,4 @@
-"""What a known wrong implementation is, and the right pieces that they are made from."""
+"""Known wrong implementations, and the definitions that they are made from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kit knows of one operation, in one record."""
+"""The record of all that the kit knows of one operation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What random rows are drawn from: numbers, shapes, layouts, options that may be left out."""
+"""Random numbers, shapes, layouts and options for fuzzing."""
 
 from __future__ import annotations
 

@@ -71,10 +71,7 @@ def _draw(rng: Rng) -> Drawn:
 
 
 avg_pool = right("avg_pool2d")
-
-
-def _other(**changes: Any) -> Function:
-    return avg_pool.altered(**changes)
+altered = avg_pool.altered
 
 
 def _whole_kernel(x: np.ndarray, **options: Any) -> np.ndarray:
@@ -94,20 +91,20 @@ def _uniform_share(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> Any
 
 
 FORWARD = {
-    "padding-counted": (_other(count_include_pad=lambda c: True), "the padding is always counted"),
-    "padding-not-counted": (_other(count_include_pad=lambda c: False),
+    "padding-counted": (altered(count_include_pad=lambda c: True), "the padding is always counted"),
+    "padding-not-counted": (altered(count_include_pad=lambda c: False),
                             "the padding is never counted"),
     **avg_pool.confused(padding="ignored swapped"),
     "divisor-ignored": (avg_pool.without("divisor_override"), "divisor_override is ignored"),
     "whole-kernel": (_whole_kernel,
                      "every window is divided by the whole kernel, even where it sticks out"),
-    "sum": (_other(divisor_override=lambda d: 1), "the window is summed instead of averaged"),
+    "sum": (altered(divisor_override=lambda d: 1), "the window is summed instead of averaged"),
     "ceil-ignored": (avg_pool.without("ceil_mode"), "ceil_mode is ignored"),
-    "ceil-always": (_other(ceil_mode=lambda c: True), "the output size is always rounded up"),
-    "stride-one": (_other(stride=lambda s: 1 if s is None else s),
+    "ceil-always": (altered(ceil_mode=lambda c: True), "the output size is always rounded up"),
+    "stride-one": (altered(stride=lambda s: 1 if s is None else s),
                    "the default stride is 1 instead of the kernel size"),
     **avg_pool.confused(stride="swapped"),
-    "kernel-swapped": (_other(kernel_size=swapped), "the kernel's height and width are confused"),
+    "kernel-swapped": (altered(kernel_size=swapped), "the kernel's height and width are confused"),
     "maximum": (
         lambda x, kernel_size, stride=None, padding=0, ceil_mode=False, **o: right("max_pool2d")(
             x, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode),

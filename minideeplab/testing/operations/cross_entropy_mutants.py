@@ -98,11 +98,11 @@ def _scores(change: Callable[[np.ndarray], np.ndarray]) -> Function:
     return cross_entropy.before(lambda x, *rest, **options: (change(x), *rest))
 
 
-def _scaled(factor: Callable[..., Any], of: str = "mean") -> Function:
-    """Return a cross-entropy times ``factor(x, target, *weight)``, for one reduction."""
+def _scaled(factor: Callable[..., Any]) -> Function:
+    """Return a cross-entropy whose mean is multiplied by ``factor(x, target, *weight)``."""
 
     def changed(loss: Any, *arrays: Any, reduction: str = "mean", **options: Any) -> Any:
-        if reduction != of or not arrays[0].size:
+        if reduction != "mean" or not arrays[0].size:
             return loss
         return np.asarray(loss * factor(*arrays)).astype(arrays[0].dtype)
 
@@ -137,10 +137,10 @@ def _log_of_softmax(x: np.ndarray) -> np.ndarray:
         return np.log(_probabilities(x))
 
 
-def _mean_over_images(x: np.ndarray, target: np.ndarray, *rest: Any, **options: Any) -> Any:
+def _mean_over_images(x: np.ndarray, *rest: Any, **options: Any) -> Any:
     if options.get("reduction", "mean") != "mean" or not x.size:
-        return cross_entropy(x, target, *rest, **options)
-    total = cross_entropy(x, target, *rest, **options | {"reduction": "sum"})
+        return cross_entropy(x, *rest, **options)
+    total = cross_entropy(x, *rest, **options | {"reduction": "sum"})
     return np.asarray(total / (len(x) if x.ndim > 1 else 1)).astype(x.dtype)
 
 

@@ -1,4 +1,4 @@
-"""What Gaussian filters and CRFs share: kernels of all pairs of points, and their normalisation."""
+"""Shared by Gaussian filters and CRFs: kernels of all pairs of points and their normalisation."""
 
 from __future__ import annotations
 

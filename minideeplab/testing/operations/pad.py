@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -68,10 +67,7 @@ def _draw(rng: Rng) -> Drawn:
 
 
 right_pad = right("pad")
-
-
-def _sides(change: Callable[[tuple[int, ...]], tuple[int, ...]]) -> Function:
-    return right_pad.altered(pad=change)
+altered = right_pad.altered
 
 
 def _mode(name: str, other: str) -> Function:
@@ -96,11 +92,12 @@ def _cropped(given: Any, dy: np.ndarray, arrays: Any, options: Any) -> Any:
 
 
 FORWARD = {
-    "axes-swapped": (_sides(lambda p: p[2:4] + p[:2] + p[4:] if len(p) >= 4 else p),
+    "axes-swapped": (altered(pad=lambda p: p[2:4] + p[:2] + p[4:] if len(p) >= 4 else p),
                      "the pairs start with the height instead of the width"),
-    "ends-swapped": (_sides(lambda p: tuple(np.reshape(p, (-1, 2))[:, ::-1].ravel().tolist())),
+    "ends-swapped": (altered(pad=lambda p: np.reshape(p, (-1, 2))[:, ::-1].ravel().tolist()),
                      "before and after are confused"),
-    "crop-ignored": (_sides(lambda p: tuple(max(0, v) for v in p)), "negative padding is ignored"),
+    "crop-ignored": (altered(pad=lambda p: tuple(max(0, v) for v in p)),
+                     "negative padding is ignored"),
     "value-ignored": (right_pad.without("value"), "the value is ignored: always zero"),
     "reflect-symmetric": (_mode("reflect", "symmetric"), "reflect repeats the edge itself"),
     "reflect-replicate": (_mode("reflect", "edge"), "reflect replicates"),

@@ -1,4 +1,4 @@
-"""What convolutions, their transposes and linear layers share: they are sums of products."""
+"""Shared by convolutions, their transposes and linear layers, which are sums of products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What softmax, log-softmax and cross-entropy share: rows, random calls, tolerances, mistakes."""
+"""Shared by softmax, log-softmax and cross-entropy: rows, random calls, tolerances, mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operations with a moving window share: pooling, im2col, convolution."""
+"""Shared by operations with a moving window: pooling, im2col, convolution."""
 
 from __future__ import annotations
 

@@ -75,18 +75,17 @@ def sgemm_limit(size: int = 1536, rounds: int = 5) -> float:
 
 
 def product_limit(points: int = 4, size: int = 256, rounds: int = 20) -> float:
-    """Return the same for the product of our convolutions, on matrices that lie in caches."""
-    from minideeplab.backends.numba_cpu.convolution.packing import Panels
+    """Return the same for the matmul of our convolutions, on matrices that are in cache."""
+    from minideeplab.backends.numba_cpu.convolution.packing import packed
     from minideeplab.backends.numba_cpu.convolution.winograd_steps import multiply_points
-    from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
+    from minideeplab.backends.numba_cpu.runtime.parallel import parallel_range
 
-    panels = [Panels.empty(points**2, size, size) for _ in range(3)]
-    for matrix in panels:
-        matrix.vectors[:] = 1
-    a, b, c = (matrix.layout for matrix in panels)
+    a, b, c = (packed(points**2, size, size) for _ in range(3))
+    for matrix in (a, b, c):
+        matrix.data[:] = 1
 
     def run() -> None:
-        in_pieces(multiply_points, points**2, a, b, c, size, step=1)
+        parallel_range(multiply_points, points**2, a, b, c, size, step=1)
 
     return 2 * points**2 * size**3 / _best(run, rounds) / 1e9
 

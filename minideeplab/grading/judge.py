@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from minideeplab.grading.compare import difference
-from minideeplab.grading.hints import Evidence, hint_for
-from minideeplab.grading.model import Case, Lesson, Task, WrongAnswer
-from minideeplab.grading.outcome import ERROR, MISSING, NOT_DONE, VALUE, Outcome, prepare, run_case
+from minideeplab.diagnosis.evidence import Evidence
+from minideeplab.diagnosis.known import Mistake
+from minideeplab.grading.hints import evidence_of, hint_for, known_mistake
+from minideeplab.grading.model import Case, Lesson, Task
+from minideeplab.grading.outcome import ERROR, MISSING, NOT_DONE, Outcome, prepare, run_case
 
 PASS, WRONG, NOT_DONE_YET, TIME_OUT, CRASH = "pass", "wrong", "not done", "time-out", "crash"
 
@@ -62,38 +63,34 @@ def judge(lesson: Lesson, task: Task, outcomes: Sequence[Outcome], stopped: str 
             after a colon, such as "crash: the process ended with exit status 3".
     """
     evidence = collect(lesson, task, outcomes)
-    lost = tuple(e.case.name for e in evidence if e.wrong)
+    lost = tuple(row.name for row in evidence if row.faults)
     if not lost:
         return TaskResult(task, PASS)
-    kinds = {e.outcome.kind for e in evidence if e.wrong}
+    failed = [outcome for outcome, row in zip(outcomes, evidence, strict=True) if row.faults]
+    kinds = {outcome.kind for outcome in failed}
     if NOT_DONE in kinds:
-        text = next(e.outcome.message for e in evidence if e.outcome.kind == NOT_DONE)
+        text = next(outcome.message for outcome in failed if outcome.kind == NOT_DONE)
         return TaskResult(task, NOT_DONE_YET, lost, text)
     if stopped:
         verdict, _, reason = stopped.partition(": ")
         return TaskResult(task, verdict, lost, reason)
     verdict = CRASH if kinds <= {ERROR, MISSING} else WRONG
-    hint, mistake = hint_for(lesson, task, evidence, wrong_evidence(lesson, task))
+    hint, mistake = hint_for(lesson, task, evidence, known_mistakes(lesson, task))
     return TaskResult(task, verdict, lost, hint, mistake)
 
 
 def collect(lesson: Lesson, task: Task, outcomes: Sequence[Outcome]) -> list[Evidence]:
     """Hold each outcome against the right result."""
-    found = []
-    for case, outcome in zip(task.cases, outcomes, strict=True):
-        right = expected(lesson, task, case)
-        if outcome.kind == VALUE:
-            text = difference(right, outcome.value, task.rtol, task.returns)
-        else:
-            text = f"{outcome.error}: {outcome.message}".strip(": ") or outcome.kind
-        found.append(Evidence(case, outcome, right, text))
-    return found
+    return [
+        evidence_of(lesson, task, case, outcome, expected(lesson, task, case))
+        for case, outcome in zip(task.cases, outcomes, strict=True)
+    ]
 
 
 @functools.lru_cache(maxsize=1024)
-def wrong_evidence(lesson: Lesson, task: Task) -> list[tuple[WrongAnswer, list[Evidence]]]:
+def known_mistakes(lesson: Lesson, task: Task) -> list[Mistake]:
     """Return what every known wrong answer to a task gives; computed once for each lesson."""
     return [
-        (answer, collect(lesson, task, run_trusted(lesson, task, answer.function)))
+        known_mistake(answer, collect(lesson, task, run_trusted(lesson, task, answer.function)))
         for answer in lesson.wrong_answers(task)
     ]

@@ -85,7 +85,7 @@ def _judged(
     forward_only = not function.differentiates
     report = Report(op, function.name, rows, forward_only=forward_only)
     if report.failures:
-        return replace(report, diagnosis=diagnose(function, report.failures))
+        return replace(report, diagnosis=diagnose(function, rows, names, rtol))
     return report
 
 

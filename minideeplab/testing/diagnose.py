@@ -1,201 +1,139 @@
-"""Which known mistake is this? The failing function is compared with every wrong implementation.
-
-A function and a mutant that are wrong on the same rows in the same way make the same mistake. If
-none fits, conventions are tried (would it be right on NHWC arrays?), then simple relations of the
-wrong results to the right ones (a factor, a sign, a flip), then what the failing rows share.
-"""
+"""Diagnose a report of the kit: its rows as evidence for `minideeplab.diagnosis`."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import Case, cases
+from minideeplab.diagnosis.arguments import Function
+from minideeplab.diagnosis.conventions import convention
+from minideeplab.diagnosis.evidence import Evidence, Fault, Raised
+from minideeplab.diagnosis.explain import explain
+from minideeplab.diagnosis.known import Mistake, Prediction
+from minideeplab.diagnosis.sizes import CRF_SIZES, SIZES, UNBATCHED
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch, compare, largest
-from minideeplab.testing.conventions import convention
-from minideeplab.testing.evidence import Evidence, collect, is_gradient
-from minideeplab.testing.function_under_test import Subject
-from minideeplab.testing.guesses import guesses
+from minideeplab.testing.function_under_test import FunctionUnderTest
 from minideeplab.testing.library import Outcome
-from minideeplab.testing.mutant import right
-from minideeplab.testing.mutants import Mutant, mutants
+from minideeplab.testing.mutant import Mutant, right, right_backward
+from minideeplab.testing.operations import OPERATIONS, cases, mutants
 from minideeplab.testing.properties import check_property, properties
-from minideeplab.testing.remarks import remark
 from minideeplab.testing.report import RowResult
-from minideeplab.testing.runner import judge, reference, usual_tolerance
-from minideeplab.testing.traits import shared
+from minideeplab.testing.runner import DTYPES, judge, reference, usual_tolerance
 
-ENOUGH = 0.3
-"""The share of the failing rows on which a mutant must make the same mistake to be named."""
-
-SURE = 0.9
-"""The score of a known mistake from which on nothing else is looked for."""
-
-GLANCE = 6
-"""Rows after which a guess is given up if it fits none of them: there are hundreds of guesses."""
-
-ENOUGH_RAISED = 0.7
-"""The same where both only raise, which says less than equal wrong results."""
-
-MOST = 3
-"""How many mistakes one function is believed to make."""
+TAGS = {
+    "empty": "an empty batch",
+    "unbatched": UNBATCHED,
+    "tie": "ties",
+    "random": "entries dropped at random",
+}
 
 
-def diagnose(subject: Subject, failures: Sequence[RowResult]) -> str:
-    """Return in words which known mistake the failing rows show, "" if none is recognised."""
-    evidence = collect(subject, failures)
-    forward = [e for e in evidence if any(not is_gradient(m) for m in e.mismatches)]
-    backward = [e for e in evidence if e not in forward]
+def diagnose(
+    function: FunctionUnderTest,
+    rows: Sequence[RowResult],
+    dtypes: Sequence[str] = DTYPES,
+    rtol: float = 0.0,
+) -> str:
+    """Return in words which mistake the failing rows show, "" if nothing is wrong.
+
+    Args:
+        function: the function that was judged.
+        rows: all verdicts.
+        dtypes: in which it was judged.
+        rtol: with which errors were accepted.
+    """
+    failed, passed = _collect(function, rows, dtypes, rtol)
     parts = []
-    for rows, gradients in ((forward, False), (backward, True)):
-        if rows:
-            parts.append(_explain(subject, rows, gradients))
-    if not evidence:
-        parts.append(_violated(subject, {row.row for row in failures}))
+    for gradients in (False, True):
+        wrong = [row for row in failed if bool(row.wrong(False)) != gradients]
+        fine = passed + ([] if gradients else [row for row in failed if not row.wrong(False)])
+        if wrong:
+            known = [_mistake(m) for m in mutants(function.op) if bool(m.backward) == gradients]
+            other = None if gradients else functools.partial(_convention, function, passed=fine)
+            parts.append(explain(wrong, fine, known, _function(function.op), gradients, other))
+    parts.append(_depends_on_calls(function, passed, rtol) if failed else "")
+    if not failed:
+        parts.append(_violated(function, {row.row for row in rows if row.status == "fail"}))
     return "; ".join(part for part in parts if part)
 
 
-def _explain(subject: Subject, rows: list[Evidence], gradients: bool) -> str:
-    """Return the best explanation of rows that are wrong in their outputs, or gradients."""
-    wrong = [row for row in rows if not isinstance(row.outcome, Mismatch)]
-    known, rest, there = _known_mistakes(subject.op, wrong or rows, rows, gradients)
-    if not known and not gradients:
-        found = convention(subject, [(e.case, e.dtype) for e in rows])
-        if found:
-            return found
-    table = cases(subject.op)
-    parts = known or [remark(wrong, table), there]
-    if known and rest:
-        parts.append(f"{len(rest)} more rows are wrong in another way: {remark(rest, table)}")
-    raised = [row for row in rows if isinstance(row.outcome, Mismatch)]
-    if raised and (rest or not known or wrong):
-        parts.append(f"{len(raised)} rows raise, {raised[0].case.id} {raised[0].outcome.message}")
-        parts.append(shared({row.case.id for row in raised}, table))
-    return "; ".join(part for part in parts if part)
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """A mistake, the rows that it explains, and how well it predicts all verdicts, in [0, 1]."""
-
-    mutant: Mutant
-    matched: list[Evidence]
-    score: float
-
-
-def _known_mistakes(
-    op: str, rows: list[Evidence], failing: list[Evidence], gradients: bool
-) -> tuple[list[str], list[Evidence], str]:
-    """Return the mutants that together explain ``rows``, best first, and the rows left over.
-
-    The third is a mistake that these rows show and others, which are right, do not.
-    """
-    parts: list[str] = []
-    there = ""
-    candidates = [m for m in mutants(op) if (m.backward is not None) == gradients]
-    while rows and len(parts) < MOST:
-        found = _explanations(candidates, rows, failing)
-        if not found or found[0].score < SURE:
-            found += _explanations(guesses(op, rows, gradients), rows, failing)
-        best = max(found, key=lambda e: e.score, default=None)
-        if best is None or best.score < ENOUGH or (parts and len(best.matched) < 2):
-            there = "" if parts else _in_these_rows(found, rows)
+def _collect(
+    function: FunctionUnderTest, rows: Sequence[RowResult], dtypes: Sequence[str], rtol: float
+) -> tuple[list[Evidence], list[Evidence]]:
+    """Return failing rows in their first wrong dtype, run once more, and what passed."""
+    by_id = {case.id: function.fitted(case) for case in cases(function.op)}
+    failed, passed = [], []
+    for row in rows:
+        case = by_id.get(row.row)
+        if case is None or row.status == "skip":
+            continue
+        wrong = {finding.dtype: [] for finding in row.findings}
+        for finding in row.findings:
+            wrong[finding.dtype].append(finding.mismatch)
+        for dtype in wrong:
+            failed.append(_evidence(case, dtype, function.attempt(case, dtype), wrong[dtype], rtol))
             break
-        name = f"{best.mutant.name}: " if best.mutant.name else ""
-        count = f"{name}the same on {len(best.matched)} of {len(rows)} failing rows"
-        parts.append(f"{best.mutant.diagnosis} [{count}]")
-        rows = [row for row in rows if row not in best.matched]
-    return parts, rows, there
+        right = [dtype for dtype in dtypes if dtype not in wrong]
+        passed += [_evidence(case, d, reference(case, d), (), rtol) for d in right[:1]]
+    return failed, passed
 
 
-def _in_these_rows(found: Sequence[Explanation], rows: list[Evidence]) -> str:
-    """Return what explains nearly all of the rows, though others would be wrong by it, too."""
-    best = max(found, key=lambda e: len(e.matched), default=None)
-    if best is None or len(best.matched) < max(2.0, SURE * len(rows)):
-        return ""
-    return f"there, but not elsewhere, {best.mutant.diagnosis}"
-
-
-def _explanations(
-    candidates: Iterable[Mutant], rows: list[Evidence], failing: list[Evidence]
-) -> list[Explanation]:
-    """Return the candidates that explain enough of the rows, up to a perfect one, best first.
-
-    Rows that fail with the mutant but not with the function count against it.
-    """
-    found = []
-    ids = {evidence.case.id for evidence in failing}
-    for mutant in candidates:
-        matched = _matched(mutant, rows)
-        if matched:
-            others = [case for case in cases(mutant.op) if case.id not in ids]
-            excess = sum(bool(result(mutant, case, "float64")[1]) for case in others)
-            found.append(Explanation(mutant, matched, len(matched) / (len(rows) + excess)))
-            if found[-1].score == 1.0:
-                break
-    return sorted(found, key=lambda e: -e.score)
-
-
-def _matched(mutant: Mutant, rows: list[Evidence]) -> list[Evidence]:
-    """Return the rows on which the mutant makes the same mistake, [] if they are not enough."""
-    only_raised = all(isinstance(row.outcome, Mismatch) for row in rows)
-    enough = (ENOUGH_RAISED if only_raised else ENOUGH) * len(rows)
-    matched: list[Evidence] = []
-    mixed = [row for start in range(GLANCE) for row in rows[start::GLANCE]]
-    for number, row in enumerate(mixed):
-        hopeless = len(matched) + len(rows) - number < enough  # even if all others match
-        if hopeless or (not mutant.name and number >= GLANCE and not matched):
-            return []
-        matched += [row] if _same(mutant, row) else []
-    return matched if len(matched) >= enough else []
-
-
-def result(
-    mutant: Mutant, case: Case, dtype: str
-) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
-    """Return what a mutant gives on a row, and what is wrong with that; kept if it has a name."""
-    return _known_result(mutant, case, dtype) if mutant.name else _result(mutant, case, dtype)
-
-
-def _result(
-    mutant: Mutant, case: Case, dtype: str
-) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
-    fn = mutant.forward or right(mutant.op)
-    outcome = Subject(mutant.op, fn, mutant.backward).attempt(case, dtype)
+def _evidence(
+    case: Case, dtype: str, outcome: Outcome | Mismatch, wrong: Sequence[Mismatch], rtol: float
+) -> Evidence:
+    expected, got = reference(case, dtype), outcome
+    alike = None
     if isinstance(outcome, Mismatch):
-        return outcome, (outcome,)
-    return outcome, tuple(judge(case, case.arguments(dtype), outcome, reference(case, dtype)))
+        got = _raised(outcome)
+        wrong = [Fault("grad_call" if got.where.startswith("backward") else "call", "raised")]
+    elif "random" in case.tags:
+        if wrong:
+            chance = OPERATIONS[case.op].given_chance
+            expected, _ = chance(case, case.arguments(dtype), outcome, expected)
+        alike = functools.partial(_drawn_alike, case, dtype, outcome)
+
+    def same(what: str, one: Any, other: Any, room: float) -> bool:
+        other = np.asarray(other)
+        tol = room * (usual_tolerance(case, what, dtype) + rtol * largest(expected[what]))
+        if room > 1:
+            tol = max(tol, 64.0 * float(np.finfo(dtype).eps) * largest(other))
+            return compare(what, one, other, tol, other.dtype) is None
+        kind = np.int64 if what == "indices" else dtype
+        return compare(what, one, other, tol, np.dtype(kind)) is None
+
+    return Evidence(
+        case.id,
+        lambda: case.arguments(dtype),
+        case.options,
+        {name: value for name, value in expected.items() if name != "inputs"},
+        got,
+        wrong,
+        same,
+        lambda what: usual_tolerance(case, what, dtype),
+        np.dtype(dtype),
+        case.cotangent(np.shape(expected["output"]), dtype) if case.differentiable else None,
+        [text for tag, text in TAGS.items() if tag in case.tags],
+        case.note,
+        alike,
+        (case, dtype),
+    )
 
 
-_known_result = functools.lru_cache(maxsize=65536)(_result)
+def _raised(mismatch: Mismatch) -> Raised:
+    error, _, message = mismatch.message.partition(": ")
+    return Raised(error, message, mismatch.what)
 
 
-def _same(mutant: Mutant, evidence: Evidence) -> bool:
-    """Return whether the mutant makes all of the row's mistakes of its kind, with equal results."""
-    outcome, wrong = result(mutant, evidence.case, evidence.dtype)
-    relevant = evidence.relevant(mutant.backward is not None)
-    known = {(m.what, m.kind) for m in wrong}
-    if not relevant or not {(m.what, m.kind) for m in relevant} <= known:
-        return False
-    if isinstance(outcome, Mismatch) or isinstance(evidence.outcome, Mismatch):
-        return bool(mutant.name)
-    if not mutant.name and mutant.forward:  # a guess may spoil nothing that is right
-        seen = {m.what for m in evidence.mismatches}
-        if any(m.what not in seen and not is_gradient(m) for m in wrong):
-            return False
-    if "random" in evidence.case.tags:
-        return _same_but_for_dice(outcome, evidence)
-    return all(_equal(m, outcome, evidence) for m in relevant if m.kind in _SEEN)
-
-
-def _same_but_for_dice(outcome: Outcome, evidence: Evidence) -> bool:
+def _drawn_alike(case: Case, dtype: str, outcome: Outcome, other: Outcome) -> bool:
     """Return whether as many entries are kept, times as many different factors."""
     kept, factors = [], []
-    for y in (outcome["output"], evidence.outcome["output"]):
-        x = evidence.case.arguments(evidence.dtype)["input"]
+    x = case.arguments(dtype)["input"]
+    for y in (other["output"], outcome["output"]):
         if np.shape(y) != x.shape:
             return False
         kept.append(np.mean(np.asarray(y) != 0))
@@ -205,23 +143,94 @@ def _same_but_for_dice(outcome: Outcome, evidence: Evidence) -> bool:
     return near and factors[0].size == factors[1].size and np.allclose(*factors, atol=0.02)
 
 
-_SEEN = ("value", "nan", "shape", "dtype")
-"""Kinds of mismatch where the wrong results themselves must agree, too."""
+def _mistake(mutant: Mutant) -> Mistake:
+    def predict(row: Evidence) -> Prediction:
+        outcome, wrong = result(mutant, *row.source)
+        return Prediction(_raised(outcome) if isinstance(outcome, Mismatch) else outcome, wrong)
+
+    return Mistake(mutant.diagnosis, predict, mutant.name)
 
 
-def _equal(mismatch: Mismatch, outcome: Outcome, evidence: Evidence) -> bool:
-    case, what = evidence.case, mismatch.what
-    theirs = np.asarray(outcome[what])
-    rounding = 64.0 * float(np.finfo(evidence.dtype).eps) * largest(theirs)
-    tol = max(2.0 * usual_tolerance(case, what, evidence.dtype), rounding)
-    return compare(what, evidence.outcome[what], theirs, tol, theirs.dtype) is None
+@functools.lru_cache(maxsize=65536)
+def result(
+    mutant: Mutant, case: Case, dtype: str
+) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
+    """Return what a mutant gives on a row, and what is wrong with that."""
+    fn = mutant.forward or right(mutant.op)
+    outcome = FunctionUnderTest(mutant.op, fn, mutant.backward).attempt(case, dtype)
+    if isinstance(outcome, Mismatch):
+        return outcome, (outcome,)
+    return outcome, tuple(judge(case, case.arguments(dtype), outcome, reference(case, dtype)))
 
 
-def _violated(subject: Subject, failing: set[str]) -> str:
+@functools.cache
+def _function(op: str) -> Function:
+    """Return the definition of ``op`` as guesses call it."""
+    record = OPERATIONS[op]
+    samples: dict[str, list[Any]] = {}
+    for case in record.rows:
+        for name, value in case.options.items():
+            samples.setdefault(name, []).append(value)
+
+    def forward(arguments: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        y = right(op)(*arguments.values(), **options)
+        parts = y if isinstance(y, tuple) else (np.asarray(y),)
+        return {**arguments, **dict(zip(("output", "indices"), parts, strict=False))}
+
+    def backward(arguments: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        arrays = dict(arguments)
+        given = right_backward(op)(arrays.pop("grad_out"), *arrays.values(), **options)
+        return {f"grad_{n}": g for n, g in zip(arrays, given, strict=False) if g is not None}
+
+    return Function(
+        forward,
+        {name: f"the {name}" for name in record.arguments},
+        backward,
+        record.default_options(),
+        samples,
+        record.scaled_at_once,
+        record.bordered,
+        CRF_SIZES if record.family == "crf" else SIZES,
+    )
+
+
+def _convention(
+    function: FunctionUnderTest, rows: Sequence[Evidence], passed: Sequence[Evidence]
+) -> str:
+    """Return under which convention the function would be right, "" if none is found."""
+    if function.library.name != "numpy":
+        return ""
+
+    def passes(row: Evidence, fn: Callable[..., Any]) -> bool:
+        case, dtype = row.source
+        outcome = replace(function, fn=fn, backward=None).attempt(case, dtype)
+        if isinstance(outcome, Mismatch):
+            return False
+        return not judge(case, case.arguments(dtype), outcome, reference(case, dtype))
+
+    return convention(function.op, rows, passed, function.fn, passes)
+
+
+def _depends_on_calls(function: FunctionUnderTest, passed: Sequence[Evidence], rtol: float) -> str:
+    """Say that a row that passed is wrong when it is run again; a few rows are tried."""
+    if type(function) is not FunctionUnderTest:  # results computed elsewhere
+        return ""
+    for row in passed[:: 1 + len(passed) // 6]:
+        case, dtype = row.source
+        outcome = function.attempt(case, dtype)
+        wrong = isinstance(outcome, Mismatch) or judge(
+            case, case.arguments(dtype), outcome, reference(case, dtype), rtol
+        )
+        if wrong and "random" not in case.tags:
+            return f"{case.id} passed and is wrong when run again: results depend on earlier calls"
+    return ""
+
+
+def _violated(function: FunctionUnderTest, failing: set[str]) -> str:
     """Explain rows that are no rows of the table: properties, such as buffers used twice."""
-    for mutant in mutants(subject.op):
+    for mutant in mutants(function.op):
         if mutant.property_only:
-            judged = Subject(mutant.op, mutant.forward)
+            judged = FunctionUnderTest(mutant.op, mutant.forward)
             broken = {
                 f"{mutant.op}/property-{prop.name}"
                 for prop in properties(mutant.op)
@@ -230,8 +239,8 @@ def _violated(subject: Subject, failing: set[str]) -> str:
             if broken == failing:
                 return f"{mutant.diagnosis} [{mutant.name}]"
     notes = {
-        f"{subject.op}/property-{p.name}": (p.equation.__doc__ or "").partition("\n")[0]
-        for p in properties(subject.op)
+        f"{function.op}/property-{p.name}": (p.equation.__doc__ or "").partition("\n")[0]
+        for p in properties(function.op)
     }
     broken = [f"{row.partition('-')[2]}: {notes[row]}" for row in sorted(failing) if row in notes]
     return f"every row of the table is right, but not the rule {broken[0]}" if broken else ""

@@ -146,7 +146,7 @@ def judge_results(path: str | Path) -> Report:
     report = Report(ops[0], str(path), rows, forward_only=forward_only)
     with quiet():
         function = Computed(ops[0], _elsewhere, results=results)
-        return replace(report, diagnosis=diagnose(function, report.failures))
+        return replace(report, diagnosis=diagnose(function, rows, dtypes))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ from minideeplab.tensor import Tensor
 from minideeplab.testing.case import Case
 from minideeplab.testing.definitions import operation
 from minideeplab.testing.library import Library, Outcome, collect, cotangent_of
-from minideeplab.testing.operations import OPERATIONS
 
 __all__ = ["LIBRARIES", "Minideeplab", "Torch", "installed", "library", "operation"]
 
@@ -203,8 +202,3 @@ def library(name: str) -> Library:
 def installed(*names: str) -> bool:
     """Return whether all of the named packages can be imported here."""
     return all(importlib.util.find_spec(name) is not None for name in names)
-
-
-def default_options(op: str) -> dict[str, Any]:
-    """Return the default values of the options of ``op`` that some row of the table gives."""
-    return OPERATIONS[op].default_options()

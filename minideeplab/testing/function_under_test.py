@@ -100,9 +100,6 @@ class FunctionUnderTest:
         return case
 
 
-Subject = FunctionUnderTest  # the former name
-
-
 def name_of(fn: Callable[..., Any]) -> str:
     """Return "module.function" where the function has such a name.
 

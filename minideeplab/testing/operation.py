@@ -108,6 +108,8 @@ class Operation:
         family: "network", or "crf" for what PyTorch does not have.
         linear: linear in its first argument, so that the backward is the transpose.
         approximable: may be approximated, so that NaN need not reach what is cut off.
+        bordered: pads its input, so that a wrong border is one of the guesses.
+        scaled_at_once: groups of options that one wrong factor would scale together.
         exact: whether a result is copied or chosen, so that it must be equal.
         products: about how many products are summed, all results together.
         terms: the size of the summed terms, where it is more than that of the result.
@@ -129,6 +131,8 @@ class Operation:
     family: str = "network"
     linear: bool = False
     approximable: bool = False
+    bordered: bool = False
+    scaled_at_once: tuple[tuple[str, ...], ...] = ()
     exact: Callable[[Case, str], bool] = _indices_only
     products: Callable[[Result], float] = _few_products
     terms: Callable[[Result, float], float] = usual_terms

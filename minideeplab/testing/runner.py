@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import sysconfig
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -67,12 +70,28 @@ def attempt(
     backward: Callable[..., Any] | None = None,
 ) -> Outcome | Mismatch:
     """Run ``fn`` on the row in fresh arrays; what it raises becomes a mismatch."""
+    called = []
+
+    def noted(*arrays: Any, **options: Any) -> Any:
+        called.append(backward)
+        return backward(*arrays, **options)
+
     try:
-        return library.run(fn, case, case.arguments(dtype), backward)
+        return library.run(fn, case, case.arguments(dtype), noted if backward else None)
     except NotImplementedError as error:
         return Mismatch("call", "not implemented", str(error) or "NotImplementedError")
     except (Exception, SystemExit) as error:  # whatever an outside function does is its verdict
-        return Mismatch("call", "raised", f"{type(error).__name__}: {error}")
+        return Mismatch(_place(error, bool(called)), "raised", f"{type(error).__name__}: {error}")
+
+
+def _place(error: BaseException, backward: bool) -> str:
+    """Return where an exception was raised: forward or backward, and the line outside the kit."""
+    frames = traceback.extract_tb(error.__traceback__)
+    backward = backward or any(frame.name == "gradients" for frame in frames)
+    ours = (str(Path(__file__).parents[1]), *map(sysconfig.get_path, ("purelib", "stdlib")))
+    theirs = [f for f in frames if not f.filename.startswith(ours) and "<" not in f.filename]
+    line = f", line {theirs[-1].lineno} of {Path(theirs[-1].filename).name}" if theirs else ""
+    return ("backward" if backward else "forward") + line
 
 
 def check_row(

@@ -6,10 +6,15 @@ import pytest
 from minideeplab import functional as F
 from minideeplab import ops
 from minideeplab.backends.numba_cpu import ALGORITHMS, conv2d, conv2d_backward, convolution
-from minideeplab.backends.numba_cpu.convolution import cost, direct, im2col, winograd
-from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
+from minideeplab.backends.numba_cpu.convolution import (
+    cost,
+    direct,
+    direct_taps,
+    im2col,
+    winograd,
+)
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.backends.numba_cpu.runtime import parallel
 from minideeplab.backends.numba_cpu.runtime.parallel import thread_count
 from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.operations import cases
@@ -57,7 +62,7 @@ def test_winograd_rounds_little(monkeypatch, m, size, dilation):
     (x, w, dy), options = layer(48, 80, size, dilation)
     tiles = cost.Choice("winograd", m, 0.0)
     monkeypatch.setattr(convolution, "choose", lambda *_: tiles)
-    monkeypatch.setattr(im2col, "convolve", None)  # nothing may fall back to it
+    monkeypatch.setattr(im2col, "convolve", None)  # a fallback is an error
     monkeypatch.setattr(im2col, "weight_gradient", None)
     y = conv2d(x, w, None, *options)
     dx, dw, db = conv2d_backward(dy, x, w, *options)
@@ -91,7 +96,7 @@ def test_streamed_and_blocked_schedules_agree(monkeypatch):
 
 def test_the_gradient_of_a_1x1_kernel_of_many_channels():
     rng = np.random.default_rng(0)
-    shapes = (2, 592, 9, 7), (2, 528, 9, 7), (592, 528, 1, 1)  # 37 and 33 panels: no whole parts
+    shapes = (2, 592, 9, 7), (2, 528, 9, 7), (592, 528, 1, 1)  # 37 and 33 panels: no full parts
     dy, x, w = (rng.standard_normal(shape, np.float32) for shape in shapes)
     options = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
     dw = conv2d_backward(dy, x, w, *options, algorithm="direct")[1]
@@ -116,7 +121,7 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, dilation):
         return conv2d(x, w, None, *options), *conv2d_backward(dy, x, w, *options)
 
     expected = run()
-    monkeypatch.setattr(threads, "thread_count", lambda: 1)
+    monkeypatch.setattr(parallel, "thread_count", lambda: 1)
     for one, several in zip(run(), expected, strict=True):
         np.testing.assert_array_equal(one, several)
 
@@ -195,26 +200,26 @@ def test_the_direct_form_is_exact(name):
 
 @pytest.mark.parametrize("width", range(1, 24))
 def test_gradients_of_strides_stay_inside_their_maps(width, monkeypatch):
-    """Each remainder of the columns is a row of its own, which a block of outputs may not fill."""
-    rooms = []
+    """Each remainder of the columns is computed as a row, which may be shorter than a block."""
+    arrays = []
 
     def guarded(name, shape, dtype):
-        rooms.append(np.full((3, thread_count(), *shape), 7, dtype))
-        return rooms[-1][1]
+        arrays.append(np.full((3, thread_count(), *shape), 7, dtype))
+        return arrays[-1][1]
 
     rng = np.random.default_rng(width)
     x = rng.standard_normal((2, 1, 6, width + 1), np.float32)
     w = rng.standard_normal((3, 1, 1, 2), np.float32)
     options = ((1, 2), ((0, 0), (0, 0)), (1, 1), 1)
     dy = np.ones(ops.conv2d(x, w, None, *options).shape, np.float32)
-    monkeypatch.setattr(direct, "rooms", guarded)
+    monkeypatch.setattr(direct, "per_thread_scratch", guarded)
     dx, _, _ = conv2d_backward(dy, x, w, *options, needs=(True, False, False))
     expected, _, _ = ops.conv2d_backward(dy, x, w, *options)
     np.testing.assert_allclose(dx, expected, atol=1e-5)
-    assert all((room[[0, 2]] == 7).all() for room in rooms)
+    assert all((array[[0, 2]] == 7).all() for array in arrays)
 
 
-TAPS = {  # channels, filters, size, stride, padding, dilation: blocks, their ends, single outputs
+TAPS = {  # channels, filters, size, stride, padding, dilation: blocks, overlaps, single outputs
     "far-apart": (24, 64, (23, 41), (1, 1), 18, 18),
     "hardly-reached": (48, 32, (13, 11), (1, 1), 9, 9),
     "whole-rows": (24, 32, (9, 16), (1, 1), 0, 2),
@@ -225,14 +230,14 @@ TAPS = {  # channels, filters, size, stride, padding, dilation: blocks, their en
 
 
 @pytest.mark.parametrize("name", TAPS)
-def test_taps_in_registers_are_exact(name):
+def test_direct_taps_are_exact(name):
     channels, filters, size, stride, padding, dilation = TAPS[name]
     rng = np.random.default_rng(6)
     x = rng.standard_normal((2, channels, *size), np.float32)
     w = rng.standard_normal((filters, channels, 3, 3), np.float32)
     b = rng.standard_normal(filters, np.float32)
     options = (stride, ((padding, padding),) * 2, (dilation, dilation), 1)
-    assert near_taps.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
+    assert direct_taps.suits(Problem.of(x.shape, w.shape, *options), x.dtype)
     exact = [a.astype(np.float64) for a in (x, w)]
     y = conv2d(x, w, b, *options, algorithm="taps")
     assert worst(y, ops.conv2d(*exact, b, *options)) < 2e-6

@@ -1,4 +1,4 @@
-"""Masks drawn on all threads: those of the definition, and what the generator gives after it."""
+"""Dropout masks drawn on all threads equal the definition's, and so does the generator's state."""
 
 import numpy as np
 import pytest

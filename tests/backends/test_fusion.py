@@ -1,4 +1,4 @@
-"""Convolutions in one pass with what follows them: the same numbers as one after the other."""
+"""Fused convolution, batch norm and ReLU: the same numbers as one after the other."""
 
 import numpy as np
 import pytest

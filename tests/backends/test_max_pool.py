@@ -1,4 +1,4 @@
-"""Max pooling that finds the places going back: equal to the form that remembers them."""
+"""Max pooling without stored indices equals the form that stores them."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ WINDOWS = {  # kernel_size, stride, padding, dilation, ceil_mode
 }
 
 
-@pytest.mark.parametrize("channels", [19, 32])  # single numbers and vectors
+@pytest.mark.parametrize("channels", [19, 32])  # partial and whole vectors
 @pytest.mark.parametrize("values", ["distinct", "ties", "nan", "inf"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
@@ -31,10 +31,10 @@ def test_the_same_maxima_and_gradients(window, dtype, values, channels):
     elif values != "distinct":
         x[rng.random(x.shape) < 0.3] = np.nan if values == "nan" else -np.inf
         x[1, 3] = -np.inf
-    y, places = max_pool2d(x, *window)
+    y, indices = max_pool2d(x, *window)
     dy = rng.standard_normal(y.shape).astype(dtype)
     np.testing.assert_array_equal(max_pool2d_without_indices(x, *window), y)
     dx = max_pool2d_without_indices_backward(dy, x, y, *window)
-    expected = max_pool2d_backward(dy, places, x.shape)
+    expected = max_pool2d_backward(dy, indices, x.shape)
     np.testing.assert_allclose(dx, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(dx == 0, expected == 0)

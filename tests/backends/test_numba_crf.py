@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from minideeplab.backends.numba_cpu import crf as fast
-from minideeplab.backends.numba_cpu import simd as lanes
+from minideeplab.backends.numba_cpu import simd
 from minideeplab.backends.numba_cpu.crf import lattice
-from minideeplab.backends.numba_cpu.runtime import parallel as threads
+from minideeplab.backends.numba_cpu.runtime import parallel
 from minideeplab.ops.crf import lattice as definition
 from minideeplab.ops.crf import meanfield
 from minideeplab.ops.crf.meanfield import Term
@@ -163,7 +163,7 @@ def test_a_definition_s_lattice_and_a_diagonal_serve_too(rng):
 def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch, dtype):
     unary = rng.uniform(0, 4, size=(9, 19 * 23)).astype(dtype)
     results = []
-    monkeypatch.setattr(threads, "_cores", lambda: 8)
+    monkeypatch.setattr(parallel, "_cores", lambda: 8)
     for count in (1, 2, 3, 7):
         monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", count)
         terms = make_terms(rng, 9, dtype, [-2.0, -1.0])
@@ -185,7 +185,7 @@ def test_one_pixel_and_inputs_unchanged(rng):
 @pytest.mark.parametrize("dtype", FLOAT)
 def test_exponential_and_certain_pixels(dtype):
     unary = np.array([[0, 0], [80, 800], [700, 3]], dtype)
-    features = np.array([[0.0, 50.0]], dtype)  # too far apart to talk
+    features = np.array([[0.0, 50.0]], dtype)  # too far apart to interact
     term = Term(fast.build_lattice(features), np.array(0.0, dtype))
     expected = meanfield.softmax(-unary.astype(np.float64))
     result = fast.mean_field(unary, [term], 1)
@@ -195,8 +195,8 @@ def test_exponential_and_certain_pixels(dtype):
 
 def test_vectors_uncompiled():
     rows = np.arange(32.0).reshape(2, 16)
-    vector = lanes.load(rows, 1, 8)
-    lanes.store(rows, 0, 0, lanes.maximum(vector, 27.0) * 2)
+    vector = simd.load(rows, 1, 8)
+    simd.store(rows, 0, 0, simd.maximum(vector, 27.0) * 2)
     assert rows[0, :8].tolist() == [54, 54, 54, 54, 56, 58, 60, 62]
-    assert (lanes.total(vector), lanes.highest(vector)) == (220, 31)
-    assert [lanes.padded(n) for n in (1, 8, 9)] == [8, 8, 16]
+    assert (simd.total(vector), simd.highest(vector)) == (220, 31)
+    assert [simd.padded(n) for n in (1, 8, 9)] == [8, 8, 16]

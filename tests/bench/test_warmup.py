@@ -2,9 +2,8 @@
 
 from click.testing import CliRunner
 
-from minideeplab.backends.numba_cpu.convolution import transformed_filters
-from minideeplab.backends.numba_cpu.convolution import winograd_steps as rounds
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import Round
+from minideeplab.backends.numba_cpu.convolution import transformed_filters, winograd_steps
+from minideeplab.backends.numba_cpu.runtime.parallel import ParallelKernel
 from minideeplab.cli.warmup import command
 
 
@@ -12,7 +11,7 @@ def test_warmup_compiles_both_passes_of_winograds_form():
     result = CliRunner().invoke(command)
     assert result.exit_code == 0, result.output
     assert result.output.strip().endswith(" s")
-    used = [r for r in vars(rounds).values() if isinstance(r, Round)]
-    used.remove(rounds.multiply_points)  # the benchmark's own
+    used = [r for r in vars(winograd_steps).values() if isinstance(r, ParallelKernel)]
+    used.remove(winograd_steps.multiply_points)  # the benchmark's own
     assert len(used) == 7 and all(kernel.run.signatures for kernel in used)
     assert transformed_filters.all_to_taps.run.signatures

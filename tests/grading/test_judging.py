@@ -94,7 +94,7 @@ def writes(x):
         (writes, "writes into its argument"),
         (lambda x: -2 * x, "the sign is wrong"),
         (lambda x: x, "returned as it came"),
-        (lambda x: 6 * x, "3 times what it should be"),
+        (lambda x: 6 * x, "3 times the right one"),
         (lambda x: 2 * x[::-1], "runs backwards"),
         (lambda x: 0 * x, "zero everywhere"),
         (lambda x: 2 * x + 7, "a constant that is added"),
@@ -143,7 +143,7 @@ def images(reference):
         (lambda x: np.roll(3 * x, 1, -1), "shifted by one along the last axis"),
         (lambda x: np.roll(3 * x, -1, -2), "shifted by one along the last but one axis"),
         (lambda x: abs(3 * x), "signs are not"),
-        (lambda x: (3 * x).astype(np.float32).astype(float), "single precision"),
+        (lambda x: (3 * x).astype(np.float32).astype(float), "float32 precision"),
         (lambda x: (3 * x).T, "opposite order"),
         (lambda x: (3 * x) * np.abs(x).max(), "in each case the result is off by a factor"),
     ],
@@ -159,12 +159,12 @@ def scaled(x, w, shift):
 @pytest.mark.parametrize(
     ("function", "hint"),
     [
-        (lambda x, w, s: scaled(x, w, 2 * s), "as if argument 3 were doubled"),
-        (lambda x, w, s: scaled(x, w, s - 1), "as if argument 3 were smaller by one"),
-        (lambda x, w, s: scaled(x, w, 0), "as if argument 3 were always 0"),
-        (lambda x, w, s: scaled(x, w[::-1], s), "as if argument 2 ran backwards along"),
-        (lambda x, w, s: scaled(x, 0 * w + 1, s), "as if argument 2 were one everywhere"),
-        (lambda x, w, s: scaled(-x, w, s), "as if argument 1 had the other sign"),
+        (lambda x, w, s: scaled(x, w, 2 * s), "right for argument 3 doubled"),
+        (lambda x, w, s: scaled(x, w, s - 1), "right for argument 3 smaller by one"),
+        (lambda x, w, s: scaled(x, w, 0), "right for 0 as argument 3"),
+        (lambda x, w, s: scaled(x, w[::-1], s), "right for argument 2 read backwards along"),
+        (lambda x, w, s: scaled(x, 0 * w + 1, s), "right for ones as argument 2"),
+        (lambda x, w, s: scaled(-x, w, s), "right for argument 1 with the opposite sign"),
         (lambda x, w, s: scaled(x, w, 3 * s), "case 'a'"),
     ],
 )
@@ -198,6 +198,36 @@ def test_hints_do_not_show_hidden_values(lesson, function):
     assert found.lost == ("two",)
     for secret in ("0.123", "3.1", "6.24", "secret"):
         assert secret not in found.hint
+
+
+def test_a_hint_is_not_refuted_by_a_case(lesson):
+    """A known wrong answer that loses more, or a factor of one case, is not named as a rule."""
+    one = result(lesson, "1.1", lambda x: x**2 if len(x) == 2 else 2 * x)
+    assert one.lost == ("two",) and one.mistake == ""
+    half = result(lesson, "1.1", lambda x: x if len(x) == 2 else 2 * x)
+    assert half.hint.startswith("an argument") or "where it is wrong" in half.hint
+
+
+def test_parts_of_the_right_answer_to_other_arguments():
+    """A tuple as if an argument were another; one of another length is no crash."""
+    cases = tuple(Case(f"n={n}", (np.arange(float(n)) ** 2, n), shown=True) for n in (5, 6, 7))
+    task = Task("1.1", "f", 1, lambda x, n: (x[:n] - n, x.sum() + n * n), cases, ("a", "b"))
+    lesson = Lesson(None, None, (task,), (), None)
+    said = result(lesson, "1.1", lambda x, n: (x[:n] - 2 * n, x.sum() + 4 * n * n)).hint
+    assert said == "the result would be right for argument 2 doubled"
+    mixed = result(lesson, "1.1", lambda x, n: (x, n, n) if n == 5 else (x - n, 0.5))
+    assert mixed.lost == ("n=5", "n=6", "n=7") and mixed.hint
+
+
+@pytest.mark.parametrize(
+    ("function", "hint"),
+    [
+        (lambda x: (x[::-1], float(len(x))), "length: returned float 3.0 (a float), expected"),
+        (lambda x: (x[::-1] + 0j, len(x)), "wrong dtype: complex128"),
+    ],
+)
+def test_wrong_types_are_said(lesson, function, hint):
+    assert hint in result(lesson, "1.3", function).hint
 
 
 def test_the_small_lesson_is_valid(lesson):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from minideeplab.diagnosis.fitting import nice, solve
 from minideeplab.testing import check_op
-from minideeplab.testing.guesses.fitting import nice, solve
 from minideeplab.testing.mutant import gradients, right
 
 softmax, conv2d, crf = right("softmax"), right("conv2d"), right("dense_crf")

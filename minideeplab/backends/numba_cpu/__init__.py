@@ -1,8 +1,7 @@
 """The fast CPU backend: the names of ``minideeplab.ops``, compiled with Numba, on all cores.
 
-Where a compiled kernel gives nothing over NumPy (matrix products, gathers, reshapes), the
-definition itself is the backend's function. The first import takes every definition; those that
-follow replace it.
+Where a compiled kernel is no faster than NumPy (matmuls, gathers, reshapes), the definition itself
+is the backend's function. The first import takes every definition; those that follow replace it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""ReLU in one pass over memory; softmax as its definition, run on strips that fit the cache."""
+"""ReLU and dropout in one pass over memory; softmax by its definition, on cache-sized strips."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
 from minideeplab.backends.numba_cpu.runtime.parallel import (
     GRAIN,
-    in_pieces,
     parallel_for,
+    parallel_kernel,
+    parallel_range,
     spans,
     thread_count,
 )
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
 
 
 def relu(x: np.ndarray) -> np.ndarray:
     """Return max(x, 0), any shape; NaN stays NaN."""
-    (x,), back = common_order(x)
+    (x,), restore = common_order(x)
     y = np.empty_like(x)
-    in_pieces(_relu, x.size, x.reshape(-1), y.reshape(-1), x.dtype.type(0))
-    return back(y)
+    parallel_range(_relu, x.size, x.reshape(-1), y.reshape(-1), x.dtype.type(0))
+    return restore(y)
 
 
-@together
-def _relu(first, last, me, x, y, zero):
+@parallel_kernel
+def _relu(first, last, thread_id, x, y, zero):
     x, y = x[first:last], y[first:last]
     for i in range(x.size):
         y[i] = zero if x[i] <= zero else x[i]
@@ -36,36 +36,36 @@ def _relu(first, last, me, x, y, zero):
 
 def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return dx: dy where the output is above zero (or NaN), else 0."""
-    (y, dy), back = common_order(y, dy)
+    (y, dy), restore = common_order(y, dy)
     dx = np.empty_like(dy)
     flat = (a.reshape(-1) for a in (dy, y, dx))
-    in_pieces(_relu_backward, y.size, *flat, dy.dtype.type(0))
-    return back(dx)
+    parallel_range(_relu_backward, y.size, *flat, dy.dtype.type(0))
+    return restore(dx)
 
 
-@together
-def _relu_backward(first, last, me, dy, y, dx, zero):
+@parallel_kernel
+def _relu_backward(first, last, thread_id, dy, y, dx, zero):
     dy, y, dx = dy[first:last], y[first:last], dx[first:last]
     for i in range(y.size):
         dx[i] = zero if y[i] <= zero else dy[i]
 
 
 def dropout(x: np.ndarray, p: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Return y and the mask of what was kept: the definition's mask, in the memory order of x."""
-    keep = _kept_at_random(x.shape, p, rng)
-    (x, keep), back = common_order(x, keep)
-    return back(_kept(x, keep, p)), back(keep)
+    """Return y and the mask of kept elements: the definition's mask, in the memory order of x."""
+    keep = _random_mask(x.shape, p, rng)
+    (x, keep), restore = common_order(x, keep)
+    return restore(_drop(x, keep, p)), restore(keep)
 
 
-def _kept_at_random(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.ndarray:
+def _random_mask(shape: tuple[int, ...], p: float, rng: np.random.Generator) -> np.ndarray:
     """Return ``rng.random(shape, np.float32) >= p``; large masks are drawn on all threads.
 
-    NumPy's usual generator can jump to any place of its sequence. It makes two of these numbers in
-    a step, so that parts begin at even places.
+    NumPy's default generator can advance to any position of its sequence. It draws two of these
+    numbers in a step, so parts start at even positions.
     """
     size, source = math.prod(shape), rng.bit_generator
-    able = type(source) is np.random.PCG64 and not source.state["has_uint32"]
-    if size < 2 * GRAIN or size % 2 or not able:
+    can_advance = type(source) is np.random.PCG64 and not source.state["has_uint32"]
+    if size < 2 * GRAIN or size % 2 or not can_advance:
         return rng.random(shape, np.float32) >= p
     keep, parts = np.empty(size, bool), spans(size, 2 * -(-size // (4 * thread_count())))
 
@@ -85,19 +85,19 @@ def _kept_at_random(shape: tuple[int, ...], p: float, rng: np.random.Generator) 
 
 
 def dropout_backward(dy: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
-    """Return dx: dy where it was kept, with the same scale."""
-    (dy, keep), back = common_order(dy, keep)
-    return back(_kept(dy, keep, p))
+    """Return dx: dy where x was kept, with the same scale."""
+    (dy, keep), restore = common_order(dy, keep)
+    return restore(_drop(dy, keep, p))
 
 
-def _kept(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
+def _drop(x: np.ndarray, keep: np.ndarray, p: float) -> np.ndarray:
     y, scale = np.empty_like(x), x.dtype.type(1 / (1 - p) if p < 1 else 0)
-    in_pieces(_scaled, x.size, *(a.reshape(-1) for a in (x, keep, y)), scale)
+    parallel_range(_scaled, x.size, *(a.reshape(-1) for a in (x, keep, y)), scale)
     return y
 
 
-@together
-def _scaled(first, last, me, x, keep, y, scale):
+@parallel_kernel
+def _scaled(first, last, thread_id, x, keep, y, scale):
     zero, one = x.dtype.type(0), x.dtype.type(1)
     x, keep, y = x[first:last], keep[first:last], y[first:last]
     for i in range(x.size):
@@ -107,8 +107,8 @@ def _scaled(first, last, me, x, keep, y, scale):
 def _in_strips(definition: Callable, axis: int, *arrays: np.ndarray) -> np.ndarray:
     """Apply a definition that works along ``axis`` to strips of the longest other axis.
 
-    NumPy's exponential is vectorised and Numba's is not, so the definition is also the fast form,
-    once a strip lies in cache with ``axis`` first.
+    NumPy's exponential is vectorised and Numba's is not, so the definition is also the fast form
+    if a strip fits the cache and has ``axis`` first.
     """
     like = arrays[0]
     lengths = [0 if a == axis % like.ndim else length for a, length in enumerate(like.shape)]

@@ -1,4 +1,4 @@
-"""Transposed convolution: the convolution's input gradient run forward, and the other way round."""
+"""Transposed convolution: the input gradient of a convolution; its gradient is a convolution."""
 
 from __future__ import annotations
 

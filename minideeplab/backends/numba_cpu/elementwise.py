@@ -1,4 +1,4 @@
-"""Sums of whole arrays, and the optimiser's: elementwise, each number read and written once."""
+"""Elementwise addition and the SGD update, in one pass over memory."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import numpy as np
 
 from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import common_order
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
 
 
 def add(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Return a + b, for arrays of one shape and type."""
-    (a, b), back = common_order(a, b)
+    (a, b), restore = common_order(a, b)
     y = np.empty_like(a)
-    in_pieces(_add, a.size, *(x.reshape(-1) for x in (a, b, y)))
-    return back(y)
+    parallel_range(_add, a.size, *(x.reshape(-1) for x in (a, b, y)))
+    return restore(y)
 
 
-@together
-def _add(first, last, me, a, b, y):
+@parallel_kernel
+def _add(first, last, thread_id, a, b, y):
     a, b, y = a[first:last], b[first:last], y[first:last]
     for i in range(y.size):
         y[i] = a[i] + b[i]
@@ -33,12 +32,12 @@ def sgd_update(
     if not all(isinstance(a, np.ndarray) and a.flags.c_contiguous for a in arrays):
         return ops.sgd_update(*arrays, momentum, lr, decay)
     rates = (w.dtype.type(rate) for rate in (momentum, lr, decay))
-    in_pieces(_sgd_update, w.size, *(a.reshape(-1) for a in arrays), *rates)
+    parallel_range(_sgd_update, w.size, *(a.reshape(-1) for a in arrays), *rates)
     return None
 
 
-@together
-def _sgd_update(first, last, me, w, g, velocity, momentum, lr, decay):
+@parallel_kernel
+def _sgd_update(first, last, thread_id, w, g, velocity, momentum, lr, decay):
     w, g, velocity = w[first:last], g[first:last], velocity[first:last]
     for i in range(w.size):
         slope = g[i] + decay * w[i] if decay != 0 else g[i]

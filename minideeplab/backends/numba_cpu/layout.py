@@ -1,9 +1,8 @@
 """Channels last: the memory order in which every kernel of this backend works.
 
-The arrays keep their shape (N, C, H, W); only their strides say that the channels of a pixel lie
-side by side. A pixel is then a contiguous row of C numbers, which suits vectors and matrix
-products alike. Input in another order is copied once, at the edge of a network; results stay
-channels last from one operation to the next.
+The arrays keep their shape (N, C, H, W); their strides put the channels of a pixel side by side. A
+pixel is then a contiguous row of C numbers, which suits SIMD and matmul alike. Input in another
+order is copied once, at the start of a network; results stay channels last between operations.
 """
 
 from __future__ import annotations
@@ -12,10 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
 
-BLOCK = 16  # rows that are written together: a cache line of each row that is read
+BLOCK = 16  # rows that are written at a time: a cache line of each row that is read
 
 
 def pixels(x: np.ndarray) -> np.ndarray:
@@ -40,11 +38,11 @@ def transpose_matrices(source: np.ndarray, target: np.ndarray) -> None:
     """Copy matrices (N, R, L) to (N, L, R), on all threads."""
     count, rows, length = source.shape
     strip = max(16, GRAIN // max(1, rows))
-    in_pieces(_transpose, count * -(-length // strip), source, target, strip, step=1)
+    parallel_range(_transpose, count * -(-length // strip), source, target, strip, step=1)
 
 
-@together
-def _transpose(first, last, me, source, target, strip):
+@parallel_kernel
+def _transpose(first, last, thread_id, source, target, strip):
     """Copy strips of rows of ``target``, in blocks that fit the first cache."""
     count, rows, length = source.shape
     for task in range(first, last):
@@ -58,7 +56,7 @@ def _transpose(first, last, me, source, target, strip):
 
 
 def common_order(*arrays: np.ndarray) -> tuple[list[np.ndarray], Callable]:
-    """Return arrays of one shape as contiguous ones of one memory order, and the way back.
+    """Return arrays of one shape as contiguous ones of one memory order, and the inverse.
 
     For elementwise work: C order if the first array has it, else channels last.
     """

@@ -1,27 +1,30 @@
-"""Cross-entropy of labels in one pass over the scores; other targets as their definition.
+"""Cross-entropy of labels in one pass over the scores; other targets by the definition.
 
-A pixel's scores lie side by side, and a block of pixels goes through three short loops while it is
-in the first cache: subtract each pixel's largest score, take all exponentials as vectors, add up.
-Class probabilities and label smoothing, which segmentation does not use, run the definition on
-strips that fit the cache.
+A pixel's scores are side by side. Three short loops run over a block of pixels while it is in the
+first cache: subtract each pixel's largest score, compute all exponentials as vectors, sum. Class
+probabilities and label smoothing, which segmentation does not use, run the definition on strips
+that fit the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from minideeplab import ops
+from minideeplab.backends.numba_cpu.exponential import exponential
 from minideeplab.backends.numba_cpu.layout import pixels
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces, parallel_for, spans
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
-from minideeplab.backends.numba_cpu.simd import WIDTH, exponential, load, store
+from minideeplab.backends.numba_cpu.runtime.parallel import (
+    parallel_for,
+    parallel_kernel,
+    parallel_range,
+    spans,
+)
+from minideeplab.backends.numba_cpu.simd import WIDTH, load, store
 from minideeplab.ops.loss import class_weights, total_weight
 
-STRIP = 1 << 13  # scores in a strip: the dozen arrays that the definition makes stay in cache
-BLOCK = 256  # pixels whose exponentials are taken together
+STRIP = 1 << 13  # scores in a strip: the dozen arrays of the definition stay in cache
+BLOCK = 256  # pixels whose exponentials are computed at once
 
 
 def cross_entropy(
@@ -38,15 +41,10 @@ def cross_entropy(
     if _plain(scores, target, label_smoothing):
         rows, labels, flat = _rows(scores), target.reshape(-1), losses.reshape(-1)
         operands = rows, labels, weights, ignore_index, flat
-        in_pieces(_losses, len(rows), *operands, work=rows.shape[1])
+        parallel_range(_losses, len(rows), *operands, work=rows.shape[1])
     else:
         options = (weight, ignore_index, "none", label_smoothing)
-
-        def run(n: int, part: slice) -> None:
-            strip = np.ascontiguousarray(scores[n : n + 1, :, part])
-            losses[n, part] = ops.cross_entropy(strip, target[n : n + 1, ..., part], *options)[0]
-
-        _for_each_strip(run, scores.shape)
+        _by_definition(losses, ops.cross_entropy, (), scores, target, options)
     if reduction == "mean":
         return losses.sum() / total_weight(target, weights, ignore_index)
     return losses.sum() if reduction == "sum" else losses
@@ -70,18 +68,11 @@ def cross_entropy_backward(
         rows, labels, shares = _rows(scores), target.reshape(-1), dloss.reshape(-1)
         drows = np.empty_like(rows)
         operands = shares, rows, labels, weights, ignore_index, drows
-        in_pieces(_gradients, len(rows), *operands, work=rows.shape[1])
+        parallel_range(_gradients, len(rows), *operands, work=rows.shape[1])
         return drows.reshape(*dloss.shape, scores.shape[1]).transpose(0, 2, 1)
     dscores = np.empty_like(scores)
     options = (weight, ignore_index, "none", label_smoothing)
-
-    def run(n: int, part: slice) -> None:
-        strip = np.ascontiguousarray(scores[n : n + 1, :, part])
-        dscores[n, :, part] = ops.cross_entropy_backward(
-            dloss[n : n + 1, part], strip, target[n : n + 1, ..., part], *options
-        )[0]
-
-    _for_each_strip(run, scores.shape)
+    _by_definition(dscores, ops.cross_entropy_backward, (dloss,), scores, target, options)
     return dscores
 
 
@@ -94,18 +85,26 @@ def _rows(scores: np.ndarray) -> np.ndarray:
     return pixels(scores[..., None]).reshape(-1, scores.shape[1])
 
 
-def _for_each_strip(task: Callable[[int, slice], None], shape: tuple[int, int, int]) -> None:
-    """Call ``task(n, pixels)`` on every strip of scores (N, C, L)."""
-    count, channels, length = shape
-    strips = [slice(*s) for s in spans(length, max(1, STRIP // max(1, channels)))]
-    parallel_for(lambda i: task(i // len(strips), strips[i % len(strips)]), count * len(strips))
+def _by_definition(result, definition, cotangents, scores, target, options) -> None:
+    """Fill ``result`` (N, ..., L) by the definition, on strips of scores (N, C, L)."""
+    count, channels, length = scores.shape
+    strips = spans(length, max(1, STRIP // max(1, channels)))
+
+    def run(index: int) -> None:
+        n, part = index // len(strips), slice(*strips[index % len(strips)])
+        strip = np.ascontiguousarray(scores[n : n + 1, :, part])
+        given = (a[n : n + 1, part] for a in cotangents)
+        labels = target[n : n + 1, ..., part]
+        result[n, ..., part] = definition(*given, strip, labels, *options)[0]
+
+    parallel_for(run, count * len(strips))
 
 
 @jit
 def _powers(scores, tops, totals, powers):
-    """``powers[0]`` = exp(scores - top), row after row; each row's largest score and sum of powers.
+    """Fill ``powers[0]`` = exp(scores - top) and each row's largest score and sum of powers.
 
-    A row with NaN or +inf, or only -inf, has the top NaN: its softmax is NaN.
+    The top of a row with NaN or +inf, or only -inf, is NaN: its softmax is NaN.
     """
     at, nothing = 0, scores.dtype.type(np.nan)
     for line in range(scores.shape[0]):
@@ -127,8 +126,8 @@ def _powers(scores, tops, totals, powers):
             totals[line] += powers[0, at + c]
 
 
-@together
-def _losses(first, last, me, scores, target, weight, ignore_index, losses):
+@parallel_kernel
+def _losses(first, last, thread_id, scores, target, weight, ignore_index, losses):
     """``losses`` = weight * (log sum exp(scores) - the label's score); 0 where it is ignored."""
     scores, target, losses = scores[first:last], target[first:last], losses[first:last]
     channels = scores.shape[1]
@@ -145,8 +144,8 @@ def _losses(first, last, me, scores, target, weight, ignore_index, losses):
                 losses[line] = -weight[label] * chosen
 
 
-@together
-def _gradients(first, last, me, shares, scores, target, weight, ignore_index, dscores):
+@parallel_kernel
+def _gradients(first, last, thread_id, shares, scores, target, weight, ignore_index, dscores):
     """``dscores`` = share * weight * (softmax - 1 at the label); 0 where it is ignored."""
     shares, scores = shares[first:last], scores[first:last]
     target, dscores = target[first:last], dscores[first:last]

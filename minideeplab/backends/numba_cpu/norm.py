@@ -1,8 +1,8 @@
 """Batch normalisation, channels last: sums over the rows of a matrix (N * H * W, C).
 
-Rows are summed a strip at a time in float64; the strips depend on the shape only, so that the sums
-are the same bits whatever the number of threads. What a layer of these costs is the way of its maps
-through memory, so each direction reads them twice, and a ReLU that follows costs no third time.
+Rows are summed in strips, in float64. The strips depend on the shape only, so the sums have the
+same bits with any number of threads. Memory traffic is the cost of such a layer: each direction
+reads its maps twice, and a ReLU that follows is computed in the same pass.
 """
 
 from __future__ import annotations
@@ -11,10 +11,14 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import Round, together
+from minideeplab.backends.numba_cpu.runtime.parallel import (
+    GRAIN,
+    ParallelKernel,
+    parallel_kernel,
+    parallel_range,
+)
 
-SAMPLE = 256  # rows, about, whose mean is near enough to that of all
+SAMPLE = 256  # rows, about, whose mean is close enough to that of all
 
 Needs = tuple[bool, bool, bool]
 Gradients = tuple[np.ndarray | None, np.ndarray | None, np.ndarray | None]
@@ -45,7 +49,7 @@ def batch_norm(
     gain = invstd if weight is None else invstd * weight
     shift = np.zeros_like(mean) if bias is None else bias
     y, least = np.empty_like(rows), x.dtype.type(0 if rectify else -np.inf)
-    in_pieces(_normalise, len(y), rows, y, mean, gain, shift, least, work=y.shape[1])
+    parallel_range(_normalise, len(y), rows, y, mean, gain, shift, least, work=y.shape[1])
     return maps(y.reshape(x.shape)), mean, invstd
 
 
@@ -57,8 +61,8 @@ def batch_norm_relu(*arguments) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _statistics(rows: np.ndarray, eps: float) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and 1 / sqrt(biased variance + eps) of the rows (L, C), both (C,), in one pass.
 
-    What is summed are differences from the mean of some rows, so that no digits are lost when the
-    square of the differences' mean is taken off.
+    The sums are of differences from the mean of some rows, so that no digits are lost when the
+    square of the mean difference is subtracted.
     """
     centre = _centre(rows, max(1, len(rows) // SAMPLE))
     totals = _strip_sums(_add_moments, rows, centre, width=2 * rows.shape[1])
@@ -83,7 +87,7 @@ def _from_moments(totals, centre, count, eps, rows):
 
 @jit
 def _centre(rows, step):
-    """Return the mean of every so many-th row, (C,) in float64."""
+    """Return the mean of every ``step``-th row, (C,) in float64."""
     total = np.zeros(rows.shape[1], np.float64)
     for line in range(0, rows.shape[0], step):
         row = rows[line]
@@ -105,7 +109,7 @@ def batch_norm_backward(
 ) -> Gradients:
     """Return dx (N, C, H, W), dweight and dbias (C,), None where not needed.
 
-    ``y`` is the output if that was rectified: where it is 0, dy goes no further.
+    ``y`` is the output after a ReLU: where it is 0, dy becomes 0.
     """
     x, dy = pixels(x), pixels(dy)
     rows, cotangents = (a.reshape(-1, x.shape[3]) for a in (x, dy))
@@ -118,18 +122,18 @@ def batch_norm_backward(
         dx, gain = np.empty_like(cotangents), invstd if weight is None else invstd * weight
         if training:  # the statistics depend on x too
             more = mean, gain, level, slope
-            in_pieces(_spread, len(dx), *given, rectified, dx, *more, work=dx.shape[1])
+            parallel_range(_spread, len(dx), *given, rectified, dx, *more, work=dx.shape[1])
         else:
-            in_pieces(_scale, len(dx), cotangents, kept, rectified, dx, gain, work=dx.shape[1])
+            parallel_range(_scale, len(dx), cotangents, kept, rectified, dx, gain, work=dx.shape[1])
         dx = maps(dx.reshape(x.shape))
     return dx, dweight if needs[1] else None, dbias if needs[2] else None
 
 
 @jit
 def _from_products(totals, invstd, count):
-    """Return dbias, dweight and what ``_spread`` takes off: the means of dy and of dy * xhat.
+    """Return dbias, dweight and what ``_spread`` subtracts: the means of dy and of dy * xhat.
 
-    The second is divided by the standard deviation once more, since it is multiplied by x - mean.
+    The second is divided by the standard deviation again, since it is multiplied by x - mean.
     """
     channels, dtype = invstd.size, invstd.dtype
     dbias, dweight = np.empty(channels, dtype), np.empty(channels, dtype)
@@ -155,16 +159,16 @@ def row_sums(rows: np.ndarray) -> np.ndarray:
     return _strip_sums(_add, rows, width=rows.shape[1]).sum(0)
 
 
-def _strip_sums(add: Round, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
-    """Return what ``add`` adds up in strips of the rows: (strips, width), in float64."""
+def _strip_sums(add: ParallelKernel, rows: np.ndarray, *args: object, width: int) -> np.ndarray:
+    """Return the sums of ``add`` over strips of the rows: (strips, width), in float64."""
     step = max(1, GRAIN // max(1, rows.shape[1]))
     totals = np.zeros((-(-len(rows) // step), width))
-    in_pieces(add, len(rows), rows, *args, totals, step, step=step)
+    parallel_range(add, len(rows), rows, *args, totals, step, step=step)
     return totals
 
 
-@together
-def _add(first, last, me, rows, totals, step):
+@parallel_kernel
+def _add(first, last, thread_id, rows, totals, step):
     """Add four rows at a time, in their order: the totals are read and written less often."""
     total, whole = totals[first // step], first + (last - first) // 4 * 4
     for line in range(first, whole, 4):
@@ -177,8 +181,8 @@ def _add(first, last, me, rows, totals, step):
             total[c] += row[c]
 
 
-@together
-def _add_moments(first, last, me, rows, centre, totals, step):
+@parallel_kernel
+def _add_moments(first, last, thread_id, rows, centre, totals, step):
     """Add the differences from the centre to the first half of totals, their squares after it."""
     sums, squares = totals[first // step, : centre.size], totals[first // step, centre.size :]
     whole = first + (last - first) // 4 * 4
@@ -198,8 +202,8 @@ def _add_moments(first, last, me, rows, centre, totals, step):
             squares[c] += difference * difference
 
 
-@together
-def _add_products(first, last, me, dy, rows, y, rectified, mean, totals, step):
+@parallel_kernel
+def _add_products(first, last, thread_id, dy, rows, y, rectified, mean, totals, step):
     """Add dy to the first half of totals, dy * (x - mean) to the second, two rows at a time."""
     sums, products = totals[first // step, : mean.size], totals[first // step, mean.size :]
     whole = first + (last - first) // 2 * 2
@@ -207,26 +211,26 @@ def _add_products(first, last, me, dy, rows, y, rectified, mean, totals, step):
         dy_a, row_a, kept_a = dy[line], rows[line], y[line]
         dy_b, row_b, kept_b = dy[line + 1], rows[line + 1], y[line + 1]
         for c in range(mean.size):
-            a = _passed(dy_a[c], kept_a[c], rectified)
-            b = _passed(dy_b[c], kept_b[c], rectified)
+            a = _through_relu(dy_a[c], kept_a[c], rectified)
+            b = _through_relu(dy_b[c], kept_b[c], rectified)
             sums[c] = sums[c] + a + b
             products[c] = products[c] + a * (row_a[c] - mean[c]) + b * (row_b[c] - mean[c])
     for line in range(whole, last):
         cotangent, row, kept = dy[line], rows[line], y[line]
         for c in range(row.size):
-            share = _passed(cotangent[c], kept[c], rectified)
+            share = _through_relu(cotangent[c], kept[c], rectified)
             sums[c] += share
             products[c] += share * (row[c] - mean[c])
 
 
 @jit
-def _passed(cotangent, y, rectified):
-    """Return the cotangent, or 0 where the ReLU gave 0 (a NaN lets it pass)."""
+def _through_relu(cotangent, y, rectified):
+    """Return the cotangent, or 0 where the output of the ReLU is 0 (not where it is NaN)."""
     return cotangent * 0 if rectified and y <= 0 else cotangent
 
 
-@together
-def _normalise(first, last, me, rows, y, mean, gain, shift, least):
+@parallel_kernel
+def _normalise(first, last, thread_id, rows, y, mean, gain, shift, least):
     for line in range(first, last):
         row, target = rows[line], y[line]
         for c in range(row.size):
@@ -234,19 +238,19 @@ def _normalise(first, last, me, rows, y, mean, gain, shift, least):
             target[c] = least if value <= least else value
 
 
-@together
-def _scale(first, last, me, dy, y, rectified, dx, gain):
+@parallel_kernel
+def _scale(first, last, thread_id, dy, y, rectified, dx, gain):
     for line in range(first, last):
         cotangent, kept, target = dy[line], y[line], dx[line]
         for c in range(cotangent.size):
-            target[c] = _passed(cotangent[c], kept[c], rectified) * gain[c]
+            target[c] = _through_relu(cotangent[c], kept[c], rectified) * gain[c]
 
 
-@together
-def _spread(first, last, me, dy, rows, y, rectified, dx, mean, gain, level, slope):
+@parallel_kernel
+def _spread(first, last, thread_id, dy, rows, y, rectified, dx, mean, gain, level, slope):
     """``dx = gain * (dy - mean(dy) - xhat * mean(dy * xhat))``, the means as level and slope."""
     for line in range(first, last):
         cotangent, row, kept, target = dy[line], rows[line], y[line], dx[line]
         for c in range(row.size):
-            share = _passed(cotangent[c], kept[c], rectified)
+            share = _through_relu(cotangent[c], kept[c], rectified)
             target[c] = gain[c] * (share - level[c] - (row[c] - mean[c]) * slope[c])

@@ -6,8 +6,7 @@ import numpy as np
 
 from minideeplab import ops
 from minideeplab.backends.numba_cpu.layout import maps, pixels
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
 from minideeplab.ops.resize import Scale, linear_source
 from minideeplab.ops.window import Pair
 
@@ -20,21 +19,21 @@ def interpolate(
         return ops.interpolate(x, size, mode, align_corners, scale)
     rows, columns = _axes(x.shape, size, align_corners, scale, x.dtype)
     x, y = pixels(x), np.empty((x.shape[0], *size, x.shape[1]), x.dtype)
-    in_pieces(_blend, len(y) * size[0], x, y, rows, columns, work=size[1] * x.shape[3])
+    parallel_range(_blend, len(y) * size[0], x, y, rows, columns, work=size[1] * x.shape[3])
     return maps(y)
 
 
 def interpolate_backward(
     dy: np.ndarray, x_shape: tuple[int, ...], mode: str, align_corners: bool, scale: Scale
 ) -> np.ndarray:
-    """Return dx (N, C, H, W): each output's cotangent goes to its two or four neighbours."""
+    """Return dx (N, C, H, W): each cotangent is distributed to its two or four neighbours."""
     if mode != "bilinear":
         return ops.interpolate_backward(dy, x_shape, mode, align_corners, scale)
     count, channels, height, width = x_shape
     rows, columns = _axes(x_shape, dy.shape[2:], align_corners, scale, dy.dtype)
     dy, dx = pixels(dy), np.zeros((count, height, width, channels), dy.dtype)
     work = dy.size // max(1, count * height)
-    in_pieces(_collect, count * height, dy, dx, rows, columns, work=work)
+    parallel_range(_collect, count * height, dy, dx, rows, columns, work=work)
     return maps(dx)
 
 
@@ -47,8 +46,8 @@ def _axes(x_shape, size, align_corners, scale, dtype):
     return tuple((low, high, 1 - fraction, fraction) for low, high, fraction in sources)
 
 
-@together
-def _blend(first, last, me, x, y, rows, columns):
+@parallel_kernel
+def _blend(first, last, thread_id, x, y, rows, columns):
     """Fill rows [first, last) of the N * P rows of outputs."""
     top, bottom, upper_part, lower_part = rows
     left, right, left_part, right_part = columns
@@ -65,8 +64,8 @@ def _blend(first, last, me, x, y, rows, columns):
                 ) * right_part[q]
 
 
-@together
-def _collect(first, last, me, dy, dx, rows, columns):
+@parallel_kernel
+def _collect(first, last, thread_id, dy, dx, rows, columns):
     """Fill rows [first, last) of the N * H rows of dx from the output rows that read them."""
     top, bottom, upper_part, lower_part = rows
     left, right, left_part, right_part = columns

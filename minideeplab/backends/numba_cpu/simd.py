@@ -1,30 +1,32 @@
-"""Eight numbers in one register: the vector type in which the CRF's kernels are written.
+"""SIMD vectors in compiled code: the type, loads and stores, arithmetic, comparisons, reductions.
 
-A pixel's labels lie side by side in memory, in rows padded to a multiple of WIDTH. Numba leaves
-loops over so few numbers scalar, so the kernels name the vectors themselves:
+Numba leaves loops over 8 or 16 numbers scalar, so kernels name the vectors themselves:
 
     total = load(values, row, lane)             # the WIDTH numbers values[row, lane : lane + WIDTH]
     total = total + load(values, other, lane) * weight
     store(values, row, lane, total)
 
-The same lines run uncompiled, where a vector is an ordinary array of WIDTH elements.
+The same lines run uncompiled, where a vector is an ordinary array. The CRF and the loss use vectors
+of WIDTH numbers (the labels of a pixel, padded to whole vectors). Convolution and pooling use
+vectors of CHANNELS channels of a pixel; there a negative row number stands for the padding.
 """
 
 from __future__ import annotations
 
 import operator
-from math import factorial
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils, types
 from numba.core.datamodel import models
-from numba.core.extending import overload, register_model
+from numba.core.extending import register_model
+from numba.core.typing.templates import signature
 
 from minideeplab.backends.numba_cpu.runtime.jit import compiled
 
 WIDTH = 8
+CHANNELS = 16
+VECTOR = ir.VectorType(ir.FloatType(), CHANNELS)
 
 
 def load(array: np.ndarray, row: int, lane: int) -> np.ndarray:
@@ -32,14 +34,32 @@ def load(array: np.ndarray, row: int, lane: int) -> np.ndarray:
     return array[row, lane : lane + WIDTH].copy()
 
 
+def load_channels(array: np.ndarray, row: int, lane: int) -> np.ndarray:
+    """Return ``array[row, lane : lane + CHANNELS]`` as one vector, zeros if ``row`` is negative."""
+    return array[row, lane : lane + CHANNELS] if row >= 0 else np.zeros(CHANNELS, array.dtype)
+
+
+def load_indexed(array: np.ndarray, rows: np.ndarray | int, index: int, lane: int) -> np.ndarray:
+    """Return ``load_channels`` of row ``rows[index]``, or of ``rows + index`` if that is a number.
+
+    The latter row must not be negative, which saves the test.
+    """
+    row = rows + index if np.ndim(rows) == 0 else rows[index]
+    return load_channels(array, row, lane)
+
+
 def store(array: np.ndarray, row: int, lane: int, vector: np.ndarray) -> None:
-    """Write a vector to ``array[row, lane : lane + WIDTH]``."""
-    array[row, lane : lane + WIDTH] = vector
+    """Write a vector to ``array[row]`` from ``lane`` on."""
+    array[row, lane : lane + len(vector)] = vector
+
+
+def prefetch(array: np.ndarray, row: int, lane: int) -> None:
+    """Prefetch the cache line of ``array[row, lane]``, which need not exist."""
 
 
 def maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the larger of two vectors, lane by lane."""
-    return np.maximum(a, b)
+    """Return the larger of two vectors, lane by lane; b where a is NaN."""
+    return np.where(a > b, a, b)
 
 
 def round_lanes(vector: np.ndarray) -> np.ndarray:
@@ -62,8 +82,23 @@ def total(vector: np.ndarray) -> float:
     return vector.sum()
 
 
+def where_equal(a: np.ndarray, b: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values where a and b are equal, 0 elsewhere."""
+    return np.where(a == b, values, values.dtype.type(0))
+
+
+def where_unequal(a: np.ndarray, b: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return the values where a and b differ or one is NaN, 0 elsewhere."""
+    return np.where(a == b, values.dtype.type(0), values)
+
+
+def has_nan(vector: np.ndarray) -> bool:
+    """Return whether a lane is NaN."""
+    return bool(np.isnan(vector).any())
+
+
 def padded(count: int) -> int:
-    """Return ``count`` rounded up to whole vectors."""
+    """Return ``count`` rounded up to whole vectors of WIDTH."""
     return -(-count // WIDTH) * WIDTH
 
 
@@ -97,11 +132,46 @@ def _load(context, builder, sig, args):
     return builder.load(address, align=context.get_abi_alignment(address.type.pointee.element))
 
 
+@compiled(load_channels, lambda array, row, lane: Lanes(array.dtype, CHANNELS))
+def _load_channels(context, builder, sig, args):
+    """Read row 0 in place of a negative one, and then select zeros: no branch."""
+    zero = ir.Constant(args[1].type, 0)
+    outside = builder.icmp_signed("<", args[1], zero)
+    row = builder.select(outside, zero, args[1])
+    address = pointer(context, builder, sig, (args[0], row, args[2]), CHANNELS)
+    value = builder.load(address, align=4)
+    return builder.select(outside, ir.Constant(value.type, None), value)
+
+
+@compiled(load_indexed, lambda array, rows, index, lane: Lanes(array.dtype, CHANNELS))
+def _load_indexed(context, builder, sig, args):
+    array, rows, index, lane = sig.args
+    typed = signature(sig.return_type, array, types.int64, lane)
+    place = context.cast(builder, args[2], index, types.int64)
+    if isinstance(rows, types.Array):
+        table = context.make_array(rows)(context, builder, args[1])
+        row = builder.load(cgutils.get_item_pointer(context, builder, rows, table, [place]))
+        return _load_channels(context, builder, typed, (args[0], row, args[3]))
+    row = builder.add(context.cast(builder, args[1], rows, types.int64), place)
+    address = pointer(context, builder, typed, (args[0], row, args[3]), CHANNELS)
+    return builder.load(address, align=4)
+
+
 @compiled(store, lambda array, row, lane, vector: types.none)
 def _store(context, builder, sig, args):
-    address = pointer(context, builder, sig, args)
+    address = pointer(context, builder, sig, args, sig.args[3].count)
     alignment = context.get_abi_alignment(address.type.pointee.element)
     builder.store(args[3], address, align=alignment)
+    return context.get_dummy_value()
+
+
+@compiled(prefetch, lambda array, row, lane: types.none)
+def _prefetch(context, builder, sig, args):
+    number, byte = ir.IntType(32), ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, number, number, number])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    address = builder.bitcast(pointer(context, builder, sig, args, CHANNELS), byte)
+    builder.call(function, [address, number(0), number(2), number(1)])  # to read, into L2
     return context.get_dummy_value()
 
 
@@ -122,19 +192,16 @@ def _broadcast(context, builder, sig, args):
 
 
 def _arithmetic(function, instruction):
-    # "contract" lets a product and a sum become one instruction.
+    # "contract": a multiplication and an addition may become one instruction.
     @compiled(function, _both_lanes)
     def _emit(context, builder, sig, args):
         a, b = _broadcast(context, builder, sig, args)
         return getattr(builder, instruction)(a, b, flags=("contract",))
 
 
-for _function, _instruction in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-):
-    _arithmetic(_function, _instruction)
+_arithmetic(operator.add, "fadd")
+_arithmetic(operator.sub, "fsub")
+_arithmetic(operator.mul, "fmul")
 
 
 @compiled(maximum, _both_lanes)
@@ -187,33 +254,20 @@ def _total(context, builder, sig, args):
     return _halves(builder, args[0], builder.fadd)
 
 
-def exponential(vector: np.ndarray) -> np.ndarray:
-    """Return exp of numbers <= 0, to about a unit in the last place; 0 where it would underflow."""
-    return np.exp(vector)
+@compiled(where_equal, lambda a, b, values: values)
+def _where_equal(context, builder, sig, args):
+    a, b, values = args
+    return builder.select(builder.fcmp_ordered("==", a, b), values, ir.Constant(values.type, None))
 
 
-LOG2_E = 1 / np.log(2)
-LN2_HIGH, LN2_LOW = 0.693359375, -2.121944400546905827679e-4  # ln 2; whole n * LN2_HIGH is exact
+@compiled(where_unequal, lambda a, b, values: values)
+def _where_unequal(context, builder, sig, args):
+    a, b, values = args
+    return builder.select(builder.fcmp_ordered("==", a, b), ir.Constant(values.type, None), values)
 
 
-def _series(vector, coefficients, lowest):
-    # 2^n exp(r) with |r| <= ln(2) / 2. Below ``lowest``, n is the exponent whose bits mean zero.
-    x = maximum(vector, lowest)
-    n = round_lanes(x * LOG2_E)
-    r = x - n * LN2_HIGH - n * LN2_LOW
-    y = r * coefficients[0] + coefficients[1]
-    for k in range(2, len(coefficients)):
-        y = y * r + coefficients[k]
-    return y * power_of_two(n)
-
-
-_series = njit(_series, nogil=True)
-SINGLE = tuple(1 / factorial(k) for k in range(7, -1, -1))
-DOUBLE = tuple(1 / factorial(k) for k in range(13, -1, -1))
-
-
-@overload(exponential)
-def _exponential(vector):
-    if vector.dtype == types.float32:
-        return lambda vector: _series(vector, SINGLE, -88.0)
-    return lambda vector: _series(vector, DOUBLE, -709.0)
+@compiled(has_nan, lambda vector: types.boolean)
+def _has_nan(context, builder, sig, args):
+    bits = ir.IntType(sig.args[0].count)
+    nans = builder.bitcast(builder.fcmp_unordered("uno", args[0], args[0]), bits)
+    return builder.icmp_unsigned("!=", nans, bits(0))

@@ -131,6 +131,7 @@ OPERATION = Operation(
     " buffer-reused",
     equations=(pool_constant,),
     linear=True,
+    bordered=True,
     products=window_products,
     onnx=(
         "AveragePool",

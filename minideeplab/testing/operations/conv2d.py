@@ -186,6 +186,7 @@ OPERATION = Operation(
         conv_linear_in_weight,
     ),
     linear=True,
+    bordered=True,
     products=products_per_output(-3),
     terms=bilinear_terms,
     exported_options=_four_sides,

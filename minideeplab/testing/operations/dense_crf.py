@@ -125,6 +125,12 @@ OPERATION = Operation(
     backward=BACKWARD,
     equations=(crf_mirror, crf_labels, crf_sums_to_one, crf_energy_offset),
     family="crf",
+    scaled_at_once=(
+        ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"),
+        ("gaussian_sxy", "bilateral_sxy"),
+        ("bilateral_sxy", "bilateral_srgb"),
+        ("gaussian_compat", "bilateral_compat"),
+    ),
     products=lambda r: float(r.x.size * r.x[0].size * r.x.size),  # all pixels with all pixels
     terms=_terms,
 )

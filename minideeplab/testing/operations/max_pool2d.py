@@ -94,6 +94,7 @@ OPERATION = Operation(
     " cotangent-overwritten",
     equations=(max_of_maximum,),
     exact=lambda case, what: what in ("output", "indices"),
+    bordered=True,
     products=window_products,
     onnx=("MaxPool", onnx_pool),
 )

@@ -95,5 +95,6 @@ OPERATION = Operation(
     generic="strides-ignored last-column-lost batch-axis-kept",
     linear=True,
     exact=lambda case, what: what == "output",
+    bordered=True,
     products=window_products,
 )

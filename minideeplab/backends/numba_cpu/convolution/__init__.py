@@ -1,10 +1,9 @@
-"""Convolution on the CPU, one algorithm a file, all of them on pixels (N, H, W, C).
+"""Convolution on the CPU: several algorithms, on pixels (N, H, W, C).
 
-Read ``problem.py`` (the sizes), ``im2col.py`` (serves every case), ``direct.py`` with ``bands.py``
-(strides), ``taps.py`` with ``near_taps.py``, ``winograd.py`` with ``transforms.py``, ``tiles.py``
-and ``polyphase.py``, ``panels.py`` with ``registers.py`` (the products); ``cost.py`` decides,
-``memory.py`` keeps.
-README.md tells why, with measurements.
+Start with ``problem.py`` (the sizes) and ``cost.py`` (the choice of the algorithm). ``im2col.py``
+serves every case. ``direct.py``, ``shifted_gemm.py`` with ``direct_taps.py``, and ``winograd.py``
+are faster where they exist, with the matmul of ``microkernel.py``. README.md explains why, with
+measurements.
 """
 
 from __future__ import annotations
@@ -16,20 +15,19 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution import (
     direct,
     direct_gradient,
-    filters,
+    direct_taps,
     im2col,
+    shifted_gemm,
     winograd,
 )
-from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
-from minideeplab.backends.numba_cpu.convolution import shifted_gemm as taps
 from minideeplab.backends.numba_cpu.convolution.cost import (
     ALGORITHMS,
     Choice,
     choose,
     explanation,
 )
-from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
-from minideeplab.backends.numba_cpu.convolution.filter_cache import remembered
+from minideeplab.backends.numba_cpu.convolution.epilogue import Epilogue
+from minideeplab.backends.numba_cpu.convolution.filter_cache import cached
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.layout import maps, pixels
 from minideeplab.backends.numba_cpu.norm import row_sums
@@ -62,11 +60,13 @@ def conv2d(
 ) -> np.ndarray:
     """Convolve: x (N, C, H, W), w (K, C / groups, kh, kw), b (K,) or None -> (N, K, P, Q).
 
-    ``algorithm`` is one of ALGORITHMS or "auto"; ``exact`` keeps "auto" from Winograd's forms,
-    which round more; ``explain`` prints the work of each form and which one was taken.
+    ``algorithm`` is one of ALGORITHMS or "auto"; ``exact`` excludes Winograd's forms, which round
+    more, from "auto"; ``explain`` prints the work of each form and the choice.
     """
-    finish = Finish(shift=b)
-    return _conv2d(x, w, finish, (stride, padding, dilation, groups), algorithm, exact, explain)
+    problem = Problem.of(x.shape, w.shape, stride, padding, dilation, groups)
+    if explain:
+        print(explanation(problem, x.dtype, choose(problem, x.dtype, algorithm, exact)))
+    return maps(_convolve(pixels(x), w, Epilogue(shift=b), problem, algorithm, exact))
 
 
 def conv2d_epilogue(
@@ -81,36 +81,50 @@ def conv2d_epilogue(
     scale: np.ndarray | None = None,
     rectify: bool = False,
 ) -> np.ndarray:
-    """Return ``conv2d(x, w) * scale + shift``, and its maximum with 0 if ``rectify``, in one pass.
+    """Return ``conv2d(x, w) * scale + shift``, with ReLU if ``rectify``, in one pass.
 
-    Both are (K,) or None; then they are 1 and 0.
+    Scale and shift are (K,) or None, which is 1 and 0.
     """
-    finish = Finish(scale, shift, rectify)
-    return _conv2d(x, w, finish, (stride, padding, dilation, groups))
+    problem = Problem.of(x.shape, w.shape, stride, padding, dilation, groups)
+    return maps(_convolve(pixels(x), w, Epilogue(scale, shift, rectify), problem))
 
 
-def _conv2d(x, w, finish, options, algorithm="auto", exact=False, explain=False) -> np.ndarray:
-    problem = Problem.of(x.shape, w.shape, *options)
+def _convolve(
+    x: np.ndarray,
+    w: np.ndarray,
+    epilogue: Epilogue,
+    problem: Problem,
+    algorithm: str = "auto",
+    exact: bool = False,
+    transposed: bool = False,
+) -> np.ndarray:
+    """Convolve pixels x by the chosen algorithm: (N, P, Q, K).
+
+    If ``transposed``, ``problem`` is the one of an input gradient, and w that of the forward pass.
+    """
     choice = choose(problem, x.dtype, algorithm, exact)
-    if explain:
-        print(explanation(problem, x.dtype, choice))
     if choice.m:
-        y = winograd.convolve(pixels(x), w, finish, problem, choice.m)
+        y = winograd.convolve(x, w, epilogue, problem, choice.m, transposed)
         if y is not None:
-            return maps(y)
+            return y
         choice = choose(problem, x.dtype, exact=True)
     form = _packed_form(choice, problem, x.dtype)
+    if form is not None and transposed:
+        packed = direct.pack(w.swapaxes(0, 1)[:, :, ::-1, ::-1])
+        return form.convolve(x, packed, epilogue, problem)
     if form is not None:
-        packed = remembered(w, "packed", lambda: direct.pack(w))
-        return maps(form.convolve(pixels(x), packed, finish, problem))
-    return maps(_exact(pixels(x), filters.by_channel(w, problem.groups), finish, problem, choice))
+        packed = cached(w, "packed", lambda: direct.pack(w))
+        return form.convolve(x, packed, epilogue, problem)
+    form = shifted_gemm if choice.algorithm == "taps" else im2col
+    order = im2col.transposed if transposed else im2col.by_channel
+    return form.convolve(x, order(w, problem.groups), epilogue, problem)
 
 
 def _packed_form(choice: Choice, problem: Problem, dtype: np.dtype) -> ModuleType | None:
-    """Return the form that takes filters packed by ``direct.pack``, if one is chosen and exists."""
+    """Return the form that takes filters of ``direct.pack``, if one is chosen and exists."""
     if choice.algorithm == "direct":
         return direct
-    return near_taps if choice.algorithm == "taps" and near_taps.suits(problem, dtype) else None
+    return direct_taps if choice.algorithm == "taps" and direct_taps.suits(problem, dtype) else None
 
 
 def conv2d_backward(
@@ -136,49 +150,31 @@ def conv2d_backward(
     return dx, dw, db
 
 
-def _exact(x, weights, finish, problem: Problem, choice: Choice) -> np.ndarray:
-    """Convolve pixels x with weights (G, C / G, taps, K / G) in one of the exact forms."""
-    form = taps if choice.algorithm == "taps" else im2col
-    return form.convolve(x, weights, finish, problem)
-
-
 def input_gradient(
     dy: np.ndarray, w: np.ndarray, problem: Problem, algorithm: str = "auto", exact: bool = False
 ) -> np.ndarray:
-    """Return dx (N, H, W, C): a convolution again at stride 1, some of them otherwise."""
-    if problem.stride != (1, 1):
-        dx = direct.input_gradient(dy, w, problem) if algorithm in ("auto", "direct") else None
-        return im2col.input_gradient(dy, w, problem) if dx is None else dx
-    transposed = problem.transposed()
-    choice = choose(transposed, dy.dtype, algorithm, exact)
-    if choice.m:
-        dx = winograd.convolve(dy, w, Finish(), transposed, choice.m, turned=True)
-        if dx is not None:
-            return dx
-        choice = choose(transposed, dy.dtype, exact=True)
-    form = _packed_form(choice, transposed, dy.dtype)
-    if form is not None:
-        packed = direct.pack(w.swapaxes(0, 1)[:, :, ::-1, ::-1])
-        return form.convolve(dy, packed, Finish(), transposed)
-    return _exact(dy, filters.turned(w, problem.groups), Finish(), transposed, choice)
+    """Return dx (N, H, W, C): one convolution at stride 1, several at larger strides."""
+    if problem.stride == (1, 1):
+        return _convolve(dy, w, Epilogue(), problem.transposed(), algorithm, exact, True)
+    dx = direct.input_gradient(dy, w, problem) if algorithm in ("auto", "direct") else None
+    return im2col.input_gradient(dy, w, problem) if dx is None else dx
 
 
 def weight_gradient(
     dy: np.ndarray, x: np.ndarray, problem: Problem, algorithm: str = "auto", exact: bool = False
 ) -> np.ndarray:
-    """Return dw (K, C / groups, kh, kw) in the form that is best for the convolution."""
+    """Return dw (K, C / groups, kh, kw) by the algorithm that is best for the convolution."""
     choice = choose(problem, x.dtype, algorithm, exact)
     if choice.algorithm == "taps":
-        form = _packed_form(choice, problem, x.dtype) or taps
+        form = _packed_form(choice, problem, x.dtype) or shifted_gemm
         return form.weight_gradient(dy, x, problem)
     if choice.m:
         dw = winograd.weight_gradient(dy, x, problem, choice.m)
         if dw is not None:
             return dw
         choice = choose(problem, x.dtype, exact=True)
-    if choice.algorithm == "direct":
-        return direct_gradient.weight_gradient(dy, x, problem)
-    return im2col.weight_gradient(dy, x, problem)
+    form = direct_gradient if choice.algorithm == "direct" else im2col
+    return form.weight_gradient(dy, x, problem)
 
 
 def bias_gradient(dy: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""Which algorithm a convolution takes: a count of the work each one has, and the least of them.
+"""Choose the algorithm of a convolution: count the work of each one and take the least.
 
-The unit is a multiplication and addition inside a matrix product. What is done to a number outside
-of products (unrolling, transforming, adding up) costs as much as some tens of those, because it
-waits for memory; the weights below were fitted to timings of VGG's layers.
+The unit is one multiply-add of a matmul. Work on a number outside of matmuls (unrolling,
+transforming, adding) costs as much as some tens of these, since it waits for memory. The weights
+below were fitted to timings of VGG's layers.
 """
 
 from __future__ import annotations
@@ -12,22 +12,20 @@ from functools import lru_cache
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import direct, winograd
-from minideeplab.backends.numba_cpu.convolution import direct_taps as near_taps
-from minideeplab.backends.numba_cpu.convolution import shifted_gemm as taps
+from minideeplab.backends.numba_cpu.convolution import direct, direct_taps, shifted_gemm, winograd
 from minideeplab.backends.numba_cpu.convolution.grid import grid_of
 from minideeplab.backends.numba_cpu.convolution.input_blocks import flattened
 from minideeplab.backends.numba_cpu.convolution.microkernel import ROWS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS
+from minideeplab.backends.numba_cpu.simd import CHANNELS
 
 ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
-BLAS = 1.6  # products of the direct form in the time of one by BLAS, narrow matrices included
+BLAS = 1.6  # time of a multiply-add by BLAS, in those of the direct form; narrow matrices included
 ENDS = 1.6  # the last block of a row overlaps the one before, and rows are short
-UNROLL, SHIFT = 16, 24  # products' worth of work a number
+UNROLL, SHIFT = 16, 24  # multiply-adds that take as long, for each number
 TRANSFORM = {4: 32, 6: 35}
 FILTERS = 11
-SMALL = 1 << 24  # products below which the exact form is quick enough
+SMALL = 1 << 24  # multiply-adds below which the exact form is fast enough
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
     """Return every way to compute the problem, least work first."""
     channels = problem.channels // problem.groups
     pairs = problem.batch * problem.outputs * problem.taps
-    inside = problem.batch * taps.reached(problem)
+    inside = problem.batch * shifted_gemm.reached(problem)
     unroll = 0 if problem.pointwise else UNROLL * problem.groups
     found = [
         Choice("im2col", 0, pairs * channels * (BLAS * problem.filters + unroll)),
@@ -61,7 +59,7 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
 
 def _tap_work(problem: Problem, dtype: np.dtype) -> float:
     channels, filters = problem.channels // problem.groups, problem.filters
-    if near_taps.suits(problem, dtype):
+    if direct_taps.suits(problem, dtype):
         return ENDS * channels * filters
     return BLAS * channels * max(filters, CHANNELS) + SHIFT * filters
 
@@ -73,7 +71,7 @@ def _winograd_work(problem: Problem, m: int) -> float:
     return points * (tiles * products + TRANSFORM[m] * moved + FILTERS * products)
 
 
-@lru_cache(maxsize=1024)  # a network asks for its layers again and again
+@lru_cache(maxsize=1024)  # a network computes the same layers again and again
 def choose(
     problem: Problem, dtype: np.dtype, algorithm: str = "auto", exact: bool = False
 ) -> Choice:
@@ -81,7 +79,7 @@ def choose(
 
     Winograd's forms round more (some 1e-5 of the largest result instead of 1e-6), so "auto" takes
     an exact one if asked to, in float64 and for small problems. A form that does not exist for the
-    problem (Winograd's needs 3x3 kernels, stride 1) gives way to im2col.
+    problem (Winograd's needs 3x3 kernels, stride 1) is replaced by im2col.
     """
     found = choices(problem, dtype)
     if algorithm != "auto":

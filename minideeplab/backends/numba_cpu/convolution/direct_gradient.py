@@ -1,58 +1,63 @@
-"""The weight gradient of the direct form: the product of ``direct.py`` along the outputs.
+"""The weight gradient of the direct form: its matmul, summed over the outputs.
 
-dw[(i, j, c), k] = sum over outputs of seen[(i, j, c)] * dy[k]. The rows (j, c) of one i are a run
-of the band; dy is laid out in panels of sixteen filters first.
+dw[(i, j, c), k] = sum over outputs of inputs[(i, j, c)] * dy[k]. The rows (j, c) of one i are a run
+of the input block; dy is packed in panels of sixteen filters first.
 
-A 1x1 kernel of many channels has both operands laid out, and is Winograd's product of one point:
-pixels of 1024 channels lie 4 KiB apart, which is the same set of a cache for all of them.
+For a 1x1 kernel of many channels both operands are packed, as for Winograd's matmul of one point:
+pixels of 1024 channels are 4 KiB apart, which is the same set of a cache for all of them.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.input_blocks import bands, flattened, seen
+from minideeplab.backends.numba_cpu.convolution.input_blocks import (
+    flattened,
+    input_blocks,
+    read_block,
+)
 from minideeplab.backends.numba_cpu.convolution.microkernel import (
     PANELS,
     ROWS,
-    begin,
-    block_product,
+    block_start,
     cut,
+    matmul_block,
 )
-from minideeplab.backends.numba_cpu.convolution.packing import Panels, add_gradient, layouts, own
+from minideeplab.backends.numba_cpu.convolution.packing import add_gradient, of_thread, packed
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, load, store, turn
+from minideeplab.backends.numba_cpu.convolution.transpose import transpose
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import in_pieces, rooms
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
+from minideeplab.backends.numba_cpu.runtime.scratch import per_thread_scratch
+from minideeplab.backends.numba_cpu.simd import CHANNELS, load_channels, store
 
-MOST_BYTES = 1 << 20  # of a gradient of which each task has its own
-PART = 4  # panels of filters, and of channels, of which a task computes a larger one
+MOST_BYTES = 1 << 20  # of a gradient of which each task has its own copy
+PART = 4  # panels of filters, and of channels, that a task computes of a larger one
 TASKS = 8  # whatever the number of threads
 
 
 def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarray:
     """Return dw (K, C, kh, kw) for dy (N, P, Q, K) and x (N, H, W, C).
 
-    Each task sums over some bands; where the gradient is large, over all of them for some filters.
+    Each task sums over some input blocks; if the gradient is large, over all for some filters.
     """
     kernel, channels, filters = problem.kernel, problem.channels, problem.filters
-    fit = channels % CHANNELS == 0 and filters % CHANNELS == 0
-    if problem.pointwise and fit and channels * filters * dy.itemsize > MOST_BYTES:
+    whole = channels % CHANNELS == 0 and filters % CHANNELS == 0
+    if problem.pointwise and whole and channels * filters * dy.itemsize > MOST_BYTES:
         return _of_many_channels(dy.reshape(-1, filters), x.reshape(-1, channels))
     problem = flattened(problem)
     x, dy = x.reshape(problem.batch, *problem.size, -1), dy.reshape(problem.batch, *problem.out, -1)
-    pieces = bands(problem)
-    panels, length = -(-filters // CHANNELS), pieces.order[3]
-    whole = -(-length // ROWS) * ROWS
-    large = kernel[0] * whole * panels * CHANNELS * 4 > MOST_BYTES
-    parts = 1 if large else min(TASKS, len(pieces.rectangles))
-    sums = np.zeros((parts, kernel[0], whole, panels * CHANNELS), dy.dtype)
+    blocks = input_blocks(problem)
+    panels, length = -(-filters // CHANNELS), blocks.strides.length
+    padded = -(-length // ROWS) * ROWS
+    large = kernel[0] * padded * panels * CHANNELS * 4 > MOST_BYTES
+    parts = 1 if large else min(TASKS, len(blocks.rectangles))
+    sums = np.zeros((parts, kernel[0], padded, panels * CHANNELS), dy.dtype)
     share = max(PANELS, -(-panels // TASKS // PANELS) * PANELS) if large else panels
-    held = rooms("band", (pieces.numbers,), x.dtype)
-    columns = rooms("panels", (share * pieces.outputs, CHANNELS), dy.dtype)
-    tasks, how = parts * -(-panels // share), (pieces.geometry, pieces.order, share)
-    in_pieces(_add_bands, tasks, pieces.rectangles, x, dy, sums, *how, held, columns, step=1)
+    held = per_thread_scratch("block", (blocks.numbers,), x.dtype)
+    columns = per_thread_scratch("panels", (share * blocks.outputs, CHANNELS), dy.dtype)
+    tasks = parts * -(-panels // share)
+    parallel_range(_add_blocks, tasks, blocks, x, dy, sums, share, held, columns, step=1)
     dw = sums.sum(0)[:, :length, :filters].reshape(*kernel, channels, filters)
     return np.ascontiguousarray(dw.transpose(3, 2, 0, 1))
 
@@ -60,67 +65,67 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
 def _of_many_channels(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Return dw (K, C, 1, 1) for dy (M, K) and x (M, C)."""
     (pixels, filters), channels = dy.shape, x.shape[1]
-    v = Panels.empty(1, channels, pixels, "all_inputs")
-    e = Panels.empty(1, filters, pixels, "all_cotangents")
-    in_pieces(_lay_out, pixels, x, v.layout, work=channels)
-    in_pieces(_lay_out, pixels, dy, e.layout, work=filters)
+    v = packed(1, channels, pixels, "all_inputs")
+    e = packed(1, filters, pixels, "all_cotangents")
+    parallel_range(_pack, pixels, x, v, work=channels)
+    parallel_range(_pack, pixels, dy, e, work=filters)
     dw, side = np.empty((filters, channels), x.dtype), PART * CHANNELS
-    du, columns = layouts(1, side, side, "gradient"), -(-v.panels // PART)
+    du, columns = packed(1, side, side, "gradient", per_thread=True), -(-v.panels // PART)
     tasks = -(-e.panels // PART) * columns
-    in_pieces(_add_pixels, tasks, pixels, v.layout, e.layout, du, columns, dw, step=1)
+    parallel_range(_add_pixels, tasks, pixels, v, e, du, columns, dw, step=1)
     return dw.reshape(filters, channels, 1, 1)
 
 
-@together
-def _lay_out(first, last, me, pixels, panels):
-    """Copy pixels (M, C) to panels."""
-    flat, count, stride, _ = panels
-    vectors = flat.reshape(-1, CHANNELS)
+@parallel_kernel
+def _pack(first, last, thread_id, pixels, v):
+    """Copy pixels (M, C) to packed v."""
+    vectors = v.data.reshape(-1, CHANNELS)
     for m in range(first, last):
-        for panel in range(count):
-            store(vectors, panel * stride + m, 0, load(pixels, m, panel * CHANNELS))
+        for panel in range(v.panels):
+            store(vectors, panel * v.stride + m, 0, load_channels(pixels, m, panel * CHANNELS))
 
 
-@together
-def _add_pixels(first, last, me, pixels, v, e, dus, columns, dw):
+@parallel_kernel
+def _add_pixels(first, last, thread_id, pixels, v, e, each, columns, dw):
     """Sum over all pixels for PART panels of filters and of channels."""
-    du, flat, channels = own(dus, me), dw.reshape(-1), dw.shape[1]
+    du, flat, channels = of_thread(each, thread_id), dw.reshape(-1), dw.shape[1]
     for task in range(first, last):
         row, column = task // columns * PART, task % columns * PART
-        filters, inputs = (row, min(row + PART, e[1])), (column, min(column + PART, v[1]))
+        filters, inputs = (row, min(row + PART, e.panels)), (column, min(column + PART, v.panels))
         add_gradient(v, inputs, e, filters, du, pixels, 1, False)
         for k in range(filters[1] - row):
             for c in range(inputs[1] - column):
-                source = (k * du[2] + c * CHANNELS) * CHANNELS
+                source = (k * du.stride + c * CHANNELS) * CHANNELS
                 target = (row + k) * CHANNELS * channels + (column + c) * CHANNELS
-                turn(CHANNELS, du[0], source, CHANNELS, flat, target, channels)
+                transpose(CHANNELS, du.data, source, CHANNELS, flat, target, channels)
 
 
-@together
-def _add_bands(first, last, me, rectangles, x, dy, sums, geometry, order, share, held, columns):
-    """Sum every so many-th band for some panels of filters: task (panels, part)."""
-    beyond = ROWS if sums.shape[2] > order[3] else 0
+@parallel_kernel
+def _add_blocks(first, last, thread_id, blocks, x, dy, sums, share, held, columns):
+    """Sum every ``parts``-th block for some panels of filters: task (panels, part)."""
+    rectangles, strides, parts = blocks.rectangles, blocks.strides, len(sums)
+    beyond = ROWS if sums.shape[2] > strides.length else 0
     for task in range(first, last):
-        part, begin = task % len(sums), task // len(sums) * share
-        count = min(share, sums.shape[3] // CHANNELS - begin)
-        for index in range(part, len(rectangles), len(sums)):
+        part, start = task % parts, task // parts * share
+        count = min(share, sums.shape[3] // CHANNELS - start)
+        for index in range(part, len(rectangles), parts):
             image, top, left, rows, width = rectangles[index]
             cotangents = dy[image, top : top + rows, left : left + width]
-            panels = columns[me, : count * rows * width]
-            to_panels(cotangents, begin, panels)
-            inputs = seen(x, rectangles[index], geometry, beyond, held[me])
-            add_band(inputs, panels.reshape(-1), sums[part], begin, (rows, width), order)
+            panels = columns[thread_id, : count * rows * width]
+            pack_cotangents(cotangents, start, panels)
+            inputs = read_block(x, rectangles[index], blocks.geometry, beyond, held[thread_id])
+            add_block(inputs, panels.reshape(-1), sums[part], start, (rows, width), strides)
 
 
 @jit
-def to_panels(pixels, begin, panels):
-    """Copy pixels (P, Q, K), from filter panel ``begin`` on, to panels (panels * P * Q, 16).
+def pack_cotangents(pixels, start, panels):
+    """Copy pixels (P, Q, K), from filter panel ``start`` on, to panels (panels * P * Q, 16).
 
-    Zeros are put behind the last filter.
+    The last panel is padded with zeros.
     """
     height, width, filters = pixels.shape
     for panel in range(len(panels) // (height * width)):
-        first = (begin + panel) * CHANNELS
+        first = (start + panel) * CHANNELS
         last = min(first + CHANNELS, filters)
         for p in range(height):
             for q in range(width):
@@ -134,22 +139,21 @@ def to_panels(pixels, begin, panels):
 
 
 @jit
-def add_band(inputs, cotangents, dw, first, shape, order):
+def add_block(inputs, cotangents, dw, first, shape, strides):
     """Add the gradient of ``shape`` = (rows, columns) outputs to dw (kh, rows of a run, K).
 
-    The cotangents' panels are those from ``first`` on.
+    The panels of the cotangents are those from ``first`` on.
     """
-    line, pixel, run, length = order
-    kernel, whole, filters = dw.shape
+    kernel, padded, filters = dw.shape
     flat, size = dw.reshape(-1), shape[0] * shape[1] * CHANNELS
-    panels, (many, few) = cotangents.size // size, cut(length)
+    panels, (blocks, others) = cotangents.size // size, cut(strides.length)
     for panel in range(0, panels, PANELS):
         both = PANELS == 1 or panel + 1 < panels
         b = (cotangents, panel * size, size)
         for i in range(kernel):
-            for block in range(many + few):
-                row = begin(block, many)
-                a = (inputs, i * run + row, 1, pixel, line)
-                place = (i * whole + row) * filters + (first + panel) * CHANNELS
+            for block in range(blocks + others):
+                row = block_start(block, blocks)
+                a = (inputs, i * strides.run + row, 1, strides.pixel, strides.line)
+                place = (i * padded + row) * filters + (first + panel) * CHANNELS
                 c = (flat, place, filters, CHANNELS)
-                block_product(block < many, both, a, b, c, shape[0], shape[1], 1)
+                matmul_block(block < blocks, both, a, b, c, shape[0], shape[1], 1)

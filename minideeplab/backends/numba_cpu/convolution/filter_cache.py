@@ -1,8 +1,8 @@
-"""Transformed filters, kept while the filters stay the same: inference transforms them once.
+"""Cache of transformed filters: inference transforms its filters once.
 
-Arrays can be changed in place, so an entry is known by the bits of its filters, of which a
-fingerprint is taken at every call; that reads them once, where transforming writes four to seven
-times as much. Filters seen for the first time are not kept: in training they change every step.
+Arrays can be changed in place. Every call therefore computes a fingerprint of the filters, and an
+entry is valid while it is the same. That reads the filters once; to transform them writes four to
+seven times as much. Filters are cached from the second call on: in training they change every step.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, in_pieces
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_kernel, parallel_range
 
-PART = GRAIN  # words that a task sums
-MOST_BYTES = 64 << 20  # of all kept together
+PART = GRAIN  # words that a piece sums
+MOST_BYTES = 64 << 20  # of all cached values
 
 
 @dataclass
@@ -32,8 +31,8 @@ _entries: dict[tuple[int, Hashable], _Entry] = {}
 _lock = threading.Lock()
 
 
-def remembered(w: np.ndarray, kind: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
-    """Return ``make()``, or what it gave before for the same kind and the same filters w."""
+def cached(w: np.ndarray, kind: Hashable, make: Callable[[], np.ndarray]) -> np.ndarray:
+    """Return ``make()``, or its cached value for the same kind and unchanged filters w."""
     key, bits = (id(w), kind), fingerprint(w)
     with _lock:
         entry = _entries.get(key)
@@ -55,16 +54,16 @@ def _kept() -> int:
 
 
 def fingerprint(w: np.ndarray) -> int:
-    """Return 64 bits that depend on every bit of the float32 array w and on its place."""
+    """Return 64 bits that depend on every bit of the float32 array w and on its position."""
     words = np.ascontiguousarray(w).reshape(-1).view(np.uint32)
     sums = np.zeros(-(-len(words) // PART), np.uint64)
-    in_pieces(_mix, len(words), words, sums, step=PART)
+    parallel_range(_mix, len(words), words, sums, step=PART)
     return hash((w.shape, *sums.tolist()))
 
 
-@together
-def _mix(first, last, me, words, sums):
-    """Sum of the words, each scrambled together with its place (the finaliser of splitmix64)."""
+@parallel_kernel
+def _mix(first, last, thread_id, words, sums):
+    """Sum the words, each mixed with its position (the finaliser of splitmix64)."""
     part, total = words[first:last], np.uint64(0)
     for i in range(part.size):
         mixed = np.uint64(part[i]) + (np.uint64(first + i) + np.uint64(1)) * np.uint64(

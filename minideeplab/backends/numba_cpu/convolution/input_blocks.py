@@ -1,15 +1,16 @@
-"""Bands of a picture: the input rows that some rows of outputs see, with the padding written out.
+"""Input blocks: the input rows that some rows of outputs see, with the padding written out.
 
-A band is one flat array. Then the taps of a kernel's row are one run of numbers in it, and every
-step from output to output or from kernel row to kernel row is a constant: see ``direct.py``. A 1x1
-convolution needs no copy, and all pixels of the batch are one row for it.
+A block is one flat array. The taps of a kernel row are one run of numbers in it, and the distances
+between outputs and between kernel rows are constant: see ``direct.py``. A 1x1 convolution needs no
+copy; all pixels of its batch are treated as one row.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,25 +19,40 @@ from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.runtime.jit import inner
 from minideeplab.backends.numba_cpu.runtime.parallel import spans
 
-BAND_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
-LEAST_PIXELS = 128  # of a band of a 1x1 convolution: for fewer the filters are read too often
-BANDS = 8  # fewest bands of a picture, where it has as many rows; of a long row, a multiple of it
+BLOCK_BYTES = 1 << 17  # of inputs, so that they and the filters fit an L2 cache
+LEAST_PIXELS = 128  # in a block of a 1x1 convolution: with fewer the filters are read too often
+BLOCKS = 8  # fewest blocks of an image, if it has as many rows; of a long row, a multiple of it
 
 
-@dataclass(frozen=True)
-class Bands:
-    """Rectangles of outputs, and where their products find what they see.
+class Strides(NamedTuple):
+    """How far apart the operands of a matmul are in a block, in numbers."""
 
-    ``rectangles`` (count, 5) has image, top, left, rows and columns of each. ``order`` is how far
-    apart in a band the operands of a product are: (from output row to output row, from output to
-    output, from kernel row to kernel row, length of a kernel row).
-    """
+    line: int  # from output row to output row
+    pixel: int  # from output to output
+    run: int  # from kernel row to kernel row
+    length: int  # of a kernel row
 
-    rectangles: np.ndarray
-    order: tuple[int, int, int, int]
-    geometry: tuple  # as ``seen`` takes it
-    numbers: int  # that the largest band has, and some behind it that may be read
-    outputs: int  # of the largest band
+
+class Geometry(NamedTuple):
+    """Where the inputs of a block are in an image."""
+
+    pointwise: bool
+    size: tuple[int, int]
+    stride: tuple[int, int]
+    start: tuple[int, int]
+    kernel: tuple[int, int]
+    dilation: tuple[int, int]
+    channels: int
+
+
+class InputBlocks(NamedTuple):
+    """Rectangles of outputs, and where their matmuls find what they see."""
+
+    rectangles: np.ndarray  # (count, 5): image, top, left, rows, columns
+    strides: Strides
+    geometry: Geometry
+    numbers: int  # in the largest block, and some after it that may be read
+    outputs: int  # of the largest block
 
 
 def flattened(problem: Problem) -> Problem:
@@ -46,28 +62,31 @@ def flattened(problem: Problem) -> Problem:
 
 
 @lru_cache(maxsize=256)
-def bands(problem: Problem) -> Bands:
-    """Return bands that cover the outputs."""
+def input_blocks(problem: Problem) -> InputBlocks:
+    """Return blocks that cover the outputs."""
     rectangles = np.array(_rectangles(problem), np.int64)
     stride, kernel, channels = problem.stride, problem.kernel, problem.channels
     row = _width(problem) * channels
-    order = (row * stride[0], channels * stride[1], row * problem.dilation[0], channels * kernel[1])
-    whole = problem.pointwise, problem.size, stride, problem.start, kernel, problem.dilation
+    strides = Strides(
+        row * stride[0], channels * stride[1], row * problem.dilation[0], channels * kernel[1]
+    )
+    where = problem.size, stride, problem.start, kernel, problem.dilation
     rows, columns = rectangles[:, 3:].max(0).tolist()
     height = (rows - 1) * stride[0] + (kernel[0] - 1) * problem.dilation[0] + 1
     numbers = height * ((columns - 1) * stride[1] + kernel[1]) * channels
-    return Bands(rectangles, order, (*whole, channels), numbers + ROWS, rows * columns)
+    geometry = Geometry(problem.pointwise, *where, channels)
+    return InputBlocks(rectangles, strides, geometry, numbers + ROWS, rows * columns)
 
 
 def _rectangles(problem: Problem) -> list[tuple[int, int, int, int, int]]:
-    """Return whole rows, or parts of a single row, as ``Bands.rectangles``."""
+    """Return whole rows, or parts of a single row, as ``InputBlocks.rectangles``."""
     height, width = problem.out
     if problem.pointwise and height == 1:
         blocks = max(1, width // ROWS)  # the last one may be longer
-        most = max(LEAST_PIXELS, BAND_BYTES // (4 * problem.channels)) // ROWS
+        most = max(LEAST_PIXELS, BLOCK_BYTES // (4 * problem.channels)) // ROWS
         count = -(-blocks // most)
         if count > 1:  # threads end at about the same time
-            count = min(blocks, -(-count // BANDS) * BANDS)
+            count = min(blocks, -(-count // BLOCKS) * BLOCKS)
         ends = [k * blocks // count * ROWS for k in range(count)] + [width]
         return [
             (n, 0, first, 1, stop - first)
@@ -75,7 +94,7 @@ def _rectangles(problem: Problem) -> list[tuple[int, int, int, int, int]]:
             for first, stop in pairwise(ends)
         ]
     row_bytes = problem.stride[0] * _width(problem) * problem.channels * 4
-    rows = max(1, min(BAND_BYTES // row_bytes, -(-height // BANDS)))
+    rows = max(1, min(BLOCK_BYTES // row_bytes, -(-height // BLOCKS)))
     cuts = spans(height, rows)
     return [(n, top, 0, end - top, width) for n in range(problem.batch) for top, end in cuts]
 
@@ -86,25 +105,27 @@ def _width(problem: Problem) -> int:
 
 
 @inner
-def seen(x, rectangle, geometry, beyond, room):
-    """Return what a band of outputs sees of pixels x (N, H, W, C), flat.
+def read_block(x, rectangle, geometry, beyond, scratch):
+    """Return what a rectangle of outputs sees of pixels x (N, H, W, C), flat.
 
-    A 1x1 convolution sees the pixels where they lie; others a copy, in ``room``. ``beyond`` numbers
-    may be read behind the last one; their values do not matter.
+    A 1x1 convolution reads the pixels in place; others a copy in ``scratch``. ``beyond`` numbers
+    after the last one may be read; their values do not matter.
     """
-    pointwise, size, stride, start, kernel, dilation, channels = geometry
+    (height, width), stride, start = geometry.size, geometry.stride, geometry.start
     image, top, left, rows, columns = rectangle
-    if pointwise:
-        first = (image * size[0] + top) * size[1] + left
-        stop = (first + (rows - 1) * size[1] + columns) * channels + beyond
+    channels = geometry.channels
+    if geometry.pointwise:
+        first = (image * height + top) * width + left
+        stop = (first + (rows - 1) * width + columns) * channels + beyond
         if stop <= x.size:
             return x.reshape(-1)[first * channels : stop]
-    height = (rows - 1) * stride[0] + (kernel[0] - 1) * dilation[0] + 1
-    length = ((columns - 1) * stride[1] + kernel[1]) * channels
-    band = room[: height * length].reshape(height, length)
-    picture = x[image].reshape(size[0], size[1] * channels)
-    _fill(picture, band, top * stride[0] - start[0], (left * stride[1] - start[1]) * channels)
-    return room
+    lines = (rows - 1) * stride[0] + (geometry.kernel[0] - 1) * geometry.dilation[0] + 1
+    length = ((columns - 1) * stride[1] + geometry.kernel[1]) * channels
+    block = scratch[: lines * length].reshape(lines, length)
+    lines_of_image = x[image].reshape(height, width * channels)
+    to_left = (left * stride[1] - start[1]) * channels
+    _fill(lines_of_image, block, top * stride[0] - start[0], to_left)
+    return scratch
 
 
 @inner

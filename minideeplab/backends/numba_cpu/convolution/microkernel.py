@@ -1,10 +1,10 @@
-"""A matrix product that stays in registers: the step in which a fast convolution spends its time.
+"""The matmul microkernel: a block of sums in registers, where a convolution spends its time.
 
-A block of ROWS x PANELS vectors of sums is held in registers while both operands stream past it:
-at each step a panel gives one vector, a row one number, and every sum takes one multiplication and
-addition. Nothing else reaches the machine's limit, since two of those can start in a cycle but only
-two or three numbers can be loaded. How many sums fit is the size of the register file; the steps
-of the two operands through memory are free, so that the same kernel serves forward and backward.
+ROWS x PANELS vectors of sums stay in registers while both operands are streamed. At each step a
+panel gives one vector, a row gives one number, and every sum takes one fused multiply-add. Nothing
+else reaches the processor's limit: two of these can start in a cycle, but only two or three numbers
+can be loaded. The size of the register file sets the number of sums. The strides of both operands
+are free, so the same kernel serves forward and backward.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.registry import cpu_target
 
-from minideeplab.backends.numba_cpu.convolution.simd import CHANNELS, VECTOR
 from minideeplab.backends.numba_cpu.runtime.jit import compiled, inlined, inner
+from minideeplab.backends.numba_cpu.simd import CHANNELS, VECTOR
 
-ZERO = ir.Constant(ir.IntType(64), 0)
+INT = ir.IntType(64)
 
 
-def block(features: str, triple: str) -> tuple[int, int]:
+def block_size(features: str, triple: str) -> tuple[int, int]:
     """Return (ROWS, PANELS) that fit the registers of a processor with these LLVM features."""
-    if "+avx512f" in features:  # 32 registers, a vector each: 16 sums, 2 of a panel
+    if "+avx512f" in features:  # 32 registers of a vector: 16 sums, 2 of a panel
         return 8, 2
     if "+avx" in features or triple.startswith(("aarch64", "arm64")):
         return 6, 1  # 16 registers of half a vector, or 32 of a quarter
@@ -30,35 +30,51 @@ def block(features: str, triple: str) -> tuple[int, int]:
 
 
 _triple, _, _features = cpu_target.target_context.codegen().magic_tuple()
-ROWS, PANELS = block(_features, _triple)
-OTHER = ROWS + 1 if PANELS > 1 else ROWS - 1  # there is room for one more, or not
+ROWS, PANELS = block_size(_features, _triple)
+OTHER = ROWS + 1 if PANELS > 1 else ROWS - 1  # a second size, so that blocks can fill any length
 
 
 @inner
 def cut(length):
-    """Return how many blocks of ROWS and of OTHER make up a length.
+    """Return how many blocks of ROWS and how many of OTHER rows make up a length.
 
-    One that they cannot make up gets more blocks of ROWS than it has room for.
+    If no such blocks make it up, there are enough of ROWS to cover it.
     """
     if OTHER > ROWS:
-        few = length % ROWS
-        many = length // ROWS - few
+        others = length % ROWS
+        blocks = length // ROWS - others
     else:
-        few = -length % ROWS
-        many = -(-length // ROWS) - few
-    return (many, few) if many >= 0 else (-(-length // ROWS), 0)
+        others = -length % ROWS
+        blocks = -(-length // ROWS) - others
+    return (blocks, others) if blocks >= 0 else (-(-length // ROWS), 0)
 
 
-def product(rows, panels, a, b, c, runs, length, add):
+@inlined
+def block_start(block, blocks):
+    """Return the first row of a block, of which the first ``blocks`` have ROWS rows."""
+    return block * ROWS if block < blocks else blocks * ROWS + (block - blocks) * OTHER
+
+
+@inlined
+def matmul_block(full, both, a, b, c, runs, length, add):
+    """Compute ``matmul`` for a block of ROWS rows, or OTHER if not ``full``."""
+    if full:
+        matmul(ROWS, both, a, b, c, runs, length, add)
+    else:
+        matmul(OTHER, both, a, b, c, runs, length, add)
+
+
+def matmul(rows, both, a, b, c, runs, length, add):
     """c[r, q] = sum over steps s of a[r, s] * b[q, s], or += if ``add``; c and b hold vectors.
 
-    There are ``runs`` runs of ``length`` steps. The arrays are flat, and the numbers beside them
-    count elements: a = (array, first, from row to row, from step to step, from run to run),
-    b = (array, first, from panel to panel), whose steps follow one another,
-    c = (array, first, from row to row, from panel to panel). ``rows`` and ``panels`` are literals.
+    q counts PANELS panels, or one if not ``both``. There are ``runs`` runs of ``length`` steps.
+    The arrays are flat, and the numbers beside them count elements:
+    a = (array, first, from row to row, from step to step, from run to run),
+    b = (array, first, from panel to panel), whose steps are adjacent,
+    c = (array, first, from row to row, from panel to panel). ``rows`` is a literal.
     """
     for r in range(rows):
-        for q in range(panels):
+        for q in range(PANELS if both else 1):
             place = c[1] + r * c[2] + q * c[3]
             total = c[0][place : place + CHANNELS] if add else np.zeros(CHANNELS, c[0].dtype)
             for s in range(runs * length):
@@ -68,129 +84,65 @@ def product(rows, panels, a, b, c, runs, length, add):
             c[0][place : place + CHANNELS] = total
 
 
-def _operand(context, builder, kind, value):
-    """Return a tuple's array as a pointer to its elements, and its numbers."""
-    array, *numbers = cgutils.unpack_tuple(builder, value, len(kind))
-    data = context.make_array(kind[0])(context, builder, array).data
-    cast = zip(numbers, kind.types[1:], strict=True)
-    return data, [context.cast(builder, number, k, types.int64) for number, k in cast]
+@compiled(matmul, lambda *_: types.none, literal=True)
+def _matmul(context, builder, sig, args):
+    rows, operands = sig.args[0].literal_value, []
+    for kind, value in zip(sig.args[2:5], args[2:5], strict=True):
+        array, *numbers = cgutils.unpack_tuple(builder, value, len(kind))
+        data = context.make_array(kind[0])(context, builder, array).data
+        cast = zip(numbers, kind.types[1:], strict=True)
+        operands.append((data, *(context.cast(builder, v, k, types.int64) for v, k in cast)))
+    numbers = [context.cast(builder, args[k], sig.args[k], types.int64) for k in (5, 6, 7)]
+    if PANELS == 1:
+        _emit_block(builder, rows, 1, *operands, *numbers)
+    else:
+        both = context.cast(builder, args[1], sig.args[1], types.boolean)
+        with builder.if_else(cgutils.as_bool_bit(builder, both)) as (wide, narrow):
+            with wide:
+                _emit_block(builder, rows, PANELS, *operands, *numbers)
+            with narrow:
+                _emit_block(builder, rows, 1, *operands, *numbers)
+    return context.get_dummy_value()
 
 
-def _vector_at(builder, data, *offsets):
-    place = offsets[0]
-    for offset in offsets[1:]:
-        place = builder.add(place, offset)
-    return builder.bitcast(builder.gep(data, [place]), VECTOR.as_pointer())
+def _emit_block(builder, rows, panels, a, b, c, runs, length, add):
+    """Emit the loops over runs and steps for a block of sums, which LLVM keeps in registers."""
+    (a, a_first, a_row, a_step, a_run), (b, b_first, b_panel) = a, b
+    c, c_first, c_row, c_panel = c
+    block = [(r, q) for r in range(rows) for q in range(panels)]
+    heads = [_address(builder, a, a_first, (a_row, r)) for r in range(rows)]
+    targets = [_address(builder, c, c_first, (c_row, r), (c_panel, q)) for r, q in block]
+    targets = [builder.bitcast(target, VECTOR.as_pointer()) for target in targets]
+    sums = [cgutils.alloca_once_value(builder, ir.Constant(VECTOR, None)) for _ in block]
+    with builder.if_then(builder.icmp_signed("!=", add, add.type(0))):
+        for total, target in zip(sums, targets, strict=True):
+            builder.store(builder.load(target, align=4), total)
+    position = cgutils.alloca_once_value(builder, b_first)
+    with cgutils.for_range(builder, runs) as run, cgutils.for_range(builder, length) as step:
+        at, fused = builder.load(position), ("contract",)  # it allows fused multiply-adds
+        panel_starts = [_address(builder, b, at, (b_panel, q)) for q in range(panels)]
+        vectors = [
+            builder.load(builder.bitcast(start, VECTOR.as_pointer()), align=4)
+            for start in panel_starts
+        ]
+        offset = builder.add(builder.mul(run.index, a_run), builder.mul(step.index, a_step))
+        numbers = [_splat(builder, builder.load(builder.gep(head, [offset]))) for head in heads]
+        for total, (r, q) in zip(sums, block, strict=True):
+            product = builder.fmul(numbers[r], vectors[q], flags=fused)
+            builder.store(builder.fadd(builder.load(total), product, flags=fused), total)
+        builder.store(builder.add(at, INT(CHANNELS)), position)
+    for target, total in zip(targets, sums, strict=True):
+        builder.store(builder.load(total), target, align=4)
+
+
+def _address(builder, data, first, *steps):
+    """Return the address of ``data[first + stride * count + ...]`` for steps (stride, count)."""
+    for stride, count in steps:
+        first = builder.add(first, builder.mul(stride, INT(count)))
+    return builder.gep(data, [first])
 
 
 def _splat(builder, number):
     lanes = ir.VectorType(ir.IntType(32), CHANNELS)
     vector = builder.insert_element(ir.Constant(VECTOR, ir.Undefined), number, ir.IntType(32)(0))
     return builder.shuffle_vector(vector, vector, ir.Constant(lanes, None))
-
-
-def _times(builder, number, k):
-    return builder.mul(number, ir.IntType(64)(k))
-
-
-@compiled(product, lambda *_: types.none, literal=True)
-def _product(context, builder, sig, args):
-    rows, panels = (kind.literal_value for kind in sig.args[:2])
-    a, (a_first, a_row, a_step, a_run) = _operand(context, builder, sig.args[2], args[2])
-    b, (b_first, b_panel) = _operand(context, builder, sig.args[3], args[3])
-    c, (c_first, c_row, c_panel) = _operand(context, builder, sig.args[4], args[4])
-    runs, length, add = (
-        context.cast(builder, args[k], sig.args[k], types.int64) for k in (5, 6, 7)
-    )
-    block = [(r, q) for r in range(rows) for q in range(panels)]
-    heads = [builder.gep(a, [builder.add(a_first, _times(builder, a_row, r))]) for r in range(rows)]
-    targets = [
-        _vector_at(builder, c, c_first, _times(builder, c_row, r), _times(builder, c_panel, q))
-        for r, q in block
-    ]
-
-    def step(position, offset, sums):
-        """Return the sums after one step; b is read at ``position``, a at ``offset``."""
-        vectors = [
-            builder.load(
-                _vector_at(builder, b, b_first, _times(builder, b_panel, q), position), align=4
-            )
-            for q in range(panels)
-        ]
-        numbers = [_splat(builder, builder.load(builder.gep(head, [offset]))) for head in heads]
-        fused = ("contract",)  # a product and a sum may become one instruction
-        products = [builder.fmul(numbers[r], vectors[q], flags=fused) for r, q in block]
-        return [builder.fadd(s, p, flags=fused) for s, p in zip(sums, products, strict=True)]
-
-    first = _initial(builder, targets, add)
-    last = _loops(builder, runs, length, (a_step, a_run), first, step)
-    for target, total in zip(targets, last, strict=True):
-        builder.store(total, target, align=4)
-    return context.get_dummy_value()
-
-
-def _initial(builder, targets, add):
-    """Return what the sums start from: zeros, or what is at their targets."""
-    here = builder.block
-    with builder.if_then(builder.icmp_signed("!=", add, ZERO)):
-        held = [builder.load(target, align=4) for target in targets]
-        there = builder.block
-    sums = [builder.phi(VECTOR) for _ in targets]
-    for total, value in zip(sums, held, strict=True):
-        total.add_incoming(ir.Constant(VECTOR, None), here)
-        total.add_incoming(value, there)
-    return sums
-
-
-def _loops(builder, runs, length, strides, first, step):
-    """Emit the loops over runs and steps, with the sums as values that go round; return them."""
-    before = builder.block
-    outer, inner, between, after = (builder.append_basic_block(name) for name in "oisa")
-    builder.branch(outer)
-    builder.position_at_end(outer)
-    run, start = builder.phi(ir.IntType(64)), builder.phi(ir.IntType(64))
-    kept = [builder.phi(VECTOR) for _ in first]
-    begin = builder.mul(run, strides[1])
-    builder.branch(inner)
-    builder.position_at_end(inner)
-    count, position, offset = (builder.phi(ir.IntType(64)) for _ in range(3))
-    sums = [builder.phi(VECTOR) for _ in first]
-    new = step(position, offset, sums)
-    one, width = ir.IntType(64)(1), ir.IntType(64)(CHANNELS)
-    following = [builder.add(count, one), builder.add(position, width),
-                 builder.add(offset, strides[0])]  # fmt: skip
-    builder.cbranch(builder.icmp_signed("<", following[0], length), inner, between)
-    builder.position_at_end(between)
-    next_run = builder.add(run, one)
-    builder.cbranch(builder.icmp_signed("<", next_run, runs), outer, after)
-    builder.position_at_end(after)
-    entering = [ZERO, ZERO, *first], [ZERO, start, begin, *kept]
-    again = [next_run, following[1], *new], [*following, *new]
-    _join([run, start, *kept], before, entering[0], between, again[0])
-    _join([count, position, offset, *sums], outer, entering[1], inner, again[1])
-    return new
-
-
-def _join(phis, before, entering, back, again):
-    for phi, first, later in zip(phis, entering, again, strict=True):
-        phi.add_incoming(first, before)
-        phi.add_incoming(later, back)
-
-
-@inlined
-def begin(block, many):
-    """Return where a block begins that ``cut`` tells of."""
-    return block * ROWS if block < many else many * ROWS + (block - many) * OTHER
-
-
-@inlined
-def block_product(whole, both, a, b, c, runs, length, add):
-    """Do ``product`` for a block: ROWS or, if not ``whole``, OTHER; PANELS panels, or 1."""
-    if whole and both:
-        product(ROWS, PANELS, a, b, c, runs, length, add)
-    elif whole:
-        product(ROWS, 1, a, b, c, runs, length, add)
-    elif both:
-        product(OTHER, PANELS, a, b, c, runs, length, add)
-    else:
-        product(OTHER, 1, a, b, c, runs, length, add)

@@ -1,4 +1,4 @@
-"""One convolution's sizes, as every algorithm of this package takes them."""
+"""The sizes of a convolution, and of the one that computes its input gradient."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from minideeplab.ops.window import Padding, Pair, output_shape
 
 @dataclass(frozen=True)
 class Problem:
-    """Which input pixels the taps of an output see: ``o * stride - start + tap * dilation``.
+    """The sizes of a convolution. A tap of output o sees ``o * stride - start + tap * dilation``.
 
     ``start`` is the padding above and left; below and right follows from the output's size.
     """
@@ -45,12 +45,12 @@ class Problem:
 
     @property
     def taps(self) -> int:
-        """Weights that one output sees in one channel."""
+        """Taps of the kernel."""
         return self.kernel[0] * self.kernel[1]
 
     @property
     def outputs(self) -> int:
-        """Pixels of one output map."""
+        """Pixels of an output image."""
         return self.out[0] * self.out[1]
 
     @property
@@ -67,7 +67,7 @@ class Problem:
     def transposed(self) -> Problem:
         """Return the problem whose output is this one's input gradient; stride 1 only.
 
-        The kernel turned by 180 degrees slides over dy, which needs the padding that this
+        The kernel rotated by 180 degrees slides over dy, which needs the padding that this
         convolution did not have: the reach of the kernel less its padding (it may be negative).
         """
         reach = (d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))

@@ -1,4 +1,4 @@
-"""Convolution tap by tap: under one tap it is a matrix product with a shifted picture.
+"""Convolution tap by tap: for each tap, a matmul with the shifted image.
 
 Only the outputs that the tap reaches are computed. With a dilation near the size of the map, as in
 the pyramid of DeepLab (rates 18 and 24 on 41 x 41), most taps fall outside for most outputs, and
@@ -11,8 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution.epilogue import Finish
-from minideeplab.backends.numba_cpu.convolution.filters import by_filter
+from minideeplab.backends.numba_cpu.convolution.epilogue import Epilogue
+from minideeplab.backends.numba_cpu.convolution.im2col import by_filter
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.runtime.parallel import one_blas_thread, parallel_for, spans
 
@@ -20,7 +20,7 @@ ROWS = 512  # outputs that one task computes, about
 
 
 def _reach(problem: Problem, axis: int, tap: int, first: int, last: int) -> tuple[slice, slice]:
-    """Return which of the outputs [first, last) see the picture under ``tap``, and where."""
+    """Return which of the outputs [first, last) see the image under ``tap``, and where."""
     stride, offset = problem.stride[axis], tap * problem.dilation[axis] - problem.start[axis]
     low = max(first, -(offset // stride))
     high = max(low, min(last, (problem.size[axis] - 1 - offset) // stride + 1))
@@ -29,21 +29,23 @@ def _reach(problem: Problem, axis: int, tap: int, first: int, last: int) -> tupl
 
 
 def taps(problem: Problem, first: int, last: int) -> Iterator[tuple]:
-    """Yield (i, j, rows, columns of the output, rows, columns of the picture) for each tap."""
+    """Yield (i, j, rows, columns of the output, rows, columns of the image) for each tap."""
     for i, j in np.ndindex(problem.kernel):
-        rows, picture_rows = _reach(problem, 0, i, first, last)
-        columns, picture_columns = _reach(problem, 1, j, 0, problem.out[1])
+        rows, image_rows = _reach(problem, 0, i, first, last)
+        columns, image_columns = _reach(problem, 1, j, 0, problem.out[1])
         if rows.start < rows.stop and columns.start < columns.stop:
-            yield i, j, (rows, columns), (picture_rows, picture_columns)
+            yield i, j, (rows, columns), (image_rows, image_columns)
 
 
 def reached(problem: Problem) -> int:
-    """Return how many pairs of an output and a tap of one channel fall inside the picture."""
+    """Return how many pairs of an output and a tap of one channel fall inside the image."""
     pairs = (out for *_, out, _ in taps(problem, 0, problem.out[0]))
     return sum((r.stop - r.start) * (c.stop - c.start) for r, c in pairs)
 
 
-def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Problem) -> np.ndarray:
+def convolve(
+    x: np.ndarray, filters: np.ndarray, epilogue: Epilogue, problem: Problem
+) -> np.ndarray:
     """Convolve pixels x (N, H, W, C) with filters (G, C / G, taps, K / G): (N, P, Q, K)."""
     groups, count = problem.groups, problem.filters // problem.groups
     by_group = x.reshape(*x.shape[:3], groups, problem.channels // groups)
@@ -55,10 +57,10 @@ def convolve(x: np.ndarray, filters: np.ndarray, finish: Finish, problem: Proble
     def run(index: int) -> None:
         n, g, block = tasks[index]
         for i, j, out, inside in taps(problem, *block):
-            picture = by_group[n][(*inside, g)]
-            product = picture.reshape(-1, picture.shape[2]) @ weights[g, i * problem.kernel[1] + j]
-            y[n][(*out, g)] += product.reshape(*picture.shape[:2], count)
-        finish.apply(y[n, slice(*block), :, g], g * count)
+            image = by_group[n][(*inside, g)]
+            product = image.reshape(-1, image.shape[2]) @ weights[g, i * problem.kernel[1] + j]
+            y[n][(*out, g)] += product.reshape(*image.shape[:2], count)
+        epilogue.apply(y[n, slice(*block), :, g], g * count)
 
     with one_blas_thread():
         parallel_for(run, len(tasks))
@@ -78,8 +80,8 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
         g, (i, j, out, inside) = tasks[index]
         total = totals[g, :, i * problem.kernel[1] + j]
         for n in range(problem.batch):
-            picture = by_group[n][(*inside, g)].reshape(-1, channels)
-            total += picture.T @ cotangents[n][(*out, g)].reshape(-1, filters)
+            image = by_group[n][(*inside, g)].reshape(-1, channels)
+            total += image.T @ cotangents[n][(*out, g)].reshape(-1, filters)
 
     with one_blas_thread():
         parallel_for(run, len(tasks))

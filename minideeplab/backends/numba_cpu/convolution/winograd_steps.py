@@ -1,19 +1,24 @@
-"""The steps of Winograd's form as rounds of pieces that the threads share (``together.py``).
+"""The Winograd steps: the parallel kernels of ``winograd.py``.
 
-``blocks`` (count, 2) holds the first tile of each block and the first one behind it. ``v``, ``u``,
-``p``, ``e`` and ``du`` are ``Panels.layout`` of inputs, filters, products, cotangents and
-gradients, with an s ``layouts``, one for each thread; ``inside`` and ``outside`` are the grid's,
-``rooms`` is ``grid.rooms()``. Filters and their gradients are taken in parts of ``size`` = (panels
-of the filters, panels of the channels).
+``blocks`` (count, 2) holds the first tile of each block and the first one after it. ``v``, ``u``,
+``p``, ``e`` and ``du`` are packed inputs, filters, products, cotangents and gradients; ``x``, ``y``
+and ``dy`` are tiled images. ``each`` is scratch of the threads: packed memory and ``work`` for two
+tiles. Filters and their gradients are computed in parts of ``size`` = (panels of the filters,
+panels of the channels). ``checks`` are NaN where a result is not finite.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+
 from minideeplab.backends.numba_cpu.convolution.packing import (
+    Packed,
     add_gradient,
     multiply,
     multiply_part,
-    own,
+    of_thread,
 )
 from minideeplab.backends.numba_cpu.convolution.tiles import (
     cotangent_tiles,
@@ -21,100 +26,107 @@ from minideeplab.backends.numba_cpu.convolution.tiles import (
     output_tiles,
 )
 from minideeplab.backends.numba_cpu.convolution.transformed_filters import to_points, to_taps
-from minideeplab.backends.numba_cpu.runtime.parallel_kernel import together
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel
+from minideeplab.backends.numba_cpu.simd import CHANNELS
 
 
-@together
-def blocks_through(
-    first, last, me, blocks, n, x, inside, vs, u, ps, y, outside, finish, rooms, checks
-):
-    """Take each block of tiles through all steps, with panels that hold one block."""
-    v, p = own(vs, me), own(ps, me)
+class Scratch(NamedTuple):
+    """Work arrays, one for each thread: two packed operands and two tiles."""
+
+    a: Packed  # inputs or filters
+    b: Packed  # products or cotangents
+    work: np.ndarray
+
+
+@parallel_kernel
+def convolve_blocks(first, last, thread_id, blocks, n, x, u, y, epilogue, each, checks):
+    """Compute the outputs of each block of tiles: inputs to points, matmul, points to outputs."""
+    v, p, work = of_thread(each.a, thread_id), of_thread(each.b, thread_id), each.work[thread_id]
     for index in range(first, last):
         start, stop = blocks[index]
         span = start, stop, start
-        input_tiles(x, v, rooms[me], n, span, inside)
+        input_tiles(x, v, work, n, span)
         multiply(v, u, p, stop - start, 0, n * n)
-        checks[index] = output_tiles(p, y, rooms[me], finish, n, span, outside, (0, u[1]))
+        checks[index] = output_tiles(p, y, work, epilogue, n, span, (0, u.panels))
 
 
-@together
-def enter(first, last, me, blocks, n, x, inside, v, rooms):
+@parallel_kernel
+def transform_inputs(first, last, thread_id, blocks, n, x, v, work):
     """Transform the inputs of all blocks."""
     for index in range(first, last):
         start, stop = blocks[index]
-        input_tiles(x, v, rooms[me], n, (start, stop, blocks[0, 0]), inside)
+        input_tiles(x, v, work[thread_id], n, (start, stop, blocks[0, 0]))
 
 
-@together
-def filters_through(
-    first, last, me, span, n, v, w, us, size, ps, panels, y, outside, finish, rooms, checks
-):
-    """Take parts of the filters through all steps, for tiles whose inputs are transformed.
+@parallel_kernel
+def convolve_filters(first, last, thread_id, tiles, n, v, w, size, y, epilogue, each, checks):
+    """Compute the outputs of some filters a part: filters to points, matmul, points to outputs.
 
-    w are ``stored`` filters of (filters, channels) = ``panels``; ``span`` is that of the tiles.
+    The inputs of ``tiles`` = (first, last) are transformed already; w are ``stored`` filters.
     """
-    u, p = own(us, me), own(ps, me)
+    u, p, work = of_thread(each.a, thread_id), of_thread(each.b, thread_id), each.work[thread_id]
+    count = y.pixels.shape[1] // CHANNELS
     for part in range(first, last):
-        filters = part * size[0], min((part + 1) * size[0], panels[0])
-        for start in range(0, panels[1], size[1]):
-            channels = start, min(start + size[1], panels[1])
-            to_points(w, u, n, (filters, channels), (filters[0], start))
-            count = filters[1] - filters[0]
-            multiply_part(v, u, count, p, span[1] - span[0], n * n, channels, start > 0)
-        checks[part] = output_tiles(p, y, rooms[me], finish, n, span, outside, filters)
+        filters = part * size[0], min((part + 1) * size[0], count)
+        for start in range(0, v.panels, size[1]):
+            some = start, min(start + size[1], v.panels)
+            to_points(w, u, n, (filters, some), (filters[0], start))
+            panels = filters[1] - filters[0]
+            multiply_part(v, u, panels, p, tiles[1] - tiles[0], n * n, some, start > 0)
+        span = tiles[0], tiles[1], tiles[0]
+        checks[part] = output_tiles(p, y, work, epilogue, n, span, filters)
 
 
-@together
-def multiply_points(first, last, me, v, u, p, tiles):
+@parallel_kernel
+def multiply_points(first, last, thread_id, v, u, p, tiles):
     """Multiply the matrices of all points."""
     multiply(v, u, p, tiles, first, last)
 
 
-@together
-def enter_both(first, last, me, blocks, n, x, inside, v, dy, outside, e, rooms):
+@parallel_kernel
+def transform_both(first, last, thread_id, blocks, n, x, v, dy, e, work):
     """Transform the inputs and the cotangents of all blocks."""
     for index in range(first, last):
         start, stop = blocks[index]
         span = start, stop, blocks[0, 0]
-        input_tiles(x, v, rooms[me], n, span, inside)
-        cotangent_tiles(dy, e, rooms[me], n, span, outside)
+        input_tiles(x, v, work[thread_id], n, span)
+        cotangent_tiles(dy, e, work[thread_id], n, span)
 
 
-@together
-def gradients_through(first, last, me, tiles, n, v, e, dus, size, dw, add, checks):
-    """Compute the gradients of parts of the filters (row) and channels (column), or add them."""
-    du = own(dus, me)
+@parallel_kernel
+def filter_gradients(first, last, thread_id, tiles, n, v, e, each, size, dw, add, checks):
+    """Write, or add, the gradients of parts of the filters (row) and channels (column)."""
+    du = of_thread(each, thread_id)
     for index in range(first, last):
         row, column = divmod(index, checks.shape[1])
-        filters = row * size[0], min((row + 1) * size[0], e[1])
-        channels = column * size[1], min((column + 1) * size[1], v[1])
+        filters = row * size[0], min((row + 1) * size[0], e.panels)
+        channels = column * size[1], min((column + 1) * size[1], v.panels)
         add_gradient(v, channels, e, filters, du, tiles, n * n, False)
         origin = filters[0], channels[0]
         checks[row, column] = to_taps(du, dw, n, (filters, channels), origin, add)
 
 
-@together
-def sum_segments(first, last, me, blocks, n, x, inside, vs, dy, outside, es, parts, du, rooms):
-    """Sum each segment's gradient in one of the ``parts``, over every so many-th block."""
-    v, e = own(vs, me), own(es, me)
+@parallel_kernel
+def sum_segments(first, last, thread_id, blocks, n, x, dy, each, parts):
+    """Sum each segment's gradient in one of the ``parts``, over every ``segments``-th block."""
+    v, e, work = of_thread(each.a, thread_id), of_thread(each.b, thread_id), each.work[thread_id]
     for segment in range(first, last):
-        part = parts[segment].reshape(-1), du[1], du[2], du[3]
-        for index in range(segment, len(blocks), len(parts)):
+        part, segments = of_thread(parts, segment), len(parts.data)
+        for index in range(segment, len(blocks), segments):
             start, stop = blocks[index]
             span = start, stop, start
-            input_tiles(x, v, rooms[me], n, span, inside)
-            cotangent_tiles(dy, e, rooms[me], n, span, outside)
-            channels, filters = (0, v[1]), (0, e[1])
-            add_gradient(v, channels, e, filters, part, stop - start, n * n, index > segment)
+            input_tiles(x, v, work, n, span)
+            cotangent_tiles(dy, e, work, n, span)
+            channels, filters, more = (0, v.panels), (0, e.panels), index > segment
+            add_gradient(v, channels, e, filters, part, stop - start, n * n, more)
 
 
-@together
-def join_segments(first, last, me, parts, du):
-    """Write the sum of the parts to du, both as vectors."""
-    for row in range(first, last):
-        for lane in range(du.shape[1]):
-            total = parts[0, row, lane]
-            for segment in range(1, len(parts)):
-                total += parts[segment, row, lane]
-            du[row, lane] = total
+@parallel_kernel
+def add_segments(first, last, thread_id, parts, du):
+    """Write the sum of the parts (segments, size) to du (size,)."""
+    du = du[first:last]
+    for k in range(du.size):
+        total = parts[0, first + k]
+        for segment in range(1, len(parts)):
+            total += parts[segment, first + k]
+        du[k] = total

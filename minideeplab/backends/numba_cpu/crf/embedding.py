@@ -1,11 +1,11 @@
-"""Place points in the permutohedral lattice: the kernels behind ``build_lattice``.
+"""Place points in the permutohedral lattice: the kernels of ``build_lattice``.
 
-The text is ``crf/lattice.py``; the steps have the same names. Points go through it in tiles, each
-step a loop over the tile, which the compiler turns into vector instructions.
+The definition is ``ops/crf/lattice.py``; the steps have the same names. Points are processed in
+tiles: each step is a loop over the tile, which the compiler vectorizes.
 
-A vertex is known by its key sum_i m_i k_i of its coordinates k_i: a step along an axis adds a
-constant. The m_i are the place values of a mixed-radix number with a digit per coordinate, so
-different vertices have different keys.
+The key of a vertex is sum_i m_i k_i of its coordinates k_i: a step along an axis adds a constant.
+The m_i are the place values of a mixed-radix number with a digit per coordinate, so different
+vertices have different keys.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 
-TOO_FAR = 1e6  # no coordinate beyond is made an integer; the caller refuses such features
+TOO_FAR = 1e6  # larger coordinates are not converted to integers; the caller rejects them
 
 
 @jit
@@ -48,17 +48,17 @@ def find_simplex(elevated, vertex, rank):
             nearest[p] = quotient * side
             left[p] = coordinate[p] - nearest[p]
     for i in range(d + 1):
-        mine, place = offset[i], rank[i]
+        own, place = offset[i], rank[i]
         for p in range(size):
             place[p] = excess[p]
         for j in range(d + 1):
             other = offset[j]
             if j < i:
                 for p in range(size):
-                    place[p] += zero if other[p] < mine[p] else one
+                    place[p] += zero if other[p] < own[p] else one
             elif j > i:
                 for p in range(size):
-                    place[p] += one if mine[p] < other[p] else zero
+                    place[p] += one if own[p] < other[p] else zero
         nearest = vertex[i]
         for p in range(size):
             wrap = (side if place[p] < zero else zero) - (side if place[p] >= side else zero)
@@ -82,17 +82,17 @@ def barycentric(elevated, vertex, rank, weights):
 
 @jit
 def simplex_keys(vertex, rank, places, keys):
-    """Keys (tile, D+1) of all corners: the next one is a step away from the last."""
+    """Keys (tile, D+1) of all corners: each is one step from the one before."""
     d, size = vertex.shape[0] - 1, vertex.shape[1]
-    turn = np.empty(d + 1, np.int64)
+    steps = np.empty(d + 1, np.int64)
     for p in range(size):
         key = 0
         for i in range(d + 1):
             key += places[i] * int(vertex[i, p])
-            turn[int(rank[i, p])] = (d + 1) * places[i]
+            steps[int(rank[i, p])] = (d + 1) * places[i]
         keys[p, 0] = key
         for r in range(1, d + 1):
-            key += places[d + 1] - turn[d - r + 1]
+            key += places[d + 1] - steps[d - r + 1]
             keys[p, r] = key
 
 

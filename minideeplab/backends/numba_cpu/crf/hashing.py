@@ -14,10 +14,10 @@ MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio spreads simil
 
 @jit
 def find(key, table, bits, vertex_keys):
-    """Slot of a key in an open-addressing table of 2**bits vertices, or the empty slot for it.
+    """Return the slot of a key in an open-addressing table of 2**bits slots, or its empty slot.
 
-    Its home is given by the top bits of a product (Knuth's multiplicative hashing). Unsigned
-    indices spare Numba the test for negative ones.
+    The search starts at the top bits of a product (Knuth's multiplicative hashing). Numba does not
+    test unsigned indices for negative values.
     """
     slot = (np.uint64(key) * MULTIPLIER) >> np.uint64(64 - bits)
     last = np.uint64(table.size - 1)
@@ -28,7 +28,7 @@ def find(key, table, bits, vertex_keys):
 
 @jit
 def hash_table(vertex_keys, count, bits):
-    """Return a table of 2**bits slots with ``count`` vertices, and room for that many keys / 4."""
+    """Return a table of 2**bits slots with ``count`` vertices, and memory for 2**bits / 4 keys."""
     table = np.full(1 << bits, EMPTY, np.int32)
     keys = np.empty(table.size // 4, np.int64)
     for v in range(count):
@@ -39,7 +39,7 @@ def hash_table(vertex_keys, count, bits):
 
 @jit
 def enter(keys, table, bits, vertex_keys, count, corners):
-    """Number the new ones of keys (tile, D+1) from ``count`` on, fill corners; return the count."""
+    """Number new keys of (tile, D+1) from ``count`` on and fill corners; return the new count."""
     for p in range(keys.shape[0]):
         for r in range(keys.shape[1]):
             slot = find(keys[p, r], table, bits, vertex_keys)
@@ -83,14 +83,14 @@ def number_vertices(features32, features, scale32, scale, places, corners, weigh
 def connect(vertex_keys, table, bits, step, neighbours):
     """Find the neighbours (2, M) of all vertices along one axis, a ``step`` of the key."""
     missing = len(vertex_keys)
-    before, behind = neighbours[0], neighbours[1]
+    before, after = neighbours[0], neighbours[1]
     for v in range(missing):
-        before[v] = behind[v] = missing
+        before[v] = after[v] = missing
     for v in range(missing):
         other = table[find(vertex_keys[v] + step, table, bits, vertex_keys)]
         if other != EMPTY:
             before[v] = other
-            behind[np.uint64(other)] = v
+            after[np.uint64(other)] = v
 
 
 @jit
@@ -98,13 +98,13 @@ def follow(neighbours, chains):
     """Write the chains of one axis from its neighbours (2, M); return the number of entries.
 
     A chain is a run of vertices, each the neighbour of the next; its last vertex v is written ~v.
-    The blur walks them. Vertices with no neighbour on the axis, which it leaves as they are, are
-    in no chain.
+    The blur follows them. Vertices with no neighbour on the axis are in no chain: the blur does not
+    change them.
     """
-    before, behind = neighbours[0], neighbours[1]
+    before, after = neighbours[0], neighbours[1]
     missing, count = len(before), np.uint64(0)
     for start in range(missing):
-        if behind[start] == missing and before[start] != missing:
+        if after[start] == missing and before[start] != missing:
             v = np.int32(start)
             while v != missing:
                 chains[count] = v

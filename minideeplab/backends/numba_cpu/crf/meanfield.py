@@ -1,16 +1,16 @@
-"""``mean_field`` as ``crf/meanfield.py`` defines it, in one pass over the pixels per iteration.
+"""``mean_field`` of ``ops/crf/meanfield.py``, in one pass over the pixels per iteration.
 
-A sweep takes a few pixels at a time from messages to probabilities and on into the next lattice,
+A sweep computes, for a few pixels at a time, probabilities from messages and splats them:
 
     slice:  scores = -U - sum_k mu_k Khat_k Q,      Q = softmax(scores),      splat Q,
 
-so that Q stays in the cache; it is written out only at the end. A term has two sets of vertices,
-one to read the blurred messages from and one to add up the next ones in.
+Q stays in cache; it is written only at the end. A term has two sets of vertices: the source of the
+blurred messages, and the target in which the next ones are summed.
 
-Every thread has a band of pixels. A vertex belongs to the band that touches it first, and as
-vertices are numbered in that order, a band's vertices are a range of numbers. What later bands have
-to add to it waits until all bands are done and is then added in the order of the pixels: all sums
-are made in the same order, and are the same bits, with any number of threads.
+Every thread has a range of pixels. A vertex is owned by the range that touches it first. Vertices
+are numbered in that order, so a range owns consecutive vertices. What later ranges add to it is
+deferred until all ranges are done, and then added in the order of the pixels: all sums are computed
+in the same order, and have the same bits, with any number of threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minideeplab.backends.numba_cpu.crf import passes
-from minideeplab.backends.numba_cpu.crf.filtering import chained
+from minideeplab.backends.numba_cpu.crf.lattice import chained
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans, thread_count
 from minideeplab.backends.numba_cpu.simd import padded
@@ -30,7 +30,7 @@ from minideeplab.ops.crf import meanfield as definition
 from minideeplab.ops.crf.lattice import Lattice
 from minideeplab.ops.crf.meanfield import Term
 
-NEVER = -1e30  # the score of the lanes that only fill up a row
+PADDING_SCORE = -1e30  # of the lanes that pad a row
 
 
 def mean_field(
@@ -38,7 +38,7 @@ def mean_field(
 ) -> np.ndarray:
     """Run ``iterations`` updates from ``q`` (default softmax(-unary)); return Q (C, N).
 
-    Terms of another kind than a lattice with its self term are left to the definition.
+    The definition computes terms other than a lattice with its self term.
     """
     plain = all(isinstance(t.kernel, Lattice) and t.diagonal is None for t in terms)
     if iterations == 0 or not terms or not plain:
@@ -53,7 +53,7 @@ def mean_field(
 
 
 class Tables(NamedTuple):
-    """What a sweep needs to know about a term: arrays by point, mu, and two sets of vertices."""
+    """A term as a sweep needs it: arrays by point, mu, and two sets of vertices."""
 
     corners: np.ndarray  # (N, D+1)
     weights: np.ndarray  # (N, D+1)
@@ -65,32 +65,32 @@ class Tables(NamedTuple):
 
 
 class MeanField:
-    """The state of a run: ``scores`` (N, lanes), the terms' tables, and who works on what."""
+    """The state of a run: ``scores`` (N, lanes), the terms' tables, the threads' pixels."""
 
     def __init__(self, unary: np.ndarray, terms: Sequence[Term]):
         self.unary = np.ascontiguousarray(unary)
         n = unary.shape[1]
-        self.bands = spans(n, -(-n // thread_count()))
+        self.ranges = spans(n, -(-n // thread_count()))
         self.scores = np.empty((n, padded(len(unary))), unary.dtype)
         self.tables = tuple(_tables(term, self.unary) for term in terms)
         self.chains = [chained(term.kernel).chains for term in terms]
         self.owned = [
             [table.corners[:start].max(initial=-1) + 1 for table in self.tables]
-            for start, _ in self.bands
+            for start, _ in self.ranges
         ]
-        self.late = [self._late_entries(k) for k in range(len(terms))]
-        self.kept = np.empty_like(self.scores)  # only pages that are written take memory
+        self.deferred = [self._deferred_entries(k) for k in range(len(terms))]
+        self.kept = np.empty_like(self.scores)  # pages that are never written take no memory
 
     def begin(self, q: np.ndarray | None) -> None:
         """Fill the scores and splat the first Q."""
         nothing = np.empty((0, 0), self.unary.dtype)
         start = nothing if q is None else np.ascontiguousarray(q, self.unary.dtype)
-        self._each_band(
-            lambda band, owned: begin_band(
-                self.unary, start, *band, self.scores, self.tables, owned, self.kept
+        self._each_range(
+            lambda pixels, owned: begin_range(
+                self.unary, start, *pixels, self.scores, self.tables, owned, self.kept
             )
         )
-        self._splat_late()
+        self._splat_deferred()
 
     def blur(self) -> None:
         """Blur the sums of the last sweep, which become the source of the next."""
@@ -99,7 +99,7 @@ class MeanField:
         for table, (chains, bounds) in zip(self.tables, self.chains, strict=True):
             table.target.fill(0)
             for start, stop in pairwise(bounds):
-                cuts = _cuts(chains, start, stop, len(self.bands))
+                cuts = _cuts(chains, start, stop, len(self.ranges))
                 parallel_for(
                     lambda part, chains=chains, cuts=cuts, source=table.source: passes.blur(
                         chains, cuts[part], cuts[part + 1], source
@@ -109,26 +109,26 @@ class MeanField:
 
     def sweep(self) -> None:
         """Take all pixels from the blurred messages to the next sums."""
-        self._each_band(
-            lambda band, owned: sweep_band(self.scores, *band, self.tables, owned, self.kept)
+        self._each_range(
+            lambda pixels, owned: sweep_range(self.scores, *pixels, self.tables, owned, self.kept)
         )
-        self._splat_late()
+        self._splat_deferred()
 
     def finish(self) -> np.ndarray:
         """Return Q (C, N) from the blurred messages."""
         result = np.empty_like(self.unary)
-        self._each_band(lambda band, owned: finish_band(self.scores, *band, self.tables, result))
+        self._each_range(lambda pixels, _: finish_range(self.scores, *pixels, self.tables, result))
         return result
 
-    def _each_band(self, work: Callable[[tuple[int, int], np.ndarray], None]) -> None:
+    def _each_range(self, work: Callable[[tuple[int, int], np.ndarray], None]) -> None:
         owned = [np.array(row, np.int32) for row in self.owned]
-        parallel_for(lambda b: work(self.bands[b], owned[b]), len(self.bands))
+        parallel_for(lambda b: work(self.ranges[b], owned[b]), len(self.ranges))
 
-    def _splat_late(self) -> None:
+    def _splat_deferred(self) -> None:
         def run(part: int) -> None:
-            for table, late in zip(self.tables, self.late, strict=True):
+            for table, entries in zip(self.tables, self.deferred, strict=True):
                 passes.splat_entries(
-                    late[part],
+                    entries[part],
                     self.kept,
                     table.corners,
                     table.weights,
@@ -136,18 +136,18 @@ class MeanField:
                     table.target,
                 )
 
-        if len(self.bands) > 1:
-            parallel_for(run, len(self.bands))
+        if len(self.ranges) > 1:
+            parallel_for(run, len(self.ranges))
 
-    def _late_entries(self, k: int) -> list[np.ndarray]:
-        """The entries, of all corners (N, D+1), that a band must leave, a share for each thread."""
-        corners, parts = self.tables[k].corners, len(self.bands)
+    def _deferred_entries(self, k: int) -> list[np.ndarray]:
+        """Return the corner entries (of N, D+1) that ranges do not own, a share for each thread."""
+        corners, parts = self.tables[k].corners, len(self.ranges)
         entries = [
             start * corners.shape[1] + np.flatnonzero(corners[start:stop] < owned[k])
-            for (start, stop), owned in zip(self.bands, self.owned, strict=True)
+            for (start, stop), owned in zip(self.ranges, self.owned, strict=True)
         ]
         entries = np.concatenate(entries)
-        share = corners.ravel()[entries] // 16 % parts  # a vertex has one thread
+        share = corners.ravel()[entries] // 16 % parts  # one thread adds to a vertex
         return [entries[share == part] for part in range(parts)]
 
 
@@ -183,13 +183,13 @@ def _cuts(chains: np.ndarray, start: int, stop: int, parts: int) -> list[int]:
 
 
 @jit
-def begin_band(unary, q, start, stop, scores, terms, owned, kept):
+def begin_range(unary, q, start, stop, scores, terms, owned, kept):
     """Write the scores -U of pixels start:stop and splat q (C, N), or their softmax if empty."""
     tile = np.zeros((passes.TILE, scores.shape[1]), scores.dtype)
     for first in range(start, stop, passes.TILE):
         rows = tile[: min(passes.TILE, stop - first)]
         passes.read_points(unary, first, rows)
-        passes.negate(rows, unary.shape[0], NEVER)
+        passes.negate(rows, unary.shape[0], PADDING_SCORE)
         passes.keep(rows, first, scores)
         passes.softmax(rows)
         if q.size > 0:
@@ -198,7 +198,7 @@ def begin_band(unary, q, start, stop, scores, terms, owned, kept):
 
 
 @jit
-def sweep_band(scores, start, stop, terms, owned, kept):
+def sweep_range(scores, start, stop, terms, owned, kept):
     """Slice, softmax and splat for the pixels start:stop."""
     tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
     messages = np.empty_like(tile)
@@ -209,7 +209,7 @@ def sweep_band(scores, start, stop, terms, owned, kept):
 
 
 @jit
-def finish_band(scores, start, stop, terms, result):
+def finish_range(scores, start, stop, terms, result):
     """Slice and softmax for the pixels start:stop, into the result (C, N)."""
     tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
     messages = np.empty_like(tile)
@@ -238,7 +238,7 @@ def update(scores, first, terms, messages, rows):
 
 @jit
 def spread(rows, first, terms, owned, kept):
-    """Splat the rows (tile, lanes) into all terms; keep them if something of them must wait."""
+    """Splat the rows (tile, lanes) into all terms; keep them if any entry is deferred."""
     left = 0
     for k in range(len(terms)):
         t = terms[k]

@@ -1,17 +1,17 @@
-"""The passes over points and vertices of which the filter and the mean field consist.
+"""The passes over points and vertices that the lattice filter and the mean field consist of.
 
 Rows are (points or vertices, lanes): the channels of one of them side by side, padded with zeros to
-whole vectors. A ``tile`` is the rows of some consecutive points, few enough to stay in the cache.
+whole vectors. A ``tile`` is the rows of some consecutive points, few enough to stay in cache.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from minideeplab.backends.numba_cpu.exponential import exponential
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.simd import (
     WIDTH,
-    exponential,
     highest,
     load,
     maximum,
@@ -44,7 +44,7 @@ def write_points(tile, first, values):
 def splat(tile, corners, weights, before, first, owned, vertices):
     """Add the tile's rows, times ``before``, to the corners of the points from ``first`` on.
 
-    Corners numbered below ``owned``, another thread's to write, are left out; returns how many.
+    Corners numbered below ``owned``, which another thread writes, are skipped; returns how many.
     """
     left = 0
     for p in range(tile.shape[0]):
@@ -74,7 +74,7 @@ def slice_(vertices, corners, weights, after, first, tile):
 
 @jit
 def splat_entries(entries, rows, corners, weights, before, vertices):
-    """Make up for what :func:`splat` left out: entry e is corner e % (D+1) of point e // (D+1)."""
+    """Add what :func:`splat` skipped: entry e is corner e % (D+1) of point e // (D+1)."""
     sides = corners.shape[1]
     for k in range(entries.size):
         p, r = entries[k] // sides, entries[k] % sides
@@ -90,19 +90,19 @@ def blur(chains, start, stop, vertices):
     The last row of ``vertices`` is zero. A chain ends with the complement of a vertex.
     """
     lanes = vertices.shape[1]
-    before = np.zeros((2, lanes), vertices.dtype)  # what a first and another vertex has before it
+    before = np.zeros((2, lanes), vertices.dtype)  # row 0: zeros, before a chain's first vertex
     position = 0
     for k in range(start, stop):
-        v, behind = chains[k], np.int32(vertices.shape[0] - 1)
+        v, after = chains[k], np.int32(vertices.shape[0] - 1)
         ends = v < 0
         if ends:
             v = ~v
         else:
-            behind = chains[k + 1]
-            behind = behind if behind >= 0 else ~behind
+            after = chains[k + 1]
+            after = after if after >= 0 else ~after
         for lane in range(0, lanes, WIDTH):
             row = load(vertices, v, lane)
-            both = load(before, position, lane) + load(vertices, behind, lane)
+            both = load(before, position, lane) + load(vertices, after, lane)
             store(before, 1, lane, row)
             store(vertices, v, lane, row + both * 0.5)
         position = 0 if ends else 1
@@ -110,7 +110,7 @@ def blur(chains, start, stop, vertices):
 
 @jit
 def subtract_slice(vertices, corners, weights, after, diagonal, first, base, start, tile):
-    """Fill the tile with rows of ``base``, from ``start`` on, less their messages.
+    """Fill the tile with rows of ``base``, from ``start`` on, minus their messages.
 
     A message is what :func:`slice_` reads, times the ``diagonal`` (1, lanes) of mu.
     """
@@ -126,7 +126,7 @@ def subtract_slice(vertices, corners, weights, after, diagonal, first, base, sta
 
 @jit
 def subtract_product(messages, columns, base, start, tile):
-    """Fill the tile with rows of ``base``, from ``start`` on, less mu times the messages' rows.
+    """Fill the tile with rows of ``base``, from ``start`` on, minus mu times the messages' rows.
 
     ``columns`` (C, lanes): those of the matrix mu.
     """
@@ -157,7 +157,7 @@ def keep(tile, first, rows):
 
 @jit
 def softmax(tile):
-    """Turn each row of scores into probabilities."""
+    """Replace each row of scores by its softmax."""
     lanes = tile.shape[1]
     for p in range(tile.shape[0]):
         best = load(tile, p, 0)

@@ -1,6 +1,7 @@
-"""What threads say to each other in compiled code, without the interpreter's lock.
+"""Atomic counters for nogil code.
 
-``counters`` is an array of int64 whose elements stand a cache line apart: those of ``team.py``.
+``counters`` is an int64 array whose counters are one cache line apart, so that two threads which
+use different counters do not share a line. ``thread_pool.py`` lists the counters.
 """
 
 from __future__ import annotations
@@ -13,57 +14,57 @@ from numba.core.registry import cpu_target
 from minideeplab.backends.numba_cpu.runtime.jit import compiled, jit
 
 LINE = 64  # bytes of a cache line, and of the widest vector
-APART = LINE // 8
-CLAIMED, BUSY = 0, 1  # counters: tasks handed out, helpers at work; ``team.py`` has others
+SPACING = LINE // 8  # elements from counter to counter
+CLAIMED = 0  # the counter of pieces handed out
 PAUSE = {"x86_64": ("llvm.x86.sse2.pause",), "aarch64": ("llvm.aarch64.hint", 1)}  # 1: yield
 
 
 def add(counters: np.ndarray, which: int, amount: int) -> int:
-    """Add to a counter; return what it was before. No other thread comes in between (compiled)."""
-    before = counters[which * APART]
-    counters[which * APART] += amount
+    """Add to a counter and return its previous value (atomic if compiled)."""
+    before = counters[which * SPACING]
+    counters[which * SPACING] += amount
     return before
 
 
 def read(counters: np.ndarray, which: int) -> int:
-    """Return a counter as it is in memory now."""
-    return counters[which * APART]
+    """Return the current value of a counter."""
+    return counters[which * SPACING]
 
 
 def swap(counters: np.ndarray, which: int, value: int) -> int:
-    """Set a counter; return what it was before. No other thread comes in between (compiled)."""
-    before = counters[which * APART]
-    counters[which * APART] = value
+    """Set a counter and return its previous value (atomic if compiled)."""
+    before = counters[which * SPACING]
+    counters[which * SPACING] = value
     return before
 
 
 def call(address: int, *numbers: int) -> int:
-    """Return what the function at an address gives for whole numbers (compiled only)."""
+    """Call the function at an address with int64 arguments and return its result (compiled)."""
     raise NotImplementedError
 
 
 def _counter(context, builder, sig, args):
     array = context.make_array(sig.args[0])(context, builder, args[0])
     which = context.cast(builder, args[1], sig.args[1], types.int64)
-    return builder.gep(array.data, [builder.mul(which, which.type(APART))])
+    return builder.gep(array.data, [builder.mul(which, which.type(SPACING))])
 
 
-def _changed(function, operation):
+def _compile_as(function, operation):
     @compiled(function, lambda counters, which, number: types.int64)
     def _emit(context, builder, sig, args):
         number = context.cast(builder, args[2], sig.args[2], types.int64)
-        place = _counter(context, builder, sig, args)
-        return builder.atomic_rmw(operation, place, number, "seq_cst")
+        address = _counter(context, builder, sig, args)
+        return builder.atomic_rmw(operation, address, number, "seq_cst")
 
 
-_changed(add, "add")
-_changed(swap, "xchg")
+_compile_as(add, "add")
+_compile_as(swap, "xchg")
 
 
 @compiled(read, lambda counters, which: types.int64)
 def _read(context, builder, sig, args):
     architecture = cpu_target.target_context.codegen().magic_tuple()[0].split("-")[0]
-    if architecture in PAUSE:  # lets the core's other thread run, and saves power
+    if architecture in PAUSE:  # lets the core's other hardware thread run, and saves power
         name, *hints = PAUSE[architecture]
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [number] * len(hints))
@@ -85,5 +86,5 @@ def _call(context, builder, sig, args):
 
 @jit
 def claim(counters):
-    """Return the number of the next task, from 0 on."""
+    """Return the index of the next unclaimed piece, from 0 on."""
     return add(counters, CLAIMED, 1)

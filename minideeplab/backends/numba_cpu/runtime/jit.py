@@ -1,8 +1,8 @@
-"""How every kernel of this backend is compiled: to disk, without the interpreter's lock.
+"""Compile the kernels of this backend: cached on disk, without the interpreter's lock.
 
 A kernel is an ordinary Python function over a part of its arrays; ``kernel.py_func`` is the same
-text, uncompiled, for reading and debugging. Threads come from ``threads.py``, not from Numba's
-``parallel=True``: the kernels compile three to five times faster that way, and there is one pool.
+source, uncompiled, for reading and debugging. Threads come from ``parallel.py``, not from Numba's
+``parallel=True``: kernels compile three to five times faster that way, and there is one pool.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from numba.core.typing.templates import AbstractTemplate, infer_global, signatur
 
 _compile = partial(numba.njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
 jit = _compile(cache=True)
-# Only compiled code calls these: the way in from Python takes as long to compile as short kernels.
+# Called from compiled code only: an entry from Python takes as long to compile as a short kernel.
 inner = _compile(cache=True, no_cpython_wrapper=True)
 inlined = _compile(forceinline=True, no_cpython_wrapper=True)
 
 
 def compiled(function, typing, literal=False):
-    """Give a function a compiled form; ``typing`` maps its arguments' types to the result's.
+    """Return a decorator that registers the LLVM code of ``function`` for compiled callers.
 
-    If ``literal``, the types of constants in a call tell their values.
+    ``typing`` maps the types of the arguments to that of the result. If ``literal``, the types of
+    constant arguments hold their values.
     """
 
     def generic(self, args, kws):

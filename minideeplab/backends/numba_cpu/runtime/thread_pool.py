@@ -1,19 +1,19 @@
-"""The backend's threads: between two rounds of work they wait awake, in compiled code.
+"""The thread pool. Worker threads spin briefly between kernels, then sleep.
 
-A network is some hundred short kernels. To wake a sleeping thread for each takes longer than many
-of them, and so does a wait for the interpreter's lock. So a helper stays in a compiled loop: it
-watches a counter, does its part of every round that is announced there, and sleeps when nothing
-comes for some tenths of a millisecond. It returns to Python only for work in Python.
+A network is some hundred short kernels. Waking a sleeping thread, or waiting for the interpreter's
+lock, takes longer than many of them. A worker therefore stays in compiled code without the lock. It
+polls a counter, takes part in every kernel that is started there, and sleeps when nothing has come
+for some tenths of a millisecond. It returns to Python only to run Python work.
 
-How a round goes, in the order in which all threads see it (the counters are atomic):
+Each kernel is one generation. All counters are atomic; every thread sees these steps in order:
 
-    caller: writes TASK, ARGUMENT and SEATS; OPEN = the round's number; does its part;
-            OPEN = 0; waits until BUSY is 0
-    helper: sees a new number in OPEN; BUSY += 1; if OPEN still has that number and a seat is left,
-            does its part; BUSY -= 1
+    caller: writes FUNCTION, ARGUMENT and SLOTS; OPEN = the generation; does its share;
+            OPEN = 0; waits until ACTIVE is 0
+    worker: sees a new generation in OPEN; ACTIVE += 1; if OPEN still holds it and a slot is free,
+            does its share; ACTIVE -= 1
 
-What a helper reads while it is BUSY in an open round cannot change: before the next round the
-caller waits for it.
+While a worker is active, FUNCTION and ARGUMENT cannot change: the caller waits for it before it
+starts the next generation.
 """
 
 from __future__ import annotations
@@ -27,217 +27,205 @@ from contextlib import suppress
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.runtime.atomics import (
-    APART,
-    BUSY,
-    CLAIMED,
-    add,
-    call,
-    read,
-    swap,
-)
+from minideeplab.backends.numba_cpu.runtime.atomics import CLAIMED, SPACING, add, call, read, swap
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 
 Work = Callable[[np.ndarray], None]
 
-OPEN, ROUND, SEATS = 2, 3, 4  # the round to join or 0, rounds so far, helpers that may still come
-TASK, ARGUMENT, FAILED = 5, 6, 7  # address of what to do or 0, what it is given, tasks that failed
-SLEEP, WAKE = 8, 9  # addresses of the functions that acquire and release a lock
+ACTIVE = 1  # workers that take part now
+OPEN, GENERATION = 2, 3  # the generation that workers may join, or 0; the last one started
+SLOTS = 4  # workers that may still join
+FUNCTION, ARGUMENT, FAILED = 5, 6, 7  # address of the function, or 0 for Python; errors in it
+ACQUIRE, RELEASE = 8, 9  # addresses of the functions that acquire and release a lock
 THREADS = 10  # from here on two for each thread: whether it sleeps, and the lock it sleeps on
-TURNS = 20_000  # looks before a thread gives up waiting: some tenths of a millisecond
+SPIN_LIMIT = 20_000  # reads before a waiting thread sleeps: some tenths of a millisecond
 
 
 def fresh_counters(threads: int = 1) -> np.ndarray:
-    """Return counters at 0: for one thread, those of a caller who works alone."""
-    return np.zeros((THREADS + 2 * threads) * APART, np.int64)
+    """Return zeroed counters: for one thread, those of a caller without workers."""
+    return np.zeros((THREADS + 2 * threads) * SPACING, np.int64)
 
 
 @jit
-def announce(counters, task, argument):
-    """Begin a round with ``task(argument, me)``, an address and a number, for those in SEATS."""
-    swap(counters, TASK, task)
+def start(counters, function, argument):
+    """Start a generation: workers call ``function(argument, thread_id)``, an address."""
+    swap(counters, FUNCTION, function)
     swap(counters, ARGUMENT, argument)
     swap(counters, CLAIMED, 0)
     swap(counters, FAILED, 0)
-    seats = read(counters, SEATS)
-    swap(counters, OPEN, add(counters, ROUND, 1) + 1)
-    threads = (counters.size // APART - THREADS) // 2
-    for me in range(1, min(seats + 1, threads)):
-        if swap(counters, THREADS + 2 * me, 0) == 1:
-            call(read(counters, WAKE), read(counters, THREADS + 2 * me + 1))
+    slots = read(counters, SLOTS)
+    swap(counters, OPEN, add(counters, GENERATION, 1) + 1)
+    threads = (counters.size // SPACING - THREADS) // 2
+    for thread_id in range(1, min(slots + 1, threads)):
+        if swap(counters, THREADS + 2 * thread_id, 0) == 1:
+            call(read(counters, RELEASE), read(counters, THREADS + 2 * thread_id + 1))
 
 
 @jit
-def closed(counters):
-    """End a round, and wait for those at work; False if it takes too long."""
+def try_join(counters):
+    """Close the generation and spin until no worker is active; False at the spin limit."""
     swap(counters, OPEN, 0)
-    for _ in range(TURNS):
-        if read(counters, BUSY) == 0:
+    for _ in range(SPIN_LIMIT):
+        if read(counters, ACTIVE) == 0:
             return True
     return False
 
 
 @jit
-def close(counters):
-    """End a round, and wait for those at work: where they lost their cores, without using one."""
-    while not closed(counters):
-        call(read(counters, SLEEP), read(counters, THREADS + 1), 1, 0)
+def join(counters):
+    """Close the generation and wait for active workers; yield the core to preempted ones."""
+    while not try_join(counters):
+        call(read(counters, ACQUIRE), read(counters, THREADS + 1), 1, 0)
 
 
 @jit
-def _follow(counters, me, last):
-    """Help in rounds as number ``me``; return when BUSY in one that is Python's, with its number.
+def _work_until_python(counters, thread_id, last):
+    """Take part in compiled kernels. Return the generation of Python work, joined and active.
 
-    ``last`` is the round in which this thread took part, or came too late.
+    ``last`` is the generation that this thread joined, or was too late for.
     """
     while True:
-        last = _next_round(counters, me, last)
-        add(counters, BUSY, 1)
-        if read(counters, OPEN) == last and add(counters, SEATS, -1) > 0:
-            task = read(counters, TASK)
-            if task == 0:
+        last = _wait_for_generation(counters, thread_id, last)
+        add(counters, ACTIVE, 1)
+        if read(counters, OPEN) == last and add(counters, SLOTS, -1) > 0:
+            function = read(counters, FUNCTION)
+            if function == 0:
                 return last
-            if call(task, read(counters, ARGUMENT), me) != 0:
+            if call(function, read(counters, ARGUMENT), thread_id) != 0:
                 add(counters, FAILED, 1)
-        add(counters, BUSY, -1)
+        add(counters, ACTIVE, -1)
 
 
 @jit
-def _next_round(counters, me, last):
-    """Watch until a round is open that is not the last one; after a while, asleep.
+def _wait_for_generation(counters, thread_id, last):
+    """Spin, later sleep, until a generation other than ``last`` is open; return it.
 
-    A round of Python's counts from its first claim on: then its caller has given up the
-    interpreter's lock.
+    Python work counts from its first claim on: then its caller has released the interpreter's lock.
     """
-    looks = 0
+    spins = 0
     while True:
         current = read(counters, OPEN)
         if current != 0 and current != last:
-            if read(counters, TASK) != 0 or read(counters, CLAIMED) > 0:
+            if read(counters, FUNCTION) != 0 or read(counters, CLAIMED) > 0:
                 return current
-        looks += 1
-        if looks == TURNS:
-            _sleep(counters, me, last)
-            looks = 0
+        spins += 1
+        if spins == SPIN_LIMIT:
+            _sleep(counters, thread_id, last)
+            spins = 0
 
 
 @jit
-def _sleep(counters, me, last):
-    """Sleep until a round wakes this thread, unless one began before it could know that it must."""
-    swap(counters, THREADS + 2 * me, 1)
+def _sleep(counters, thread_id, last):
+    """Sleep until ``start`` wakes this thread, unless a generation opened in the meantime."""
+    swap(counters, THREADS + 2 * thread_id, 1)
     current = read(counters, OPEN)
-    if current == 0 or current == last or swap(counters, THREADS + 2 * me, 0) == 0:
-        call(read(counters, SLEEP), read(counters, THREADS + 2 * me + 1), -1, 0)
+    if current == 0 or current == last or swap(counters, THREADS + 2 * thread_id, 0) == 0:
+        call(read(counters, ACQUIRE), read(counters, THREADS + 2 * thread_id + 1), -1, 0)
 
 
-class Team:
-    """The calling thread and ``helpers`` others, who do one work at a time together."""
+@jit
+def _deactivate(counters):
+    add(counters, ACTIVE, -1)
 
-    def __init__(self, helpers: int):
-        self.counters = fresh_counters(1 + helpers)
-        self.turn = threading.Lock()  # held by the thread whose work is being done
+
+class ThreadPool:
+    """The calling thread and ``workers`` others; they run one piece of work at a time."""
+
+    def __init__(self, workers: int):
+        self.counters = fresh_counters(1 + workers)
+        self.lock = threading.Lock()  # held by the thread whose work is running
         self.work: Work | None = None
         self.error: BaseException | None = None
         self.cores = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else set()
-        self.left = -1  # the core that the helpers leave to the caller
-        _furnish(self.counters)
-        self.helpers = [
-            threading.Thread(target=self._help, args=(me,), name="minideeplab", daemon=True)
-            for me in range(1, 1 + helpers)
+        self.caller_core = -1  # the workers keep off it
+        _create_locks(self.counters)
+        self.workers = [
+            threading.Thread(target=self._work, args=(k,), name="minideeplab", daemon=True)
+            for k in range(1, 1 + workers)
         ]
-        for helper in self.helpers:
-            helper.start()
+        for worker in self.workers:
+            worker.start()
 
-    def run(self, compiled: Callable[..., None], most: int, *args: object) -> bool:
-        """Call ``compiled(counters, *args)``, a round made by ``together``, with ``most`` helpers.
+    def run(self, kernel: Callable[..., None], slots: int, *args: object) -> bool:
+        """Call ``kernel(counters, *args)``, a parallel kernel, with up to ``slots`` workers.
 
-        False if the team has other work: nothing was called.
+        Return False, without a call, if the pool is in use.
         """
-        if not self.turn.acquire(blocking=False):
+        if not self.lock.acquire(blocking=False):
             return False
         try:
-            self._prepare(most)
-            compiled(self.counters, *args)
+            self._prepare(slots)
+            kernel(self.counters, *args)
         finally:
-            self.turn.release()
+            self.lock.release()
         return True
 
-    def do(self, work: Work, most: int) -> bool:
-        """Call ``work(counters)``, in Python, here and on those of ``most`` helpers that come.
+    def run_python(self, work: Work, slots: int) -> bool:
+        """Call ``work(counters)`` here and on up to ``slots`` workers; each ``claim``s its tasks.
 
-        The works ``claim`` their tasks. False if the team has other work: nothing was
-        called. The first exception is raised again here.
+        Return False, without a call, if the pool is in use. The first exception is raised here.
         """
-        if not self.turn.acquire(blocking=False):
+        if not self.lock.acquire(blocking=False):
             return False
         try:
-            self._prepare(most)
+            self._prepare(slots)
             self.work, self.error = work, None
             try:
-                announce(self.counters, 0, 0)
+                start(self.counters, 0, 0)
                 work(self.counters)
             finally:
-                self._settle()
+                self._join()
                 self.work = None
             if self.error is not None:
                 raise self.error
         finally:
-            self.turn.release()
+            self.lock.release()
         return True
 
-    def _prepare(self, most: int) -> None:
-        self._settle()  # after an interrupt
-        if self.cores and (core := _current_core()) != self.left:
-            self._leave(core)
-        self.counters[SEATS * APART] = most
+    def _prepare(self, slots: int) -> None:
+        self._join()  # after an interrupt
+        if self.cores and (core := _LIBC.sched_getcpu()) != self.caller_core:
+            self._keep_off(core)
+        self.counters[SLOTS * SPACING] = slots
 
-    def _settle(self) -> None:
-        while not closed(self.counters):
+    def _join(self) -> None:
+        while not try_join(self.counters):
             time.sleep(0)
 
-    def _leave(self, core: int) -> None:
-        """Keep the helpers off the caller's core, where Linux likes to wake them."""
-        self.left = core
+    def _keep_off(self, core: int) -> None:
+        """Bind the workers to cores other than the caller's, where Linux tends to wake them."""
+        self.caller_core = core
         if others := self.cores - {core}:
-            for helper in self.helpers:
+            for worker in self.workers:
                 with suppress(OSError):  # those cores were taken away from this process
-                    os.sched_setaffinity(helper.native_id, others)
+                    os.sched_setaffinity(worker.native_id, others)
 
-    def _help(self, me: int) -> None:
+    def _work(self, thread_id: int) -> None:
         last = 0
         while True:
-            last = _follow(self.counters, me, last)
+            last = _work_until_python(self.counters, thread_id, last)
             try:
                 self.work(self.counters)
             except BaseException as error:
                 self.error = self.error or error
-            _take_leave(self.counters)
+            _deactivate(self.counters)
 
 
-@jit
-def _take_leave(counters):
-    add(counters, BUSY, -1)
+def _create_locks(counters: np.ndarray) -> None:
+    """Store the addresses of CPython's lock functions, and an acquired lock for each thread.
 
-
-def _furnish(counters: np.ndarray) -> None:
-    """Give each thread a lock to sleep on: Python's own, which need not hold the interpreter's.
-
-    They exist on every system, and compiled code may call the functions behind them.
+    These locks exist on every platform and need no interpreter lock; compiled code may call them.
     """
     api = ctypes.pythonapi
     api.PyThread_allocate_lock.restype = ctypes.c_void_p
     api.PyThread_acquire_lock.argtypes = ctypes.c_void_p, ctypes.c_int
-    functions = {SLEEP: api.PyThread_acquire_lock_timed, WAKE: api.PyThread_release_lock}
+    functions = {ACQUIRE: api.PyThread_acquire_lock_timed, RELEASE: api.PyThread_release_lock}
     for which, function in functions.items():
-        counters[which * APART] = ctypes.cast(function, ctypes.c_void_p).value
-    for which in range(THREADS + 1, len(counters) // APART, 2):
+        counters[which * SPACING] = ctypes.cast(function, ctypes.c_void_p).value
+    for which in range(THREADS + 1, len(counters) // SPACING, 2):
         lock = api.PyThread_allocate_lock()
         api.PyThread_acquire_lock(lock, 1)
-        counters[which * APART] = lock
-
-
-def _current_core() -> int:
-    return _LIBC.sched_getcpu()
+        counters[which * SPACING] = lock
 
 
 _LIBC = ctypes.PyDLL(None) if hasattr(os, "sched_setaffinity") else None

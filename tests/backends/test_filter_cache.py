@@ -1,10 +1,10 @@
-"""Remembered filters: transformed once while they stay the same, never when they changed."""
+"""The filter cache: filters are transformed once while they are unchanged, again after a change."""
 
 import gc
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.convolution import filter_cache as memory
+from minideeplab.backends.numba_cpu.convolution import filter_cache
 
 
 def counted(w, kind="form"):
@@ -14,7 +14,7 @@ def counted(w, kind="form"):
         made.append(1)
         return 2 * w
 
-    return made, lambda: memory.remembered(w, kind, make)
+    return made, lambda: filter_cache.cached(w, kind, make)
 
 
 def test_kept_from_the_second_call_on():
@@ -36,24 +36,24 @@ def test_a_change_in_place_is_seen():
 
 def test_swapped_values_are_another_fingerprint():
     w = np.arange(12, dtype=np.float32).reshape(4, 3)
-    before = memory.fingerprint(w)
+    before = filter_cache.fingerprint(w)
     w[[0, 1]] = w[[1, 0]]
-    assert memory.fingerprint(w) != before
+    assert filter_cache.fingerprint(w) != before
 
 
 def test_entries_go_with_their_filters():
     w = np.ones((4, 3), np.float32)
     _, ask = counted(w, "gone")
     ask(), ask()
-    kept = memory._kept()
+    kept = filter_cache._kept()
     del w, ask, _
     gc.collect()
-    assert memory._kept() < kept
-    assert not [kind for _, kind in memory._entries if kind == "gone"]
+    assert filter_cache._kept() < kept
+    assert not [kind for _, kind in filter_cache._entries if kind == "gone"]
 
 
 def test_no_more_than_the_limit_is_kept(monkeypatch):
-    monkeypatch.setattr(memory, "MOST_BYTES", 0)
+    monkeypatch.setattr(filter_cache, "MOST_BYTES", 0)
     w = np.ones((4, 3), np.float32)
     made, ask = counted(w)
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""Sums of arrays and the optimiser's step: the bits of NumPy, whatever the memory order."""
+"""Elementwise addition and the SGD update: the bits of NumPy in any memory order."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from minideeplab.training.optim import SGD
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("orders", ["CC", "LL", "CL", "LC"])
-def test_sums_are_numpys(dtype, orders):
+def test_addition_has_the_bits_of_numpy(dtype, orders):
     rng = np.random.default_rng(0)
     a, b = (rng.standard_normal((3, 40, 30, 35)).astype(dtype) for _ in range(2))
     expected = a + b
@@ -24,7 +24,7 @@ def test_sums_are_numpys(dtype, orders):
     assert y.strides == a.strides
 
 
-def test_sums_of_unlike_arrays_are_numpys_too():
+def test_addition_of_unlike_arrays_is_numpys():
     a = np.ones((400, 300), np.float32)
     assert add(a, np.ones(300, np.float32)).shape == (400, 300)
     assert add(a, np.ones((400, 300))).dtype == np.float64

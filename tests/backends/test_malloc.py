@@ -1,4 +1,4 @@
-"""Memory that arrays gave back is not asked for again."""
+"""Freed memory is reused without page faults."""
 
 import platform
 import subprocess
@@ -19,7 +19,7 @@ print(faults)
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="other C libraries cannot be told")
-def test_freed_memory_is_used_again():
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has the setting")
+def test_freed_memory_is_reused():
     result = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True)
     assert int(result.stdout) < 1000  # of 51200 pages

@@ -1,8 +1,14 @@
 # %% [markdown]
 # # Holes in filters
 #
-# How does a filter see further without more weights, and a network answer more densely without
-# being trained again? DeepLab's answer to both is *atrous* convolution, from the French *à trous*,
+# *Previous:* [00 The tour](00_tour.ipynb) · *Next:* [02 Features on a
+# photograph](02_features_on_a_photograph.ipynb) · *Lesson:* [1
+# Convolution](../lessons/01_convolution/lesson.py), [2 Atrous
+# convolution](../lessons/02_atrous_convolution/lesson.py) · *Paper:* section 3.1 · *Source:*
+# [`ops/conv.py`](../minideeplab/ops/conv.py)
+#
+# How does a filter see further without more weights, and a network give denser scores without
+# being trained again? DeepLab solves both with *atrous* convolution, from the French *à trous*,
 # "with holes" ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.1).
 
 # %%
@@ -11,10 +17,9 @@ import numpy as np
 
 import minideeplab as mdl
 import minideeplab.functional as F
+from minideeplab.visualize.plots import BLUE, ORANGE, show, street
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-print(mdl.doctor())
 
 # %% [markdown]
 # ## The definition
@@ -26,6 +31,8 @@ print(mdl.doctor())
 # Rate 1 is the convolution everyone knows. Rate $r$ leaves $r-1$ holes between the taps, so that
 # the filter spans $K + (K-1)(r-1)$ positions. The number of weights and of multiplications is
 # still $K$ (in two dimensions $K^2$).
+#
+# ![The filter slides over its input, at rate 1 and rate 2](../.github/images/atrous.gif)
 
 
 # %%
@@ -55,8 +62,8 @@ for axes, rate in zip(panels, (1, 2, 4), strict=True):
 #
 # 1. **Zeros in the kernel.** Write the holes out as weights of zero. Right, but most of the
 #    multiplications are by zero.
-# 2. **Polyphase.** Taps $r$ apart only ever meet pixels $r$ apart. So sort the picture's pixels by
-#    their coordinates modulo $r$ into $r^2$ small pictures, convolve each with the *dense* kernel,
+# 2. **Polyphase.** Taps $r$ apart only meet pixels $r$ apart. So sort the image's pixels by
+#    their coordinates modulo $r$ into $r^2$ small images, convolve each with the *dense* kernel,
 #    and put the results back. No multiplication is wasted.
 
 # %%
@@ -87,7 +94,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 4.3))
 sorted_phase = phase.reshape(3, 3, 3, 3).transpose(1, 0, 3, 2).reshape(9, 9)
 for axes, grid, title in (
     (left, phase, "pixels, coloured by phase"),
-    (right, sorted_phase, "sorted: nine small pictures"),
+    (right, sorted_phase, "sorted: nine small images"),
 ):
     axes.imshow(shades[grid])
     axes.set_title(title)
@@ -103,13 +110,13 @@ plt.show()
 
 # %% [markdown]
 # The nine dots are the taps of one $3 \times 3$ filter of rate 3. On the left they lie apart; on
-# the right they are neighbours, in the one small picture that has their phase.
+# the right they are neighbours, in the one small image that has their phase.
 #
-# ## Dense answers from a trained network
+# ## Dense features from a trained network
 #
-# A layer of stride 2 keeps every second answer, and the layers behind it never see the others.
-# Take the stride away and double the rate behind it: the kept answers are unchanged, and the
-# answers in between appear, from the *same weights*. Why? After the change, the second layer's taps
+# A layer of stride 2 keeps every second output, and the layers behind it never see the others.
+# Take the stride away and double the rate behind it: the kept outputs are unchanged, and the
+# outputs in between appear, from the *same weights*. Why? After the change, the second layer's taps
 # lie 2 apart on a grid twice as fine, so at even positions they read exactly what they read
 # before. Every further stride doubles the rate again. In one dimension:
 
@@ -119,27 +126,65 @@ first, second = rng.standard_normal((2, 1, 1, 1, 3))
 
 sparse = F.conv2d(F.relu(F.conv2d(signal, first, stride=(1, 2))), second)[0, 0, 0]
 dense = F.conv2d(F.relu(F.conv2d(signal, first)), second, dilation=(1, 2))[0, 0, 0]
-assert np.allclose(dense[::2], sparse), "the old answers are all there"
-print(f"{sparse.size} answers became {dense.size}; the old ones are the even ones")
+assert np.allclose(dense[::2], sparse), "the old outputs are all there"
+print(f"{sparse.size} outputs became {dense.size}; the old ones are the even ones")
 
 figure, axes = plt.subplots()
 axes.plot(dense, color=BLUE, marker=".", ms=7, lw=1.5, label="stride 1, then rate 2")
 axes.plot(np.arange(0, dense.size, 2), sparse, "o", ms=10, mfc="none", mec=ORANGE, mew=2,
           label="stride 2, then rate 1")  # fmt: skip
-axes.set(xlabel="position", ylabel="answer", xlim=(-1, 80))
+axes.set(xlabel="position", ylabel="output", xlim=(-1, 80))
 axes.legend(loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2)
 plt.show()
 
 # %% [markdown]
-# This is how DeepLab turns a classifier of stride 32 into a segmenter of stride 8. No new weights,
-# no new training; only more positions are computed, since more answers are wanted.
+# This is how DeepLab turns a classifier of stride 32 into a segmentation network of stride 8. No
+# new weights and no new training are needed; more positions are computed.
 #
+# ![Stride 2 becomes rate 2](../.github/images/stride-to-rate.gif)
+#
+# ## On an image: the paper's figure 3
+#
+# A derivative filter of 7 × 7 taps on a photograph. Above, the image is made half as large,
+# filtered, and the result interpolated. Below, the same filter with rate 2 runs on the full image.
+# It gives the same values at every second pixel, and computes those in between.
+
+# %%
+grey = street()[240:340, :140].mean(axis=2)[None, None] / 255
+offsets = np.arange(-3, 4)
+gauss = np.exp(-(offsets**2) / 4.5)
+edges = (np.outer(-offsets * gauss, gauss) / 12)[None, None]  # derivative from top to bottom
+
+coarse = F.conv2d(grey[:, :, ::2, ::2], edges, padding=3)
+interpolated = F.interpolate(coarse, size=(99, 139), mode="bilinear", align_corners=True)
+fine = F.conv2d(grey, edges, padding=6, dilation=2)
+assert np.allclose(fine[:, :, ::2, ::2], coarse), "the same values where both exist"
+
+figure, panels = plt.subplots(2, 3, figsize=(9.6, 5.4))
+signed = {"cmap": "PuOr_r", "vmin": -0.4, "vmax": 0.4}
+show(panels[0, 0], grey[0, 0, ::2, ::2], "half size")
+show(panels[0, 1], coarse[0, 0], "filtered", **signed)
+show(panels[0, 2], interpolated[0, 0], "interpolated", **signed)
+show(panels[1, 0], grey[0, 0], "full size")
+drawn = show(panels[1, 1], fine[0, 0], "filtered with rate 2", **signed)
+show(
+    panels[1, 2],
+    np.abs(fine[0, 0, :99, :139] - interpolated[0, 0]),
+    "difference",
+    vmin=0,
+    vmax=0.4,
+)
+figure.colorbar(drawn, ax=panels, shrink=0.7, label="response")
+plt.show()
+
+# %% [markdown]
 # ## What does a stack of layers see?
 #
-# The *field of view* of an answer is the set of pixels that can change it. We get it from the
-# gradient: with positive weights everywhere, send back a one from one output, and the pixels whose
-# gradient is not zero are those that were read; its size tells over how many paths. Each layer of
-# $K$ taps and rate $r$ widens the field by $(K-1)\,r$.
+# The *receptive field* of an output is the set of pixels that can change it (the paper says
+# *field of view*, `LargeFOV`). We get it from the gradient: with positive weights everywhere,
+# send back a one from one output, and the pixels whose gradient is not zero are those that were
+# read; its size tells over how many paths. Each layer of $K$ taps and rate $r$ widens the field
+# by $(K-1)\,r$.
 
 
 # %%
@@ -174,10 +219,10 @@ assert (paths((4, 4, 4)) > 0).sum() == 7**2, "equal rates read one phase only"
 # %% [markdown]
 # Three plain layers see 7 pixels. With rates 1, 2, 4 they see 15, each of which counts. With the
 # rates 4, 4, 4 they span 25 × 25 pixels but read 49 of them: all taps meet the same phase. This is
-# the **gridding effect**: neighbouring answers depend on disjoint sets of pixels, and a fine
+# the **gridding effect**: neighbouring outputs depend on disjoint sets of pixels, and a fine
 # texture may fall into the holes altogether.
 #
-# ## Gridding on a picture
+# ## Gridding on an image
 #
 # Let the three layers average (weights $1/9$), and show them a bright dot and fine stripes.
 
@@ -215,3 +260,10 @@ plt.show()
 # they turn the dot into a lattice of dots. DeepLab uses large rates *once*, behind many plain
 # layers that mix neighbouring pixels, and joins several rates side by side. There gridding does
 # little harm.
+
+# %% [markdown]
+# - **Predict.** Which pixels do rates 1, 2, 3 read in three layers? And 2, 3, 4?
+# - **Try.** Change `stacks` to your own rates, and find three whose receptive field is as large
+#   as possible without holes.
+# - **Read the source.** [`ops/conv.py`](../minideeplab/ops/conv.py).
+# - **Next.** [02 Features on a photograph](02_features_on_a_photograph.ipynb).

@@ -1,10 +1,16 @@
 # %% [markdown]
 # # Where do pixels lie? Upsampling and its conventions
 #
+# *Previous:* [03 Stride 32 against 8](03_stride_32_against_8.ipynb) ·
+# *Next:* [05 ASPP branches](05_aspp_branches.ipynb) ·
+# *Lesson:* [5 Bilinear upsampling](../lessons/05_bilinear_upsampling/lesson.py) ·
+# *Paper:* section 3.1 ·
+# *Source:* [`ops/resize.py`](../minideeplab/ops/resize.py)
+#
 # A network of output stride 8 gives one score for 8 × 8 pixels; bilinear interpolation brings the
 # scores back to full size. There are two ways to lay a coarse grid over a fine one, and mixing
-# them up shifts every mask by a few pixels. This is among the most common bugs in segmentation
-# code, since nothing crashes.
+# them up shifts every mask by a few pixels. The bug is common in segmentation
+# code, since nothing fails.
 
 # %%
 import matplotlib.pyplot as plt
@@ -13,10 +19,9 @@ import numpy as np
 import minideeplab as mdl
 import minideeplab.functional as F
 from minideeplab.ops.resize import linear_source
+from minideeplab.visualize.plots import BLUE, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"
-print(mdl.doctor())
 
 # %% [markdown]
 # ## Two conventions
@@ -70,17 +75,17 @@ for align in (True, False):
     assert np.allclose(result[0, 0, 0], ours), "the formula is the library's"
 
 # %% [markdown]
-# ## Which one fits a network?
+# ## Which convention fits a network?
 #
-# That is not a matter of taste: it depends on where the network's scores *come from*. A layer of
+# That depends on which pixels the network computes each score from. A layer of
 # stride 2 that maps $2k+1$ pixels to $k+1$ (kernel 3, padding 1) centres its output $i$ on input
 # $2i$. Three of them centre score $i$ on pixel $8i$: the first on the first pixel, the last on the
-# last, if the picture has $8k+1$ pixels. So corners must be aligned. We can *measure* where a
-# score looks: send its gradient back and take the centre of gravity.
+# last, if the image has $8k+1$ pixels. So corners must be aligned. We can *measure* which
+# pixels a score reads: propagate its gradient back and take the centre of gravity.
 
 
 # %%
-def look_at(pixels, index):
+def centre_of(pixels, index):
     """The mean position of the pixels that score ``index`` of a stride-8 network reads."""
     x = mdl.Tensor(np.zeros((1, 1, 1, pixels)), requires_grad=True)
     y = x
@@ -93,9 +98,9 @@ def look_at(pixels, index):
 
 
 pixels, scores = 81, 11
-measured = np.array([look_at(pixels, i) for i in range(1, scores - 1)])  # the inner ones
+measured = np.array([centre_of(pixels, i) for i in range(1, scores - 1)])  # the inner ones
 assert np.allclose(measured, 8 * np.arange(1, scores - 1))
-print("inner scores look at pixels", measured)
+print("inner scores are centred on pixels", measured)
 
 figure, axes = plt.subplots(figsize=(9, 3.8))
 every = np.arange(pixels)
@@ -110,11 +115,11 @@ plt.show()
 
 # %% [markdown]
 # With aligned corners each score lands on the pixel for which it was computed. With half-pixels
-# the mask is right in the middle of the picture and off by about three pixels near the borders. (A
+# the mask is right in the middle of the image and off by about three pixels near the borders. (A
 # network built from kernels of 2 with stride 2 is the opposite case: its scores stand for *blocks*,
 # and half-pixels fit.)
 #
-# On a picture: a score that falls off gently across the edge of a disk. We keep that of every
+# On a image: a score that falls off gently across the edge of a disk. We keep that of every
 # eighth pixel, as the network does, and upsample.
 
 # %%
@@ -145,7 +150,7 @@ plt.show()
 # %% [markdown]
 # Dashed: the true disk. Orange: where the upsampled score is one half.
 #
-# ## What goes back: the adjoint
+# ## The gradient: the adjoint
 #
 # Upsampling is linear, $y = Ax$, with a tall matrix $A$ that holds at most two weights in a row.
 # Backpropagation needs its transpose: $\partial L / \partial x = A^\top\, \partial L / \partial y$.
@@ -176,12 +181,20 @@ for axes, (name, align) in zip(panels, conventions.items(), strict=True):
         axes.plot(column, style)
     weights = ", ".join(f"{total:.2f}" for total in matrix.sum(axis=1))
     axes.set(xlabel="pixel", title=f"{name}\nsums {weights}", ylim=(-0.05, 1.1))
+    share = matrix.sum(axis=1)
+    assert 0.5 < share[0] / share[1] < 0.6 if align else 0.95 < share[0] / share[1] < 1.05
 panels[0].set_ylabel("weight")
 plt.show()
 
 # %% [markdown]
 # Each curve is one column of $A$: how one score spreads over the pixels, and with which weights it
-# collects the gradient. With aligned corners the outer scores get half a hat each and so about
-# half the gradient of the inner ones; half-pixels give every score nearly the same.
+# collects the gradient. With aligned corners the outer scores have half a hat each and receive
+# about half the gradient of the inner ones; with half-pixels every score receives nearly the same.
 #
 # **To remember.** Find out where your scores are centred. DeepLab: sizes $8k+1$, corners aligned.
+
+# %% [markdown]
+# - **Predict.** How large is the largest shift of half-pixels for stride 16?
+# - **Try.** Set `pixels` to 80, which is not $8k+1$, and see where the last score lies.
+# - **Read the source.** [`ops/resize.py`](../minideeplab/ops/resize.py).
+# - **Next.** [05 ASPP branches](05_aspp_branches.ipynb).

@@ -1,9 +1,15 @@
 # %% [markdown]
-# # What backprop sends back
+# # What backpropagation computes
 #
-# A network learns from one thing only: the gradient that arrives at its weights. We follow it from
-# the loss, through the upsampling and the network, down to the pixels, and see on the way which
-# pixels an answer depends on and what keeps the gradient alive.
+# *Previous:* [05 ASPP branches](05_aspp_branches.ipynb) · *Next:* [07 Mean field, step by
+# step](07_mean_field_step_by_step.ipynb) · *Lesson:* [7 Loss and
+# training](../lessons/07_loss_and_training/lesson.py), [8 Testing
+# gradients](../lessons/08_testing_gradients/lesson.py) · *Paper:* section 4.1 · *Source:*
+# [`tape.py`](../minideeplab/tape.py), [`ops/conv.py`](../minideeplab/ops/conv.py)
+#
+# A network learns from the gradient of the loss with respect to its weights. We follow the gradient
+# from the loss, through the upsampling and the network, to the pixels. On the way we measure which
+# pixels an output depends on, and what keeps the gradient from vanishing.
 
 # %%
 import matplotlib.pyplot as plt
@@ -12,17 +18,9 @@ from scipy import ndimage
 
 import minideeplab as mdl
 import minideeplab.functional as F
+from minideeplab.visualize.plots import ORANGE, add_square, show
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-print(mdl.doctor())
-
-
-def show(axes, picture, title, **options):
-    axes.set_title(title)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    return axes.imshow(picture, **options)
 
 
 # %% [markdown]
@@ -33,8 +31,8 @@ def show(axes, picture, title, **options):
 #
 # $$ \frac{\partial L}{\partial s_c} = p_c - [c = t]. $$
 #
-# What the network believes, minus what is true. Averaged over $n$ pixels it is divided by $n$;
-# pixels labelled 255 are not counted and send nothing.
+# The predicted probability minus the true one. Averaged over $n$ pixels it is divided by $n$;
+# pixels labelled 255 are ignored and have gradient zero.
 
 # %%
 net = mdl.models.from_checkpoint(mdl.pretrained.find("shapes"))
@@ -56,25 +54,25 @@ by_hand = p - (truth == np.arange(6)[:, None, None])
 by_hand = by_hand * counted / counted.sum()
 print(f"largest difference from p - [c = t]: {np.abs(scores.grad[0] - by_hand).max():.0e}")
 assert np.allclose(scores.grad[0], by_hand, atol=1e-8)
-assert not scores.grad[0][:, ~counted].any(), "ignored pixels send nothing"
+assert not scores.grad[0][:, ~counted].any(), "ignored pixels have gradient zero"
 
 box = scenes.classes.index("box")
 figure, panels = plt.subplots(1, 3, figsize=(9.4, 2.9))
-show(panels[0], image, "picture")
-show(panels[1], p[box], "belief in “box”", cmap="cividis", vmin=0, vmax=1)
+show(panels[0], image, "image")
+show(panels[1], p[box], "probability of “box”", cmap="cividis", vmin=0, vmax=1)
 signed = {"cmap": "PuOr_r", "vmin": -1, "vmax": 1}
-bar = show(panels[2], scores.grad[0, box] * counted.sum(), "sent back", **signed)
+bar = show(panels[2], scores.grad[0, box] * counted.sum(), "gradient", **signed)
 figure.colorbar(bar, ax=panels[2], ticks=(-1, 0, 1), shrink=0.75, label="$p - [c = t]$")
 plt.show()
 
 # %% [markdown]
-# White: nothing to learn here. Brown: “box” was believed in where there is none, so that score must
-# go down. Purple: a box was not recognised. Note the white band around the edges: ignored.
+# White: gradient zero. Brown: the network predicts “box” where there is none, so that score must go
+# down. Purple: a box was not recognised. The band around the edges is ignored and white.
 #
-# ## Through the upsampling: collected
+# ## Through the upsampling
 #
-# Each coarse score collects from all the pixels that it was spread over, with the same weights
-# (notebook 04). Nothing is lost on the way: interpolation weights sum to one at each pixel, so the
+# The gradient of a coarse score is the weighted sum over all pixels that read it, with the weights
+# of the interpolation (notebook 04). Interpolation weights sum to one at each pixel, so the
 # sum of the gradient is the same on both sides.
 
 # %%
@@ -92,19 +90,21 @@ figure, panels = plt.subplots(1, 3, figsize=(9.4, 2.9))
 for axes, grad, title in ((panels[0], scores.grad, "at 121 × 161 scores"),
                           (panels[1], coarse.grad, "at 31 × 41 scores")):  # fmt: skip
     limit = np.quantile(np.abs(grad[0, box]), 0.995)
-    show(axes, grad[0, box], title, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    bar = show(axes, grad[0, box], title, cmap="PuOr_r", vmin=-limit, vmax=limit)
+    figure.colorbar(bar, ax=axes, shrink=0.75, format="%.0e", ticks=(-limit, 0, limit))
 show(panels[2], ndimage.gaussian_filter(arrived, 1), "at the pixels", cmap="cividis")
 plt.show()
 
 # %% [markdown]
-# On the right is what arrives at the pixels, from all classes together: bright where a small change
-# of colour would change the loss most. These are the places about which the network is in doubt.
+# On the right is the gradient at the pixels, from all classes together: bright where a small change
+# of colour would change the loss most.
 #
-# ## Which pixels does one answer depend on?
+# ## Which pixels does one output depend on?
 #
-# In theory: all within the *field of view*, which follows from kernels, strides and rates alone. In
-# practice most of it hardly counts. We send a random gradient back from the middle position of
-# three stages, average over scenes, and measure. The square is the field in theory.
+# In theory: all within the *receptive field*, which follows from kernels, strides and rates
+# alone. In practice most of it hardly counts. We propagate a random gradient back from the middle
+# position of three stages and average over scenes. The white square is the receptive field in
+# theory.
 
 # %%
 large = mdl.data.SyntheticScenes(3, size=(321, 321), seed=7)
@@ -116,7 +116,7 @@ layers = {  # (kernel, stride, rate) of each convolution on the way
 
 
 def theory():
-    """Field of view after each stage, in pixels."""
+    """Receptive field after each stage, in pixels."""
     field, step, fields = 1, 1, {}
     for stage, convolutions in layers.items():
         for kernel, stride, rate in convolutions:
@@ -136,9 +136,9 @@ def stages(x):
 
 rng = np.random.default_rng(0)
 influence = dict.fromkeys(layers, 0)
-for picture, _ in large:
+for large_image, _ in large:
     for stage in layers:
-        pixels = mdl.Tensor(net.preprocessing(picture)[None], requires_grad=True)
+        pixels = mdl.Tensor(net.preprocessing(large_image)[None], requires_grad=True)
         y = stages(pixels)[stage]
         back = np.zeros(y.shape, np.float32)
         back[0, :, y.shape[2] // 2, y.shape[3] // 2] = rng.choice([-1, 1], y.shape[1])
@@ -155,19 +155,18 @@ for axes, (stage, field) in zip(panels, theory().items(), strict=True):
     smooth = ndimage.gaussian_filter(share, 2)
     show(axes, smooth, stage, cmap="cividis", vmin=0, vmax=np.quantile(smooth, 0.999))
     for width, colour in ((field, "white"), (2 * inner + 1, ORANGE)):
-        corner = 160 - width / 2
-        axes.add_patch(plt.Rectangle((corner, corner), width, width, fill=False, ec=colour, lw=2))
+        add_square(axes, (160, 160), width, colour)
     axes.set(xlim=(-0.5, 320.5), ylim=(320.5, -0.5))
     axes.set_xlabel(f"field {field} px, half in {2 * inner + 1}", fontsize=12)
 plt.show()
 
 # %% [markdown]
-# White: the field in theory (in the last panel it is larger than the picture). Orange: half of the
-# influence comes from within. The middle of a field has many more paths to the answer than its
-# rim, so that the effective field is much smaller than the nominal one. A branch with a large rate
-# is the exception: it reads far away on purpose.
+# White: the field in theory (in the last panel it is larger than the image). Orange: half of the
+# influence comes from within this square. The middle of a field has many more paths to the output
+# than its rim, so that the effective field is much smaller than the nominal one. A branch with a
+# large rate is the exception: its taps lie far apart.
 #
-# ## Does the gradient survive the way?
+# ## Does the gradient vanish?
 #
 # Each layer multiplies the gradient by its weights. If that makes it a little smaller on average,
 # many layers make it vanish; a little larger, and it explodes. A ReLU passes half of it on average,
@@ -219,15 +218,16 @@ assert ends["1.4 × He"] > 100 > 2 > ends["He"] > 0.1 > ends["0.7 × He"] * 100
 assert ends["0.7 × He, shortcuts"] > 100 * ends["0.7 × He"]
 
 # %% [markdown]
-# A factor of 1.4 decides between everything and nothing. Shortcuts (here $(x + f(x))/\sqrt2$) give
-# the gradient a way round the weights, and batch normalisation undoes their scale. Both make
-# networks forgiving; the bundled net has both and could be trained from nothing. VGG-16 has
-# neither, and was trained in steps, from a shallow net to a deep one.
+# A factor of 1.4 more or less makes the gradient explode or vanish. Shortcuts (here $(x +
+# f(x))/\sqrt2$) give the gradient a path around the weights, and batch normalisation undoes their
+# scale. Both make networks forgiving; the bundled net has both and could be trained from nothing.
+# VGG-16 has neither, and was trained in steps, from a shallow net to a deep one.
 #
-# ## Who gets it: the winner
+# ## Maximum and ReLU
 #
-# A maximum passes the gradient to the pixel that won; the others get nothing. Where several are
-# equal, the first one wins, in PyTorch as here. And ReLU passes nothing where it gave zero.
+# A maximum passes the gradient to the largest pixel; the others receive zero. Where several are
+# equal, the first one receives it, in PyTorch as here. ReLU passes nothing where its output is
+# zero.
 
 # %%
 x = mdl.Tensor(np.array([[[[1.0, 5.0, 2.0, 2.0], [3.0, 4.0, 2.0, 2.0]]]]), requires_grad=True)
@@ -238,3 +238,11 @@ assert x.grad[0, 0, 0, 1] == 10 and x.grad[0, 0, 0, 2] == 20
 x = mdl.Tensor(np.array([-1.0, 0.0, 2.0]), requires_grad=True)
 F.relu(x).backward(np.ones(3))
 print("ReLU of", x.data, "passes", x.grad)
+assert np.array_equal(x.grad, [0, 0, 1])
+
+# %% [markdown]
+# - **Predict.** What is the gradient of an upsampled score of a pixel whose label is 255?
+# - **Try.** Set `depth=60` in `sizes`, and find the scale at which the gradient keeps its size.
+# - **Read the source.** [`tape.py`](../minideeplab/tape.py),
+#   [`ops/conv.py`](../minideeplab/ops/conv.py).
+# - **Next.** [07 Mean field, step by step](07_mean_field_step_by_step.ipynb).

@@ -1,10 +1,18 @@
 # %% [markdown]
 # # Mean field, step by step
 #
+# *Previous:* [06 What backpropagation computes](06_what_backprop_sends_back.ipynb) · *Next:* [08
+# The lattice, drawn](08_the_lattice_in_2d.ipynb) · *Lesson:* [9 Mean
+# field](../lessons/09_mean_field/lesson.py) · *Paper:* section 3.3 · *Source:*
+# [`crf/dense.py`](../minideeplab/crf/dense.py),
+# [`ops/crf/meanfield.py`](../minideeplab/ops/crf/meanfield.py)
+#
 # A few strokes of a brush on a photograph, and a fully connected CRF
 # ([arXiv 1606.00915](https://arxiv.org/abs/1606.00915), section 3.3) that spreads them over all
-# pixels. No network: what you see is the CRF's own doing. We first do the sum exactly, on a small
-# crop, and then fast, on the whole picture.
+# pixels. No network is involved. We first compute the sums exactly, on a small crop, and then fast,
+# on the whole image.
+#
+# ![Labels after each mean-field iteration](../.github/images/mean-field.gif)
 
 # %%
 from itertools import pairwise
@@ -18,10 +26,18 @@ from scipy import ndimage
 import minideeplab as mdl
 from minideeplab.crf import DenseCRF, unary_from_labels
 from minideeplab.ops.crf.meanfield import energy, softmax
+from minideeplab.visualize.plots import (
+    BLUE,
+    ORANGE,
+    REGION_COLOURS,
+    add_legend,
+    add_square,
+    paint_over,
+    paint_strokes,
+    show,
+)
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE = "#0072B2", "#D55E00"
-print(mdl.doctor())
 
 # %% [markdown]
 # ## The photograph and the strokes
@@ -30,7 +46,7 @@ print(mdl.doctor())
 path = matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False)
 photograph = mdl.io.read_image(path)[::2, ::2]  # every second pixel will do: (300, 256, 3)
 regions = ("wall", "flag", "face", "hat and uniform")
-palette = np.array([(86, 180, 233), (213, 94, 0), (240, 228, 66), (0, 114, 178)], np.uint8)
+palette = REGION_COLOURS
 strokes = (
     (0, [(210, 20), (235, 125), (220, 165)]),
     (0, [(131, 5), (155, 7)]),
@@ -57,29 +73,17 @@ for region, points in strokes:
 marks = np.array(canvas)
 
 
-def show(axes, picture, title, **options):
-    axes.imshow(picture, **options)
-    axes.set_title(title)
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-
-
-def paint(labels, image):
-    return mdl.visualize.overlay(image, labels.astype(np.uint8), palette, 0.65)
-
-
-def add_legend(figure, columns=4):
-    dots = [plt.Line2D([], [], marker="s", ls="", ms=11, color=c / 255) for c in palette]
-    figure.legend(dots, regions, loc="outside lower center", ncols=columns)
-
-
 figure, (left, right) = plt.subplots(1, 2, figsize=(7.5, 4.9))
 show(left, photograph, "photograph")
-marked = np.where((marks == 255)[..., None], photograph, palette[np.minimum(marks, 3)])
-show(right, marked, f"strokes on {(marks != 255).mean():.1%} of the pixels")
-left.add_patch(plt.Rectangle((62, 46), 48, 48, fill=False, ec="white", lw=2.5))
+show(
+    right,
+    paint_strokes(photograph, marks, palette),
+    f"strokes on {(marks != 255).mean():.1%} of the pixels",
+)
+add_square(left, (70, 86), 48, "white")
 left.text(60, 40, "crop", color="white", fontsize=12, weight="bold")
-add_legend(figure)
+add_legend(figure, regions, palette)
+plt.show()
 
 # %% [markdown]
 # ## The model
@@ -90,7 +94,8 @@ add_legend(figure)
 #    k_{ij} = w_1\, e^{-|p_i-p_j|^2/2\sigma_\alpha^2 - |c_i-c_j|^2/2\sigma_\beta^2}
 #           + w_2\, e^{-|p_i-p_j|^2/2\sigma_\gamma^2}. $$
 #
-# $U$ says what a pixel alone thinks: at a stroke it is 97 % sure, elsewhere it has no opinion. Each
+# $U$ is the cost of a pixel's own label: at a stroke it gives the label 97 %, elsewhere all labels
+# have the same. Each
 # pair of unlike labels costs $k_{ij}$: much if the two pixels are near ($p$) and alike in colour
 # ($c$), little otherwise.
 #
@@ -101,10 +106,11 @@ add_legend(figure)
 # $$ Q_i(l) \propto \exp\Bigl(-U_i(l) + \sum_{j \ne i} k_{ij}\, Q_j(l)\Bigr) $$
 #
 # since $\sum_{m \ne l} Q_j(m) = 1 - Q_j(l)$, and what is the same for all labels drops out. In
-# words: listen to every other pixel, weighed by likeness; add your own opinion; normalise. The code
-# below does two things more, as most implementations do: each kernel is divided by
-# $\sqrt{n_i n_j}$ with $n_i = \sum_j k_{ij}$, so that crowded colours do not shout, and a pixel
-# hears itself too ($j = i$), which saves a subtraction (`self_term=False` takes it out).
+# words: sum the probabilities of all other pixels, weighted by similarity; add the unary term;
+# normalise. The code below does two things more, as most implementations do: each kernel is
+# divided by $\sqrt{n_i n_j}$ with $n_i = \sum_j k_{ij}$, so that frequent colours do not
+# dominate, and a pixel is in its own sum ($j = i$), which saves a subtraction (`self_term=False`
+# leaves it out).
 #
 # ## Exactly, on a crop
 #
@@ -125,15 +131,15 @@ window = (slice(46, 94), slice(62, 110))
 crop, crop_marks = photograph[window], marks[window]
 exact = make_crf(crop, crop_marks, "exact")
 
-q = softmax(-exact.unary)  # (labels, pixels): nobody has heard anything yet
+q = softmax(-exact.unary)  # (labels, pixels): before any message
 cost = energy(exact.unary, exact.terms, q)  # U minus the messages from all pixels
 q = softmax(-cost)
 exact.start()
 assert np.allclose(q, exact.step().reshape(q.shape)), "the library's step is these three lines"
 
 # %% [markdown]
-# Who talks to whom? Below is the bilateral kernel's row for one pixel (the star): how much it
-# listens to each other pixel. It is large only where the colours are alike.
+# Which pixels are linked? Below is the bilateral kernel's row for one pixel (the star): the weight
+# of its link to each other pixel. It is large only where the colours are alike.
 
 # %%
 kernel = exact.terms[1].kernel.matrix  # (2304, 2304)
@@ -143,7 +149,7 @@ for axes, (row, column), name in zip(panels[1:], ((36, 38), (8, 36)), ("A", "B")
     panels[0].plot(column, row, "*", ms=17, color="white", mec="black")
     panels[0].text(column + 2.5, row + 1, name, color="white", fontsize=13, weight="bold")
     links = kernel[48 * row + column].reshape(48, 48)
-    show(axes, links, f"pixel {name} listens to", cmap="viridis", vmin=0, vmax=1)
+    show(axes, links, f"links of pixel {name}", cmap="viridis", vmin=0, vmax=1)
     axes.plot(column, row, "*", ms=17, color="white", mec="black")
 figure.colorbar(axes.images[0], ax=panels, label="kernel, no weight", shrink=0.8)
 plt.show()
@@ -160,9 +166,10 @@ states = {name: [crf.start()] + [crf.step() for _ in range(10)] for name, crf in
 figure, panels = plt.subplots(2, 4, figsize=(9, 5.2))
 for row, name in enumerate(runs):
     for axes, step in zip(panels[row], (0, 1, 3, 10), strict=True):
-        picture = mdl.visualize.confidence(states[name][step], palette)
-        show(axes, picture, f"{name}, step {step}" if step == 0 else f"step {step}")
-add_legend(figure)
+        blend = mdl.visualize.confidence(states[name][step], palette)
+        show(axes, blend, f"{name}, step {step}" if step == 0 else f"step {step}")
+add_legend(figure, regions, palette)
+plt.show()
 
 same = np.mean(states["exact"][10].argmax(0) == states["lattice"][10].argmax(0))
 apart = np.abs(states["exact"][10] - states["lattice"][10]).mean()
@@ -170,8 +177,8 @@ print(f"after 10 steps {same:.1%} of the labels agree; mean difference of Q {apa
 assert same > 0.95
 
 # %% [markdown]
-# Grey mixtures are undecided pixels. After one step each pixel leans to the strokes of its own
-# colour; then those lean on each other, and the borders sharpen.
+# Grey mixtures are undecided pixels. After one step each pixel prefers the label of the strokes of
+# its own colour; further steps sharpen the borders.
 #
 # ## Does it converge?
 #
@@ -194,7 +201,7 @@ plt.show()
 # %% [markdown]
 # ## The whole photograph
 #
-# The exact sum would need $76\,800^2$, six thousand million pairs for each label and step. The
+# The exact sum would need $76\,800^2$, 6 billion pairs for each label and step. The
 # lattice needs a fraction of a second.
 
 # %%
@@ -204,18 +211,23 @@ whole = [crf.start()] + [crf.step() for _ in range(10)]
 figure, panels = plt.subplots(1, 2, figsize=(7, 4.7))
 for axes, step in zip(panels, (1, 10), strict=True):
     title = f"after {step} step{'s' if step > 1 else ''}"
-    show(axes, paint(whole[step].argmax(0), photograph), title)
-add_legend(figure)
+    show(axes, paint_over(photograph, whole[step].argmax(0), palette), title)
+add_legend(figure, regions, palette)
+plt.show()
 
 known = marks != 255
 kept = np.mean(whole[-1].argmax(0)[known] == marks[known])
 print(f"labels from strokes on {known.mean():.1%} of the pixels; {kept:.1%} of the strokes kept")
 assert kept > 0.95
+shirt = (slice(190, 240), slice(95, 165))
+white = photograph[shirt].min(axis=-1) > 190
+uniform = np.mean(whole[-1].argmax(0)[shirt][white] == regions.index("hat and uniform"))
+print(f"white pixels of the shirt labelled as uniform: {uniform:.0%}")
+assert uniform > 0.95
 
 # %% [markdown]
-# The collar and the badge go to the wall: nobody marked them, and of the four regions the wall's
-# colour is the nearest to theirs. The CRF knows colours and places, not things; what it should
-# know of things, a network tells it.
+# The white shirt is labelled as uniform: no stroke marks it, and uniform surrounds it. The CRF uses
+# colours and positions only; knowledge about objects must come from a network's scores.
 #
 # ## What the widths do
 #
@@ -230,13 +242,24 @@ for axes, width in zip(panels, (3, 12, 60), strict=True):
     crf.add_gaussian(sxy=3, compat=3)
     crf.add_bilateral(photograph, sxy=40, srgb=width, compat=6)
     labels = crf.inference(10).argmax(0)
-    show(axes, paint(labels, photograph)[head], f"$\\sigma_\\beta$ = {width}")
+    show(axes, paint_over(photograph, labels, palette)[head], f"$\\sigma_\\beta$ = {width}")
     pieces[width] = sum(ndimage.label(labels == region)[1] for region in range(len(regions)))
     print(f"width {width}: {pieces[width]} connected pieces")
 assert pieces[3] > pieces[12]
-add_legend(figure)
+cap = np.mean(labels[20:60, 85:185] == regions.index("flag"))
+print(f"width 60: the flag has {cap:.0%} of the cap")
+assert 0.25 < cap < 0.5
+add_legend(figure, regions, palette)
+plt.show()
 
 # %% [markdown]
-# Too narrow, and a pixel finds hardly anyone like itself: specks remain. Too wide, and colours no
-# longer count: the labels run across edges, and the flag takes half of the cap. DeepLab chose its
-# widths by trying them on a hundred pictures.
+# Too narrow, and a pixel has hardly any links: specks remain. Too wide, and colours no
+# longer count: the labels cross edges, and the flag takes a third of the cap. DeepLab chose its
+# widths by a search on 100 images.
+
+# %% [markdown]
+# - **Predict.** What happens with `compat=0` for the bilateral kernel?
+# - **Try.** Draw strokes for a fifth region, the collar.
+# - **Read the source.** [`crf/dense.py`](../minideeplab/crf/dense.py),
+#   [`ops/crf/meanfield.py`](../minideeplab/ops/crf/meanfield.py).
+# - **Next.** [08 The lattice, drawn](08_the_lattice_in_2d.ipynb).

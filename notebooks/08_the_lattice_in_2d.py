@@ -1,6 +1,12 @@
 # %% [markdown]
 # # The permutohedral lattice, drawn
 #
+# *Previous:* [07 Mean field, step by step](07_mean_field_step_by_step.ipynb) ·
+# *Next:* [09 The CRF's five parameters](09_crf_parameters.ipynb) ·
+# *Lesson:* [10 Permutohedral lattice](../lessons/10_permutohedral_lattice/lesson.py) ·
+# *Paper:* section 3.3 ·
+# *Source:* [`ops/crf/lattice.py`](../minideeplab/ops/crf/lattice.py)
+#
 # The CRF's messages are Gaussian sums over all pairs of pixels: for $N$ points $f_i$ with values
 # $v_i$,
 #
@@ -8,21 +14,19 @@
 #
 # which costs $N^2$. The permutohedral lattice (Adams, Baek and Davis 2010) comes close at a cost
 # linear in $N$: **splat** the values onto the vertices of a lattice, **blur** there, **slice** the
-# result back. For pictures the points live in five dimensions (place and colour). In two they can
-# be drawn, and nothing essential is lost.
+# result back. For images the points lie in five dimensions (position and colour). In two
+# dimensions they can be drawn, and the method is the same.
 
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
 
-import minideeplab as mdl
 from minideeplab.ops.crf import lattice as pl
 from minideeplab.ops.crf.exact import ExactKernel
+from minideeplab.visualize.plots import BLUE, GREEN, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 CORNER_COLOURS = np.array([BLUE, ORANGE, GREEN])
-print(mdl.doctor())
 
 # %% [markdown]
 # ## A plane in three dimensions
@@ -167,8 +171,8 @@ assert np.corrcoef(got, wanted)[0, 1] > 0.98
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.9), width_ratios=(1, 1.25))
 levels = (0.1, 0.3, 0.5, 0.7, 0.9)
-for picture, colour, style in ((wanted, "0.35", "--"), (factor * got, BLUE, "-")):
-    left.contour(side, side, picture.reshape(161, 161), levels, colors=colour, linestyles=style)
+for response, colour, style in ((wanted, "0.35", "--"), (factor * got, BLUE, "-")):
+    left.contour(side, side, response.reshape(161, 161), levels, colors=colour, linestyles=style)
 left.set_title("contours")
 right.set_title("a cut")
 left.set(aspect="equal", xlim=(-2.4, 3), ylim=(-2, 3.2), xlabel="feature 1", ylabel="feature 2")
@@ -181,7 +185,7 @@ plt.show()
 
 # %% [markdown]
 # The response has corners and is not quite round, and it depends a little on where in its triangle
-# the point sits. It is not a Gaussian, but a good stand-in for one.
+# the point sits. It approximates a Gaussian.
 #
 # ## Many points at once
 #
@@ -239,5 +243,11 @@ plt.show()
 
 # %% [markdown]
 # A photograph has hundreds of thousands of pixels, and mean field filters once for each label and
-# iteration. That is why the dense CRF became practical with the lattice. Next to the definitions
-# used here (`minideeplab/ops/crf/lattice.py`) stands a compiled twin that does the same, faster.
+# iteration. That is why the dense CRF became practical with the lattice. Besides the definition
+# used here (`minideeplab/ops/crf/lattice.py`) there is a compiled version of the same algorithm.
+
+# %% [markdown]
+# - **Predict.** How many vertices does a point touch in five dimensions?
+# - **Try.** Move `point` to the middle of a triangle and to a corner; where is the error larger?
+# - **Read the source.** [`ops/crf/lattice.py`](../minideeplab/ops/crf/lattice.py).
+# - **Next.** [09 The CRF's five parameters](09_crf_parameters.ipynb).

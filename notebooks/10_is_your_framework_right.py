@@ -1,9 +1,15 @@
 # %% [markdown]
 # # Is your framework right?
 #
-# You have written a convolution, or ported one, or a library of yours promises one. Does it do what
-# it should: with two strides, with holes, on one pixel, in float32, and backwards? The kit in
-# `mdl.testing` puts such questions to any function, and says what the mistake is.
+# *Previous:* [09 The CRF's five parameters](09_crf_parameters.ipynb) · *Next:* [11 Your own
+# data](11_own_data.ipynb) · *Lesson:* [8 Testing
+# gradients](../lessons/08_testing_gradients/lesson.py) · *Source:*
+# [`testing/conformance.py`](../minideeplab/testing/conformance.py),
+# [`testing/gradients.py`](../minideeplab/testing/gradients.py)
+#
+# You have written or ported a convolution. Is it correct with two strides, with a rate, on one
+# pixel, in float32, and backwards? `mdl.testing` tests any function on a table of cases and
+# diagnoses the mistake.
 
 # %%
 import importlib.util
@@ -14,15 +20,15 @@ import numpy as np
 import minideeplab as mdl
 from minideeplab.testing.mutant import right, right_backward
 from minideeplab.testing.operations import mutants
+from minideeplab.visualize.plots import BLUE, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")
-BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "0.8"
-print(mdl.doctor())
+GREY = "0.8"
 
 # %% [markdown]
 # ## A convolution that passes its tests
 #
-# Written on a Friday. It takes what `torch.nn.functional.conv2d` takes, but for the groups.
+# It takes what `torch.nn.functional.conv2d` takes, but for the groups.
 
 
 # %%
@@ -49,8 +55,7 @@ for options in ({}, {"stride": 2}, {"padding": 1, "dilation": 2}):
 print("all tests passed")
 
 # %% [markdown]
-# Square pictures, the same stride both ways: such tests pass, for years. The kit's table has no
-# square row.
+# These tests use square images and the same stride both ways. The kit's table has no square row.
 
 # %%
 report = mdl.testing.check_op("conv2d", my_conv2d, raises=False)
@@ -60,16 +65,16 @@ print("diagnosis:", report.diagnosis)
 assert not report.passed and "stride" in report.diagnosis
 
 # %% [markdown]
-# The diagnosis is found, not guessed: the kit knows many mistakes, makes each of them on purpose
-# and compares the results with ours on the rows that fail. It also saw rows that raise: padding by
-# name, and pictures without a batch. Those we never meant to support, so let us say so; what is
-# "not implemented" is counted apart. With the mistake mended:
+# The diagnosis is computed: the kit implements many known mistakes and compares their results
+# with ours on the rows that fail. Other rows raise: padding by name, and images without a batch.
+# We do not want to support those and say so; rows "not implemented" are counted apart. With the
+# mistake fixed:
 
 
 # %%
 def my_conv2d(x, w, b=None, stride=1, padding=0, dilation=1):
     if isinstance(padding, str) or x.ndim == 3:
-        raise NotImplementedError("padding by name, pictures without a batch")
+        raise NotImplementedError("padding by name, images without a batch")
     (sy, sx), (py, px), (dy, dx) = pair(stride), pair(padding), pair(dilation)
     x = np.pad(x, ((0, 0), (0, 0), (py, py), (px, px)))
     height = (x.shape[2] - dy * (w.shape[2] - 1) - 1) // sy + 1
@@ -87,10 +92,10 @@ print("not implemented:", ", ".join(row.row.removeprefix("conv2d/") for row in r
 assert report.passed
 
 # %% [markdown]
-# ## And backwards?
+# ## The backward pass
 #
 # A backward takes the gradient of the output and the arguments, and returns the gradients of the
-# arrays. Here is one of a linear layer, with a mistake that training forgives and nobody notices:
+# arrays. Here is one of a linear layer, with a mistake that does not stop a network from training:
 
 
 # %%
@@ -113,11 +118,11 @@ assert not report.passed and "averages" in report.diagnosis
 # %% [markdown]
 # ## Why not just sum the output and differentiate?
 #
-# Because such a test is blind. To differentiate, one weights the outputs and adds them up; the
-# weights are what comes in from behind, the *cotangent*. With ones, all that mirrors, shuffles or
-# drops the cotangent stays hidden, and the right gradient of a softmax is then zero, as is many a
-# wrong one. The kit ships the known wrong gradients (each was seen in a library, a course or a
-# port). We let three tests loose on them:
+# Because such a test misses mistakes. To differentiate, the outputs are weighted and summed; the
+# weights are the incoming gradient, the *cotangent*. A cotangent of ones hides every mistake that
+# mirrors, permutes or drops it. With it, the gradient of a softmax is zero, and so are many wrong
+# ones. The kit ships the known wrong gradients (each was seen in a library, a course or a
+# port). We apply three tests to them:
 #
 # 1. one square input, as people write them, with a cotangent of **ones**;
 # 2. the same input, a **random** cotangent;
@@ -185,9 +190,8 @@ axes.legend(loc="lower right", title="caught by", alignment="left")
 plt.show()
 
 # %% [markdown]
-# That the table catches all of them is not taken on trust: `minideeplab check --self-test` lets it
-# judge every known mistake. That takes some minutes, so here are three of those that both ordinary
-# tests let pass:
+# `minideeplab check --self-test` verifies that the table catches all of them. That takes some
+# minutes, so here are three that both ordinary tests miss:
 
 # %%
 for op, name in (("softmax", "cotangent-overwritten"), ("relu", "half-at-zero"),
@@ -236,3 +240,10 @@ if importlib.util.find_spec("torch"):
         print(str(report).splitlines()[0])
 else:
     print("PyTorch is not installed: pip install torch")
+
+# %% [markdown]
+# - **Predict.** Which mistakes does a cotangent of ones find for `relu`?
+# - **Try.** Give `check_op` your own function, or one of your framework.
+# - **Read the source.** [`testing/conformance.py`](../minideeplab/testing/conformance.py),
+#   [`testing/gradients.py`](../minideeplab/testing/gradients.py).
+# - **Next.** [11 Your own data](11_own_data.ipynb).

@@ -1,9 +1,14 @@
 # %% [markdown]
 # # Your own data in ten minutes
 #
-# Thirty pictures, thirty masks, no data-set download, no GPU: from a folder to a network that knows
-# your classes. All is done with four commands, shown as you would type them. Most of the trouble
-# with own data is in the masks, so we begin with a mistake.
+# *Previous:* [10 Is your framework right?](10_is_your_framework_right.ipynb) · *Next:* [12 A tour
+# of the GPU](12_gpu_tour.ipynb) · *Lesson:* [7 Loss and
+# training](../lessons/07_loss_and_training/lesson.py) · *Paper:* section 4.1 · *Source:*
+# [`data/own.py`](../minideeplab/data/own.py), [`cli/__init__.py`](../minideeplab/cli/__init__.py)
+#
+# Thirty images, thirty masks, no data-set download, no GPU: from a folder to a network trained on
+# your classes, with four commands. Most problems with own data are in the masks, so we begin with a
+# mistake.
 
 # %%
 import shutil
@@ -18,15 +23,15 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 import minideeplab as mdl
+from minideeplab.visualize.plots import add_legend, paint
 
 plt.style.use("minideeplab.visualize.lecture")
-print(mdl.doctor())
 
 work = Path(tempfile.mkdtemp(prefix="own-data-"))
 
 
 def minideeplab(*arguments):
-    """Run a command in the work folder, and show it and what it says."""
+    """Run a command in the work folder, and show it and its output."""
     print("$ minideeplab", *arguments)
     command = [sys.executable, "-m", "minideeplab", *map(str, arguments)]
     result = subprocess.run(command, cwd=work, capture_output=True, text=True)
@@ -35,10 +40,10 @@ def minideeplab(*arguments):
 
 
 # %% [markdown]
-# ## The pictures
+# ## The images
 #
-# Here you would have photographs, and masks painted in some program. We draw leaves and pebbles on
-# sand, and keep the truth.
+# Your data would be photographs and masks painted in some program. We draw leaves and pebbles on
+# sand, whose true labels are known.
 
 # %%
 CLASSES = ("ground", "leaf", "pebble")
@@ -64,9 +69,9 @@ def outline(kind):
     return np.c_[radius * np.cos(angle), radius * np.sin(angle)]
 
 
-def draw_picture():
-    """A picture (H, W, 3) uint8 and its labels (H, W): 0, 1, 2."""
-    picture = np.array((150, 130, 100)) + (40 * clouds(8) + 25 * clouds(40))[..., None]
+def draw_image():
+    """A image (H, W, 3) uint8 and its labels (H, W): 0, 1, 2."""
+    image = np.array((150, 130, 100)) + (40 * clouds(8) + 25 * clouds(40))[..., None]
     labels = np.zeros(SIZE, np.uint8)
     for kind in rng.integers(1, 3, rng.integers(4, 9)):
         angle, radius = rng.uniform(0, 2 * np.pi), rng.uniform(10, 30)
@@ -76,27 +81,27 @@ def draw_picture():
         ImageDraw.Draw(canvas).polygon(list(map(tuple, points)), fill=1)
         inside = np.asarray(canvas)
         colour = LEAVES[rng.integers(3)] if kind == 1 else 3 * (rng.uniform(70, 190),)
-        picture[inside] = np.array(colour) + (30 * clouds(20))[inside][:, None]
+        image[inside] = np.array(colour) + (30 * clouds(20))[inside][:, None]
         labels[inside] = kind
-    picture += rng.normal(0, 6, (*SIZE, 1))
-    return np.clip(picture, 0, 255).astype(np.uint8), labels
+    image += rng.normal(0, 6, (*SIZE, 1))
+    return np.clip(image, 0, 255).astype(np.uint8), labels
 
 
-pairs = [draw_picture() for _ in range(30)]
+pairs = [draw_image() for _ in range(30)]
 split = {"train": pairs[:24], "val": pairs[24:]}
 
 figure, panels = plt.subplots(1, 4, figsize=(9, 2))
-for axes, (picture, _) in zip(panels, pairs, strict=False):
-    axes.imshow(picture)
+for axes, (image, _) in zip(panels, pairs, strict=False):
+    axes.imshow(image)
     axes.set_axis_off()
 plt.show()
 
 # %% [markdown]
 # ## The folder, with a mistake
 #
-# The layout: `train` and `val` with pictures, `trainannot` and `valannot` with masks of the same
-# names, and `classes.txt` with one class a line. And the mistake: somebody wanted masks that can be
-# *seen*, and wrote them in black, grey and white.
+# The layout: `train` and `val` with images, `trainannot` and `valannot` with masks of the same
+# names, and `classes.txt` with one class a line. The mistake: the masks are written in black,
+# grey and white, so that they look right in a viewer.
 
 
 # %%
@@ -105,8 +110,8 @@ def write(folder, values):
     for name, chosen in split.items():
         for part in (name, f"{name}annot"):
             (work / folder / part).mkdir(parents=True, exist_ok=True)
-        for number, (picture, labels) in enumerate(chosen):
-            mdl.io.write_image(work / folder / name / f"{number:02}.png", picture)
+        for number, (image, labels) in enumerate(chosen):
+            mdl.io.write_image(work / folder / name / f"{number:02}.png", image)
             mask = Image.fromarray(values(labels).astype(np.uint8))
             mask.save(work / folder / f"{name}annot" / f"{number:02}.png")
     (work / folder / "classes.txt").write_text("\n".join(CLASSES) + "\n", encoding="utf-8")
@@ -118,12 +123,10 @@ print("exit status", status)
 assert status == 1
 
 # %% [markdown]
-# Had we trained on that, all would have seemed well: 128 is no class, and 255, by convention,
-# means "ignored". The masks would have come out black, which is the complaint heard most often.
+# 128 is no class, and 255, by convention, means "ignored".
 #
-# A mask holds the *numbers* 0, 1, 2, and so looks black in most programs; that is as it should be.
-# While we are at it we mark a thin band along the edges as 255, since nobody knows to the pixel
-# where a leaf ends.
+# A mask holds the *numbers* 0, 1, 2, and so looks black in most viewers; that is correct. We also
+# mark a thin band along the edges as 255 (ignored), since the exact edge of an object is uncertain.
 
 
 # %%
@@ -137,11 +140,11 @@ status = minideeplab("check-data", "beach", "--classes", 3)
 assert status == 0
 
 # %% [markdown]
-# ## Training: start from something
+# ## Training from given weights
 #
-# 24 pictures are too few to learn from nothing, and 30 iterations too short. So we start from
-# weights that know shapes already, `--init`; what does not fit, the layer of the scores, starts
-# anew. With a street in your pictures, `camvid` is the better start; with a VGG-16 at hand,
+# 24 images and 30 iterations are too few to train from random weights. We start from the weights
+# `shapes`, `--init`; the layer of the scores, which has other classes, starts from random weights.
+# For street scenes, `camvid` is the better start; with a file of VGG-16,
 # `--model largefov`.
 
 # %%
@@ -163,8 +166,8 @@ plt.show()
 # %% [markdown]
 # ## How good is it?
 #
-# On the six pictures that it has not seen. (This is an easy task, with colours that help, and the
-# band along the edges is not counted. Do not expect as much of yours.)
+# On the six validation images. (The task is easy: the colours help, and the band along the edges is
+# ignored. Expect less on your data.)
 
 # %%
 status = minideeplab("evaluate", "--data", "own:beach", "--weights", "run/weights.npz", "--crf")
@@ -180,22 +183,28 @@ minideeplab("segment", "beach/val", "--weights", "run/weights.npz", "--out", "ma
 net = mdl.models.from_checkpoint(work / "run" / "weights.npz")
 
 figure, panels = plt.subplots(3, 3, figsize=(9, 6.6))
-palette = np.array([(225, 225, 225), (0, 158, 115), (230, 159, 0)], np.uint8)
-for row, (picture, labels) in zip(panels, split["val"], strict=False):
-    found, _ = mdl.segment(picture, net)
-    row[0].imshow(picture)
-    row[1].imshow(palette[found])
-    row[2].imshow(palette[labels])
-for axes, title in zip(panels[0], ("picture", "network and CRF", "truth"), strict=True):
+palette = np.array([(187, 187, 187), (27, 116, 69), (240, 228, 65)], np.uint8)
+for row, (image, labels) in zip(panels, split["val"], strict=False):
+    found, _ = mdl.segment(image, net)
+    row[0].imshow(image)
+    row[1].imshow(paint(found, palette))
+    row[2].imshow(paint(numbers(labels), palette))
+for axes, title in zip(panels[0], ("image", "network and CRF", "truth"), strict=True):
     axes.set_title(title)
 for axes in panels.flat:
     axes.set_axis_off()
-dots = [plt.Line2D([], [], marker="s", ls="", ms=11, color=c / 255) for c in palette]
-figure.legend(dots, CLASSES, loc="outside lower center", ncols=3)
+add_legend(figure, CLASSES, palette, ignored=True)
 plt.show()
 
 # %% [markdown]
-# For your own pictures: put them in a folder of this layout, ask `minideeplab check-data`, and use
-# the commands above as they are, with some thousand iterations. If something is off: are the
-# objects the size they were at training? Is a class rare (`--class-weights`)? Does the loss fall,
-# and does `val` follow (`--validate-every 100` keeps the best)?
+# For your own images: put them in a folder of this layout, run `minideeplab check-data`, and use
+# the commands above with some thousand iterations. If the result is poor: are the objects the
+# size they were at training? Is a class rare (`--class-weights`)? Does the loss fall, and does
+# `val` follow (`--validate-every 100` keeps the best)?
+
+# %% [markdown]
+# - **Predict.** What happens to a class that is in 3 of 24 images?
+# - **Try.** Use `--init camvid`, or no `--init`, and compare the mean IoU.
+# - **Read the source.** [`data/own.py`](../minideeplab/data/own.py),
+#   [`cli/__init__.py`](../minideeplab/cli/__init__.py).
+# - **Next.** [12 A tour of the GPU](12_gpu_tour.ipynb).

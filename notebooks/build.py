@@ -40,9 +40,11 @@ def main() -> int:
         parser.error(f"no notebook of that name in {FOLDER}: {' '.join(options.names)}")
     if options.check:
         return int(any([report(source) for source in sources]))
-    for source in sources:
-        if options.names or not in_step(source):
-            build(source)
+    stale = [source for source in sources if options.names or not is_current(source)]
+    for source in stale:
+        build(source)
+    if not stale:
+        print(f"all {len(sources)} notebooks are up to date")
     return 0
 
 
@@ -55,13 +57,13 @@ def find_sources(names: list[str]) -> list[Path]:
 def execute(source: Path) -> nbformat.NotebookNode:
     """Run a source in a new kernel and return the notebook with its outputs.
 
-    Once in a while Jupyter loses a kernel's answer and waits for it in vain: a cell that took too
-    long gets one more try, in another kernel. One that raises does not.
+    Jupyter occasionally loses a kernel's reply: a cell that exceeds the time limit gets one more
+    try, in another kernel. One that raises does not.
     """
     try:
         return execute_once(source)
     except CellTimeoutError:
-        print(f"{source.name}: no answer in {TIME_LIMIT} s, once more", flush=True)
+        print(f"{source.name}: no reply in {TIME_LIMIT} s, once more", flush=True)
         return execute_once(source)
 
 
@@ -106,17 +108,17 @@ def report(source: Path) -> list[str]:
     except Exception as error:  # whatever a cell raises
         faults.append(f"does not run from a clean kernel: {error}")
     seconds = time.perf_counter() - start
-    print(f"{source.name}: {'; '.join(faults) or 'in step, runs'} ({seconds:.0f} s)", flush=True)
+    print(f"{source.name}: {'; '.join(faults) or 'up to date, runs'} ({seconds:.0f} s)", flush=True)
     return faults
 
 
 def find_faults(source: Path) -> list[str]:
-    """Hold a notebook against its source, without running anything."""
+    """Compare a notebook with its source, without running anything."""
     target = source.with_suffix(".ipynb")
     if not target.exists():
         return [f"{target.name} is missing; run python notebooks/build.py"]
     faults = []
-    if not in_step(source):
+    if not is_current(source):
         faults.append(f"{target.name} has other cells; run python notebooks/build.py")
     if target.stat().st_size > SIZE_LIMIT:
         faults.append(f"{target.name} is larger than {SIZE_LIMIT} bytes")
@@ -128,7 +130,7 @@ def find_faults(source: Path) -> list[str]:
     return faults
 
 
-def in_step(source: Path) -> bool:
+def is_current(source: Path) -> bool:
     """Tell whether the notebook beside a source has the source's cells."""
     target = source.with_suffix(".ipynb")
     return target.exists() and _cells(jupytext.read(source)) == _cells(nbformat.read(target, 4))
@@ -139,6 +141,6 @@ def _cells(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
 
 
 if __name__ == "__main__":
-    os.environ["MINIDEEPLAB_STATIC"] = "1"  # a page has no kernel that could answer sliders
+    os.environ["MINIDEEPLAB_STATIC"] = "1"  # a page has no kernel for sliders
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"  # whatever CI says
     sys.exit(main())

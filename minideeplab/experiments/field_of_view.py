@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from minideeplab.bench.timing import interleaved
-from minideeplab.experiments.net import field_of_view, full_parameters
+from minideeplab.experiments.net import FIELD_NOTE, field_of_view, full_parameters
 from minideeplab.experiments.outcome import Outcome, plot
 from minideeplab.experiments.setup import Setup
 from minideeplab.models.deeplab import Variant
@@ -51,6 +51,7 @@ def run(setup: Setup) -> Outcome:
     notes = [
         *setup.notes(),
         setup.crf_note(),
+        FIELD_NOTE,
         "The paper's parameters are 134.3, 65.1, 65.1 and 20.5 million. Speeds here: one batch "
         f"forward and backward, the four networks in turn, median of {ROUNDS} rounds.",
     ]

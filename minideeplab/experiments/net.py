@@ -22,6 +22,11 @@ from minideeplab.tensor import Tensor
 TRUNKS = ("small", "vgg16")
 OUTPUT_STRIDE = 8
 VGG_PARAMETERS = 14_714_688  # of the authors' trunk
+FIELD_NOTE = (
+    "The field of view is the paper's measure: fc6's own span at stride 8, plus 32 pixels. Through "
+    "the whole of LargeFOV, pool5a included, 435 pixels reach a score (419 without pool5a; "
+    "measured in notebooks/02)."
+)
 DROPOUT = 0.1  # of the small trunk's heads: the authors' 0.5 is too much for so few filters
 FEATURES = BLOCKS[-1][2]  # channels of pool5, at full width
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minideeplab.experiments.net import field_of_view, full_parameters
+from minideeplab.experiments.net import FIELD_NOTE, field_of_view, full_parameters
 from minideeplab.experiments.outcome import Outcome, bars
 from minideeplab.experiments.setup import Setup
 from minideeplab.models.deeplab import VARIANTS
@@ -33,6 +33,5 @@ def run(setup: Setup) -> Outcome:
             }
         )
     title = "LargeFOV, ASPP-S and ASPP-L before and after the CRF (table 3)"
-    return Outcome(
-        title, rows, bars(rows, "head", (BEFORE, AFTER)), [*setup.notes(), setup.crf_note()]
-    )
+    notes = [*setup.notes(), setup.crf_note(), FIELD_NOTE]
+    return Outcome(title, rows, bars(rows, "head", (BEFORE, AFTER)), notes)

@@ -86,7 +86,6 @@ def test_streamed_and_blocked_schedules_agree(monkeypatch):
                 winograd.weight_gradient(
                     *(np.ascontiguousarray(a.transpose(0, 2, 3, 1)) for a in (dy, x)),
                     problem(x, w, 1, 1),
-                    4,
                 ),
             )
         )
@@ -129,11 +128,11 @@ def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, dilation):
 def test_exact_and_float64_and_small_problems_avoid_winograd():
     (x, w, _), _ = layer(64, 64, (64, 64), 1)
     large = problem(x, w, 1, 1)
-    assert cost.choose(large, np.dtype(np.float32)).m
-    assert not cost.choose(large, np.dtype(np.float32), exact=True).m
-    assert not cost.choose(large, np.dtype(np.float64)).m
+    assert cost.choose(large, np.dtype(np.float32)).winograd
+    assert not cost.choose(large, np.dtype(np.float32), exact=True).winograd
+    assert not cost.choose(large, np.dtype(np.float64)).winograd
     small = problem(x[:1, :, :8, :8], w, 1, 1)
-    assert not cost.choose(small, np.dtype(np.float32)).m
+    assert not cost.choose(small, np.dtype(np.float32)).winograd
 
 
 def test_far_taps_are_left_out():

@@ -82,6 +82,11 @@ def total(vector: np.ndarray) -> float:
     return vector.sum()
 
 
+def absolute(vector: np.ndarray) -> np.ndarray:
+    """Return the magnitudes of the lanes."""
+    return np.abs(vector)
+
+
 def where_equal(a: np.ndarray, b: np.ndarray, values: np.ndarray) -> np.ndarray:
     """Return the values where a and b are equal, 0 elsewhere."""
     return np.where(a == b, values, values.dtype.type(0))
@@ -232,7 +237,7 @@ def _power_of_two(context, builder, sig, args):
 
 def _halves(builder, vector, combine):
     """Reduce a vector to a scalar, the upper half into the lower one until one lane is left."""
-    count = WIDTH
+    count = vector.type.count
     while count > 1:
         count //= 2
         mask = ir.VectorType(ir.IntType(32), count)
@@ -252,6 +257,14 @@ def _highest(context, builder, sig, args):
 @compiled(total, lambda vector: vector.dtype)
 def _total(context, builder, sig, args):
     return _halves(builder, args[0], builder.fadd)
+
+
+@compiled(absolute, lambda vector: vector)
+def _absolute(context, builder, sig, args):
+    vector = args[0].type
+    name = f"llvm.fabs.v{vector.count}f{32 if sig.args[0].dtype == types.float32 else 64}"
+    fabs = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector]), name)
+    return builder.call(fabs, args)
 
 
 @compiled(where_equal, lambda a, b, values: values)

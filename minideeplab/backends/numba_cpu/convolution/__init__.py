@@ -103,8 +103,8 @@ def _convolve(
     If ``transposed``, ``problem`` is the one of an input gradient, and w that of the forward pass.
     """
     choice = choose(problem, x.dtype, algorithm, exact)
-    if choice.m:
-        y = winograd.convolve(x, w, epilogue, problem, choice.m, transposed)
+    if choice.winograd:
+        y = winograd.convolve(x, w, epilogue, problem, transposed)
         if y is not None:
             return y
         choice = choose(problem, x.dtype, exact=True)
@@ -168,8 +168,8 @@ def weight_gradient(
     if choice.algorithm == "taps":
         form = _packed_form(choice, problem, x.dtype) or shifted_gemm
         return form.weight_gradient(dy, x, problem)
-    if choice.m:
-        dw = winograd.weight_gradient(dy, x, problem, choice.m)
+    if choice.winograd:
+        dw = winograd.weight_gradient(dy, x, problem)
         if dw is not None:
             return dw
         choice = choose(problem, x.dtype, exact=True)

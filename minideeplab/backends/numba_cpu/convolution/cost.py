@@ -17,23 +17,24 @@ from minideeplab.backends.numba_cpu.convolution.grid import grid_of
 from minideeplab.backends.numba_cpu.convolution.input_blocks import flattened
 from minideeplab.backends.numba_cpu.convolution.microkernel import ROWS
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
+from minideeplab.backends.numba_cpu.convolution.transforms import N
 from minideeplab.backends.numba_cpu.simd import CHANNELS
 
 ALGORITHMS = ("taps", "im2col", "direct", "winograd", "polyphase")
 BLAS = 1.6  # time of a multiply-add by BLAS, in those of the direct form; narrow matrices included
 ENDS = 1.6  # the last block of a row overlaps the one before, and rows are short
 UNROLL, SHIFT = 16, 24  # multiply-adds that take as long, for each number
-TRANSFORM = {4: 32, 6: 35}
+TRANSFORM = 36
 FILTERS = 11
 SMALL = 1 << 24  # multiply-adds below which the exact form is fast enough
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An algorithm and its work; ``m`` is the side of Winograd's tiles, 0 for the exact forms."""
+    """An algorithm and its work; ``winograd`` if it is in Winograd's form."""
 
     algorithm: str
-    m: int
+    winograd: bool
     work: float
 
 
@@ -44,16 +45,16 @@ def choices(problem: Problem, dtype: np.dtype) -> list[Choice]:
     inside = problem.batch * shifted_gemm.reached(problem)
     unroll = 0 if problem.pointwise else UNROLL * problem.groups
     found = [
-        Choice("im2col", 0, pairs * channels * (BLAS * problem.filters + unroll)),
-        Choice("taps", 0, inside * _tap_work(problem, dtype)),
+        Choice("im2col", False, pairs * channels * (BLAS * problem.filters + unroll)),
+        Choice("taps", False, inside * _tap_work(problem, dtype)),
     ]
     if direct.suits(problem, dtype):
         width, filters = flattened(problem).out[1], -(-problem.filters // CHANNELS) * CHANNELS
         blocks = -(-width // ROWS) * ROWS / width  # outputs computed twice
-        found.append(Choice("direct", 0, pairs * channels * filters * blocks))
+        found.append(Choice("direct", False, pairs * channels * filters * blocks))
     if winograd.suits(problem, dtype):
         name = "winograd" if problem.dilation == (1, 1) else "polyphase"
-        found += [Choice(name, m, _winograd_work(problem, m)) for m in (4, 6)]
+        found.append(Choice(name, True, _winograd_work(problem)))
     return sorted(found, key=lambda choice: choice.work)
 
 
@@ -64,11 +65,11 @@ def _tap_work(problem: Problem, dtype: np.dtype) -> float:
     return BLAS * channels * max(filters, CHANNELS) + SHIFT * filters
 
 
-def _winograd_work(problem: Problem, m: int) -> float:
-    points, tiles = (m + 2) ** 2, grid_of(problem, m).count
+def _winograd_work(problem: Problem) -> float:
+    points, tiles = N**2, grid_of(problem).count
     products = problem.channels * problem.filters
     moved = tiles * (problem.channels + problem.filters)
-    return points * (tiles * products + TRANSFORM[m] * moved + FILTERS * products)
+    return points * (tiles * products + TRANSFORM * moved + FILTERS * products)
 
 
 @lru_cache(maxsize=1024)  # a network computes the same layers again and again
@@ -77,7 +78,7 @@ def choose(
 ) -> Choice:
     """Return the choice of that name, or of least work for "auto".
 
-    Winograd's forms round more (some 1e-5 of the largest result instead of 1e-6), so "auto" takes
+    Winograd's form rounds more (see ``tile_accuracy.py``), so "auto" takes
     an exact one if asked to, in float64 and for small problems. A form that does not exist for the
     problem (Winograd's needs 3x3 kernels, stride 1) is replaced by im2col.
     """
@@ -87,7 +88,7 @@ def choose(
         return (named or [c for c in found if c.algorithm == "im2col"])[0]
     products = problem.batch * problem.outputs * problem.taps * problem.channels * problem.filters
     if exact or products // problem.groups < SMALL:
-        found = [choice for choice in found if not choice.m]
+        found = [choice for choice in found if not choice.winograd]
     return found[0]
 
 
@@ -97,7 +98,7 @@ def explanation(problem: Problem, dtype: np.dtype, chosen: Choice) -> str:
              f"{problem.filters} filters {problem.kernel}, stride {problem.stride}, "
              f"dilation {problem.dilation}, {dtype}"]  # fmt: skip
     for choice in choices(problem, dtype):
-        name = choice.algorithm + (f" F({choice.m}, 3)" if choice.m else "")
+        name = choice.algorithm + (" F(4, 3)" if choice.winograd else "")
         mark = "  <- taken" if choice == chosen else ""
         lines.append(f"  {name:18} {choice.work / 1e9:10.3f} G products{mark}")
     return "\n".join(lines)

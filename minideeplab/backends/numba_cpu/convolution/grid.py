@@ -15,6 +15,7 @@ from minideeplab.backends.numba_cpu.convolution.microkernel import ROWS
 from minideeplab.backends.numba_cpu.convolution.packing import Packed, packed
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.tiles import TiledImages
+from minideeplab.backends.numba_cpu.convolution.transforms import M, N
 from minideeplab.backends.numba_cpu.runtime.parallel import spans
 from minideeplab.backends.numba_cpu.runtime.scratch import per_thread_scratch
 from minideeplab.backends.numba_cpu.simd import CHANNELS
@@ -23,18 +24,18 @@ BLOCKS = 16  # fewest blocks, so that threads end at about the same time
 
 
 @lru_cache(maxsize=256)  # a network computes the same layers again and again
-def grid_of(problem: Problem, m: int) -> Grid:
+def grid_of(problem: Problem) -> Grid:
     """Return the grid of a problem."""
-    return Grid(problem, m)
+    return Grid(problem)
 
 
 class Grid:
-    """Tiles of m x m outputs, numbered by image, row and column."""
+    """Tiles of M x M outputs, numbered by image, row and column."""
 
-    def __init__(self, problem: Problem, m: int):
-        self.problem, self.n = problem, m + 2
+    def __init__(self, problem: Problem):
+        self.problem = problem
         self.tops, self.lefts = (
-            np.concatenate([np.arange(phase, size, step * m) for phase in range(step)])
+            np.concatenate([np.arange(phase, size, step * M) for phase in range(step)])
             for size, step in zip(problem.out, problem.dilation, strict=True)
         )
         self.count = problem.batch * len(self.tops) * len(self.lefts)
@@ -42,7 +43,7 @@ class Grid:
 
     def packed(self, name: str, channels: int, indices: int, *, per_thread: bool = False) -> Packed:
         """Return scratch for ``indices`` transformed tiles or filters."""
-        return packed(self.n**2, channels, indices, name, per_thread)
+        return packed(N**2, channels, indices, name, per_thread)
 
     def chunks(self, size: int) -> list[tuple[int, int]]:
         """Cut the tiles into parts whose transformed inputs have at most ``size`` bytes."""
@@ -65,7 +66,7 @@ class Grid:
 
     def _most(self, size: int, tiles: int, channels: int) -> int:
         """Return the size of about equal parts: full blocks of rows, ``size`` bytes at most."""
-        each = self.n**2 * channels * 4
+        each = N**2 * channels * 4
         count = max(1, -(-tiles // max(ROWS, size // each)))
         return max(ROWS, -(-tiles // count // ROWS) * ROWS)
 
@@ -82,4 +83,4 @@ class Grid:
 
     def work(self) -> np.ndarray:
         """Return scratch for two tiles of sixteen channels for each thread."""
-        return per_thread_scratch("tile", (2 * self.n**2, CHANNELS), np.dtype(np.float32))
+        return per_thread_scratch("tile", (2 * N**2, CHANNELS), np.dtype(np.float32))

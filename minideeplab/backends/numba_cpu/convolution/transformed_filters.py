@@ -14,7 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from minideeplab.backends.numba_cpu.convolution.packing import Packed, packed
-from minideeplab.backends.numba_cpu.convolution.transforms import filter_1d, filter_gradient_1d
+from minideeplab.backends.numba_cpu.convolution.transforms import (
+    N,
+    filter_1d,
+    filter_gradient_1d,
+)
 from minideeplab.backends.numba_cpu.convolution.transpose import transpose
 from minideeplab.backends.numba_cpu.runtime.jit import inner
 from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel, parallel_range
@@ -44,26 +48,26 @@ def stored(w: np.ndarray, transposed: bool = False) -> StoredFilters:
     return StoredFilters(flat, 0, 9 * channels, 9, 1)
 
 
-def transform(w: np.ndarray, n: int, transposed: bool = False) -> Packed:
-    """Return filters w (K, C, 3, 3) at the n * n points: G w G^T."""
+def transform(w: np.ndarray, transposed: bool = False) -> Packed:
+    """Return filters w (K, C, 3, 3) at the N * N points: G w G^T."""
     filters, channels = w.shape[1::-1] if transposed else w.shape[:2]
-    u, source = packed(n * n, filters, channels), stored(w, transposed)
-    parallel_range(all_to_points, channels // CHANNELS, source, u, n, step=1)
+    u, source = packed(N * N, filters, channels), stored(w, transposed)
+    parallel_range(all_to_points, channels // CHANNELS, source, u, step=1)
     return u
 
 
-def gradient(du: Packed, dw: np.ndarray, n: int) -> bool:
+def gradient(du: Packed, dw: np.ndarray) -> bool:
     """Write dw (K, C, 3, 3) = G^T du G; return whether all of it is finite."""
     checks = np.zeros(dw.shape[1] // CHANNELS, dw.dtype)
-    parallel_range(all_to_taps, len(checks), du, stored(dw), n, checks, step=1)
+    parallel_range(all_to_taps, len(checks), du, stored(dw), checks, step=1)
     return bool(np.isfinite(checks.sum()))
 
 
 @inner
-def to_points(w, u, n, part, origin):
+def to_points(w, u, part, origin):
     """Transform a part of stored filters: G w G^T, to packed ``u``."""
     vectors, w_row = u.data.reshape(-1, CHANNELS), w.k_stride
-    work = np.empty((n * 3, CHANNELS), w.data.dtype)
+    work = np.empty((N * 3, CHANNELS), w.data.dtype)
     taps = np.empty((CHANNELS * 9, CHANNELS), w.data.dtype)
     rows = taps.reshape(-1)
     for panel in range(*part[0]):
@@ -80,20 +84,20 @@ def to_points(w, u, n, part, origin):
             corner = (panel - origin[0]) * u.stride + (block - origin[1]) * CHANNELS
             for c in range(CHANNELS):
                 for j in range(3):
-                    filter_1d(n, (taps, c * 9, j, 3, 0), (work, j, 3, 0))
-                for i in range(n):
-                    target = vectors, corner + c + i * n * u.hop, u.hop, 0
-                    filter_1d(n, (work, 0, i * 3, 1, 0), target)
+                    filter_1d((taps, c * 9, j, 3, 0), (work, j, 3, 0))
+                for i in range(N):
+                    target = vectors, corner + c + i * N * u.hop, u.hop, 0
+                    filter_1d((work, 0, i * 3, 1, 0), target)
 
 
 @inner
-def to_taps(du, dw, n, part, origin, add):
+def to_taps(du, dw, part, origin, add):
     """Write G^T du G to stored filters, or add it: the transpose of ``to_points``.
 
     Return the sum of 0 * dw, which is NaN if any of it is not finite.
     """
     vectors, check = du.data.reshape(-1, CHANNELS), np.zeros((1, CHANNELS), dw.data.dtype)
-    work = np.empty((n * 3, CHANNELS), dw.data.dtype)
+    work = np.empty((N * 3, CHANNELS), dw.data.dtype)
     taps = np.empty((CHANNELS * 9, CHANNELS), dw.data.dtype)
     held = np.empty((CHANNELS, CHANNELS), dw.data.dtype)
     rows = taps.reshape(-1)
@@ -101,12 +105,12 @@ def to_taps(du, dw, n, part, origin, add):
         for block in range(*part[1]):
             corner = (panel - origin[0]) * du.stride + (block - origin[1]) * CHANNELS
             for c in range(CHANNELS):
-                for j in range(n):
-                    source = vectors, corner + c, j * du.hop, n * du.hop, 0
-                    filter_gradient_1d(n, source, (work, j, n, 0))
+                for j in range(N):
+                    source = vectors, corner + c, j * du.hop, N * du.hop, 0
+                    filter_gradient_1d(source, (work, j, N, 0))
                 for i in range(3):
                     target = taps, c * 9 + i * 3, 1, 0
-                    filter_gradient_1d(n, (work, 0, i * n, 1, 0), target)
+                    filter_gradient_1d((work, 0, i * N, 1, 0), target)
             at = dw.first + panel * CHANNELS * dw.k_stride + block * CHANNELS * dw.c_stride
             finite, before = load_channels(check, 0, 0), held.reshape(-1)
             for j in range(9):
@@ -125,12 +129,12 @@ def to_taps(du, dw, n, part, origin, add):
 
 
 @parallel_kernel
-def all_to_points(first, last, thread_id, w, u, n):
+def all_to_points(first, last, thread_id, w, u):
     """Transform all filters, sixteen channels a piece."""
-    to_points(w, u, n, ((0, u.panels), (first, last)), (0, 0))
+    to_points(w, u, ((0, u.panels), (first, last)), (0, 0))
 
 
 @parallel_kernel
-def all_to_taps(first, last, thread_id, du, dw, n, checks):
+def all_to_taps(first, last, thread_id, du, dw, checks):
     """Write the gradient of all filters, sixteen channels a piece."""
-    checks[first] = to_taps(du, dw, n, ((0, du.panels), (first, last)), (0, 0), False)
+    checks[first] = to_taps(du, dw, ((0, du.panels), (first, last)), (0, 0), False)

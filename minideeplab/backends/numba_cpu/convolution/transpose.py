@@ -1,4 +1,4 @@
-"""Transpose matrices of CHANNELS rows in registers: the change between two orders of channels."""
+"""Transpose matrices of CHANNELS rows in registers, or sum their rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 
 from minideeplab.backends.numba_cpu.runtime.jit import compiled
-from minideeplab.backends.numba_cpu.simd import CHANNELS, VECTOR
+from minideeplab.backends.numba_cpu.simd import CHANNELS, VECTOR, Lanes
+
+NUMBER = ir.IntType(64)
 
 
 def transpose(
@@ -21,6 +23,25 @@ def transpose(
     for row in range(CHANNELS):
         for column in range(length):
             target[place + column * hop + row] = source[first + row * step + column]
+
+
+def lane_sums(array: np.ndarray, row: int) -> np.ndarray:
+    """Return the sums of the lanes of ``array[row : row + CHANNELS]``, one in each lane."""
+    return array[row : row + CHANNELS].sum(axis=1)
+
+
+@compiled(lane_sums, lambda array, row: Lanes(array.dtype, CHANNELS))
+def _lane_sums(context, builder, sig, args):
+    array = context.make_array(sig.args[0])(context, builder, args[0])
+    first = builder.mul(context.cast(builder, args[1], sig.args[1], types.int64), NUMBER(CHANNELS))
+    start = builder.gep(array.data, [first])
+    addresses = [builder.gep(start, [NUMBER(k * CHANNELS)]) for k in range(CHANNELS)]
+    pointers = [builder.bitcast(address, VECTOR.as_pointer()) for address in addresses]
+    vectors = _transposed(builder, [builder.load(pointer, align=4) for pointer in pointers])
+    while len(vectors) > 1:
+        half = len(vectors) // 2
+        vectors = [builder.fadd(a, b) for a, b in zip(vectors[:half], vectors[half:], strict=True)]
+    return vectors[0]
 
 
 @compiled(transpose, lambda *_: types.none, literal=True)

@@ -21,11 +21,13 @@ from minideeplab.backends.numba_cpu.convolution.packing import (
     of_thread,
 )
 from minideeplab.backends.numba_cpu.convolution.tiles import (
+    UNCHECKED,
     cotangent_tiles,
     input_tiles,
     output_tiles,
 )
 from minideeplab.backends.numba_cpu.convolution.transformed_filters import to_points, to_taps
+from minideeplab.backends.numba_cpu.convolution.transforms import N
 from minideeplab.backends.numba_cpu.runtime.parallel import parallel_kernel
 from minideeplab.backends.numba_cpu.simd import CHANNELS
 
@@ -39,27 +41,27 @@ class Scratch(NamedTuple):
 
 
 @parallel_kernel
-def convolve_blocks(first, last, thread_id, blocks, n, x, u, y, epilogue, each, checks):
+def convolve_blocks(first, last, thread_id, blocks, x, u, y, epilogue, each, check, checks):
     """Compute the outputs of each block of tiles: inputs to points, matmul, points to outputs."""
     v, p, work = of_thread(each.a, thread_id), of_thread(each.b, thread_id), each.work[thread_id]
     for index in range(first, last):
         start, stop = blocks[index]
         span = start, stop, start
-        input_tiles(x, v, work, n, span)
-        multiply(v, u, p, stop - start, 0, n * n)
-        checks[index] = output_tiles(p, y, work, epilogue, n, span, (0, u.panels))
+        input_tiles(x, v, work, span, check)
+        multiply(v, u, p, stop - start, 0, N * N)
+        checks[index] = output_tiles(p, y, work, epilogue, span, (0, u.panels))
 
 
 @parallel_kernel
-def transform_inputs(first, last, thread_id, blocks, n, x, v, work):
+def transform_inputs(first, last, thread_id, blocks, x, v, work, check):
     """Transform the inputs of all blocks."""
     for index in range(first, last):
         start, stop = blocks[index]
-        input_tiles(x, v, work[thread_id], n, (start, stop, blocks[0, 0]))
+        input_tiles(x, v, work[thread_id], (start, stop, blocks[0, 0]), check)
 
 
 @parallel_kernel
-def convolve_filters(first, last, thread_id, tiles, n, v, w, size, y, epilogue, each, checks):
+def convolve_filters(first, last, thread_id, tiles, v, w, size, y, epilogue, each, checks):
     """Compute the outputs of some filters a part: filters to points, matmul, points to outputs.
 
     The inputs of ``tiles`` = (first, last) are transformed already; w are ``stored`` filters.
@@ -70,11 +72,11 @@ def convolve_filters(first, last, thread_id, tiles, n, v, w, size, y, epilogue, 
         filters = part * size[0], min((part + 1) * size[0], count)
         for start in range(0, v.panels, size[1]):
             some = start, min(start + size[1], v.panels)
-            to_points(w, u, n, (filters, some), (filters[0], start))
+            to_points(w, u, (filters, some), (filters[0], start))
             panels = filters[1] - filters[0]
-            multiply_part(v, u, panels, p, tiles[1] - tiles[0], n * n, some, start > 0)
+            multiply_part(v, u, panels, p, tiles[1] - tiles[0], N * N, some, start > 0)
         span = tiles[0], tiles[1], tiles[0]
-        checks[part] = output_tiles(p, y, work, epilogue, n, span, filters)
+        checks[part] = output_tiles(p, y, work, epilogue, span, filters)
 
 
 @parallel_kernel
@@ -84,30 +86,30 @@ def multiply_points(first, last, thread_id, v, u, p, tiles):
 
 
 @parallel_kernel
-def transform_both(first, last, thread_id, blocks, n, x, v, dy, e, work):
+def transform_both(first, last, thread_id, blocks, x, v, dy, e, work):
     """Transform the inputs and the cotangents of all blocks."""
     for index in range(first, last):
         start, stop = blocks[index]
         span = start, stop, blocks[0, 0]
-        input_tiles(x, v, work[thread_id], n, span)
-        cotangent_tiles(dy, e, work[thread_id], n, span)
+        input_tiles(x, v, work[thread_id], span, UNCHECKED)
+        cotangent_tiles(dy, e, work[thread_id], span)
 
 
 @parallel_kernel
-def filter_gradients(first, last, thread_id, tiles, n, v, e, each, size, dw, add, checks):
+def filter_gradients(first, last, thread_id, tiles, v, e, each, size, dw, add, checks):
     """Write, or add, the gradients of parts of the filters (row) and channels (column)."""
     du = of_thread(each, thread_id)
     for index in range(first, last):
         row, column = divmod(index, checks.shape[1])
         filters = row * size[0], min((row + 1) * size[0], e.panels)
         channels = column * size[1], min((column + 1) * size[1], v.panels)
-        add_gradient(v, channels, e, filters, du, tiles, n * n, False)
+        add_gradient(v, channels, e, filters, du, tiles, N * N, False)
         origin = filters[0], channels[0]
-        checks[row, column] = to_taps(du, dw, n, (filters, channels), origin, add)
+        checks[row, column] = to_taps(du, dw, (filters, channels), origin, add)
 
 
 @parallel_kernel
-def sum_segments(first, last, thread_id, blocks, n, x, dy, each, parts):
+def sum_segments(first, last, thread_id, blocks, x, dy, each, parts):
     """Sum each segment's gradient in one of the ``parts``, over every ``segments``-th block."""
     v, e, work = of_thread(each.a, thread_id), of_thread(each.b, thread_id), each.work[thread_id]
     for segment in range(first, last):
@@ -115,10 +117,10 @@ def sum_segments(first, last, thread_id, blocks, n, x, dy, each, parts):
         for index in range(segment, len(blocks), segments):
             start, stop = blocks[index]
             span = start, stop, start
-            input_tiles(x, v, work, n, span)
-            cotangent_tiles(dy, e, work, n, span)
+            input_tiles(x, v, work, span, UNCHECKED)
+            cotangent_tiles(dy, e, work, span)
             channels, filters, more = (0, v.panels), (0, e.panels), index > segment
-            add_gradient(v, channels, e, filters, part, stop - start, n * n, more)
+            add_gradient(v, channels, e, filters, part, stop - start, N * N, more)
 
 
 @parallel_kernel

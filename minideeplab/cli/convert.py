@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 @click.command()
 @click.argument("src")
@@ -33,6 +35,7 @@ def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool
     if dst is None:
         describe(weights.load(weights.locate(src)))
         return
+    refuse_to_overwrite([weights.locate(src)], [dst], "DST")
     state = weights.convert(src, dst, to=to, num_classes=classes, half=half)
     click.echo(f"{dst}: {summary(state)}, {dst.stat().st_size / 1e6:,.1f} MB")
 

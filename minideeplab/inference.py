@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,7 +16,7 @@ from PIL import Image
 
 from minideeplab import backends, executors
 from minideeplab import functional as F
-from minideeplab.nn import Module
+from minideeplab.nn import evaluating
 from minideeplab.tensor import no_grad
 
 Network = Callable[[np.ndarray], Any]
@@ -192,7 +191,7 @@ def coarse_scores(image: np.ndarray, net: Network) -> np.ndarray:
     height, width = padded_size(image.shape[:2])
     bottom, right = height - image.shape[0], width - image.shape[1]
     x = np.pad(net.preprocessing(image), ((0, 0), (0, bottom), (0, right)))
-    with _evaluating(net), no_grad():
+    with evaluating(), no_grad():
         scores = np.asarray(net(x[None]))[0]
     if not np.isfinite(scores).all():
         raise ValueError("net: its scores are not finite; the weights look damaged")
@@ -236,20 +235,6 @@ def resize(image: np.ndarray, scale: float) -> np.ndarray:
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-@contextmanager
-def _evaluating(net: Network) -> Iterator[None]:
-    """Put every module of a network in evaluation mode, and back as it was."""
-    modules = list(net.modules()) if isinstance(net, Module) else []
-    before = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
 
 
 def _check(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from minideeplab import inference
 from minideeplab.models import Preprocessing
-from minideeplab.nn import Dropout, Sequential
+from minideeplab.nn import BatchNorm2d, Dropout, Sequential, evaluating
 
 
 class Sampler:
@@ -177,6 +180,47 @@ def test_evaluation_mode_inside_and_the_old_mode_after():
     inference.segment(photo(9, 9), net, crf=False)
     assert net.inside == [False] * 3
     assert [module.training for module in net.modules()] == before == [True, True, False]
+
+
+def test_threads_that_share_a_net_in_training_mode_change_nothing_of_it():
+    """Their runs overlap: each waits inside the network until the other one has begun or ended."""
+
+    class Net(Sequential):
+        preprocessing = Preprocessing()
+        barrier = None
+
+        def forward(self, x):
+            if self.barrier is not None:
+                self.barrier.wait(60)  # both are inside
+                if self.order.pop():
+                    self.ended.wait(60)  # the other one has left
+            return super().forward(x)[:, :, ::8, ::8]
+
+    def run(image):
+        try:
+            return inference.segment(image, net, crf=False)[1]
+        finally:
+            net.ended.set()
+
+    net = Net(BatchNorm2d(3), Dropout(0.5))
+    net.barrier, net.order, net.ended = None, [False, True], threading.Event()
+    images = [photo(17, 17, seed) for seed in range(2)]
+    alone = [inference.segment(image, net, crf=False)[1] for image in images]
+    state = {name: array.copy() for name, array in net.state_dict().items()}
+    net.barrier, net.ended = threading.Barrier(2), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        for expected, found in zip(alone, pool.map(run, images), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert all(module.training for module in net.modules())
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+
+
+def test_a_net_is_trained_in_one_thread_while_another_evaluates():
+    net = Sequential(Dropout(0.5))
+    with evaluating(), ThreadPoolExecutor(1) as pool:
+        assert not net.training and pool.submit(lambda: net.training).result()
+    assert net.training
 
 
 def test_most_probable_is_argmax_with_ties_to_the_first():

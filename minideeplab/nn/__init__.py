@@ -12,7 +12,7 @@ from minideeplab.nn.layers import (
     he_normal,
     run_layers,
 )
-from minideeplab.nn.module import Module
+from minideeplab.nn.module import Module, evaluating
 
 __all__ = [
     "AvgPool2d",
@@ -24,6 +24,7 @@ __all__ = [
     "Module",
     "ReLU",
     "Sequential",
+    "evaluating",
     "he_normal",
     "run_layers",
 ]

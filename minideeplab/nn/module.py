@@ -18,7 +18,6 @@ from minideeplab.arrays import is_array, like
 from minideeplab.backends import to
 from minideeplab.tensor import Tensor
 
-
 _evaluating: ContextVar[bool] = ContextVar("evaluating", default=False)
 
 

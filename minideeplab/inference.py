@@ -83,6 +83,7 @@ def segment_all(
         images: (H, W, 3) uint8 each; drawn as they are needed.
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
+            Processes should be spawned, not forked (see ``minideeplab.executors``).
         return_errors: yield the ValueError or MemoryError of an image in place of its labels and
             continue; by default it is raised.
         options: further arguments of ``segment``: crf, scales, ...

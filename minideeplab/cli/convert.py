@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from minideeplab.budget import one_line
 from minideeplab.cli._outputs import refuse_to_overwrite
 
 
@@ -43,7 +44,7 @@ def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool
 def describe(state: dict) -> None:
     """Print every array's name, shape and type."""
     for name, array in state.items():
-        click.echo(f"{name}  {tuple(array.shape)}  {array.dtype}")
+        click.echo(f"{one_line(name)}  {tuple(array.shape)}  {array.dtype}")
     click.echo(summary(state))
 
 

@@ -126,14 +126,11 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
 
 def read_array(path: Path) -> np.ndarray:
     """Return probabilities (C, H, W) from a .npy file or the only array of a .npz."""
-    import numpy as np
+    from minideeplab.weights import load
 
     try:
-        with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            names = getattr(loaded, "files", None)
-            arrays = [loaded] if names is None else [loaded[name] for name in names]
-    except (ValueError, EOFError, KeyError) as error:
+        arrays = list(load(path).values())
+    except ValueError as error:
         raise ValueError(f"{path}: not an array file ({error})") from error
     if len(arrays) != 1 or arrays[0].ndim != 3:
         shapes = ", ".join(str(array.shape) for array in arrays)

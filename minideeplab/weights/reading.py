@@ -7,6 +7,7 @@ import os
 import zipfile
 from pathlib import Path
 
+from minideeplab.budget import one_line
 from minideeplab.weights.pth import LEGACY_MAGIC
 from minideeplab.weights.state import StateDict
 
@@ -22,6 +23,7 @@ READERS = {
     "MATLAB": ("mat", "read"),
     "safetensors": ("safetensors", "read"),
 }
+PATH = 160  # characters of a path in a message
 EXPECTED = ".pth/.pt, .caffemodel, .h5/.keras, .npz/.npy, .mat or .safetensors"
 
 MAGIC = {
@@ -69,7 +71,7 @@ def load(path: str | os.PathLike[str]) -> StateDict:
     try:
         kind = detect(path)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(_message(path, error)) from None
     module, function = READERS[kind]
     reader = getattr(importlib.import_module(f"minideeplab.weights.{module}"), function)
     try:
@@ -77,12 +79,17 @@ def load(path: str | os.PathLike[str]) -> StateDict:
     except (FileNotFoundError, PermissionError):
         raise
     except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as {kind} weights: {error}") from error
+        raise ValueError(_message(path, f"cannot be read as {kind} weights: {error}")) from error
     except Exception as error:  # damaged files make libraries raise nearly anything
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: cannot be read as {kind} weights: damaged or truncated ({what})"
-        ) from error
+        text = f"cannot be read as {kind} weights: damaged or truncated ({what})"
+        raise ValueError(_message(path, text)) from error
+
+
+def _message(path: Path, text: object) -> str:
+    """Return "PATH: text" in one line; of a long path the end."""
+    name = str(path) if len(str(path)) <= PATH else f"...{str(path)[-PATH:]}"
+    return one_line(f"{name}: {text}")
 
 
 def detect(path: Path) -> str:

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from minideeplab.files import atomic_write, remove_unfinished, require_writable  # noqa: F401
+from minideeplab.files import (  # noqa: F401
+    atomic_write,
+    remove_unfinished,
+    require_file,
+    require_writable,
+)
 from minideeplab.visualize.palettes import VOID_COLOUR, full_palette, voc_palette
 
 IMAGE_SUFFIXES = (
@@ -37,7 +42,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: the file is not an image, or a damaged one.
     """
-    with _opened(path) as image:
+    with open_image(path) as image:
         image = ImageOps.exif_transpose(image)
         if image.mode in WIDE_MODES:
             grey = _wide_to_uint8(np.asarray(image))
@@ -60,7 +65,7 @@ def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None)
         ValueError: the file is not an image, has colours that no palette explains, or labels
             above 255.
     """
-    with _opened(path) as image:
+    with open_image(path) as image:
         if image.mode in ("P", "L", "1"):
             return np.array(image, dtype=np.uint8)
         if image.mode in WIDE_MODES:
@@ -74,14 +79,12 @@ def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None)
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open and decode an image; any error of a decoder becomes a ValueError."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected an image, got a folder")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    with open(path, "rb") as file:
+def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open and decode an image; any error of a decoder becomes a ValueError.
+
+    A device or pipe is refused, since reading it may never end.
+    """
+    with open(require_file(path, "an image"), "rb") as file:
         try:
             image = Image.open(file)
             image.load()

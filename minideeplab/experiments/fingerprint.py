@@ -16,6 +16,8 @@ def fingerprint(dataset: Any, init: str | None = None) -> str:
     digest = hashlib.sha256(repr(list(dataset.names)).encode())
     paths = [*getattr(dataset, "image_paths", ()), *getattr(dataset, "label_paths", ())]
     for path in [*paths, *([init] if init and Path(init).is_file() else [])]:
+        if not Path(path).is_file():
+            continue  # a device or pipe: reading the image refuses it
         with open(path, "rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

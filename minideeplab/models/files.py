@@ -16,7 +16,7 @@ import numpy as np
 
 from minideeplab.arrays import to_host
 from minideeplab.budget import Budget, checked_size, one_line, read_bytes
-from minideeplab.files import atomic_write
+from minideeplab.files import atomic_write, require_file
 
 META = "__meta__"
 
@@ -73,8 +73,7 @@ def read_arrays(
     Without a ``budget`` entries may not unpack to more than the file: ``np.savez`` does not
     compress. Raises ValueError if they do, are damaged, or hold pickled Python objects.
     """
-    if not os.path.isfile(path) and os.path.exists(path):
-        raise ValueError("not a regular file")
+    require_file(path, "a .npz file")
     arrays, size = {}, os.path.getsize(path)
     with zipfile.ZipFile(path) as archive:
         total = sum(entry.file_size for entry in archive.infolist())

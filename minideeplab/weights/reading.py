@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 from minideeplab.budget import one_line
+from minideeplab.files import require_file
 from minideeplab.weights.pth import LEGACY_MAGIC
 from minideeplab.weights.state import StateDict
 
@@ -63,11 +64,7 @@ def load(path: str | os.PathLike[str]) -> StateDict:
         ValueError: not a weight file, or a damaged, truncated or hostile one; the message says
             which, with the path.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a weight file, got a folder")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: expected a weight file, got a device or pipe")
+    path = require_file(path, "a weight file")
     try:
         kind = detect(path)
     except ValueError as error:

@@ -43,7 +43,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         ValueError: the file is not an image, or a damaged one.
     """
     with open_image(path) as image:
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)
         if image.mode in WIDE_MODES:
             grey = _wide_to_uint8(np.asarray(image))
             return np.repeat(grey[:, :, None], 3, axis=2)
@@ -108,7 +108,7 @@ def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
 
 def _over_white(image: Image.Image) -> Image.Image:
     if "A" not in image.getbands() and "transparency" not in image.info:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
+from minideeplab import functional as F
 from minideeplab import inference
 from minideeplab.models import Preprocessing
 from minideeplab.nn import BatchNorm2d, Dropout, Sequential, evaluating
+from minideeplab.visualize import overlay
+from minideeplab.visualize.palettes import voc_palette
 
 
 class Sampler:
@@ -255,3 +259,38 @@ def test_bad_arguments_are_named(changes, error, message):
     arguments = {"image": photo(9, 9), "net": Sampler(), "crf": False}
     with pytest.raises(error, match=message):
         inference.segment(**(arguments | changes))
+
+
+class Many(Sampler):
+    """Twenty classes, whose scores differ from place to place."""
+
+    def __call__(self, x):
+        return np.concatenate([np.roll(x[:, :, ::8, ::8], k, 3) * (k % 3) for k in range(7)], 1)
+
+
+@pytest.mark.parametrize("size", [(90, 61), (61, 200), (33, 33), (400, 1)])
+def test_labels_in_strips_are_those_of_the_probabilities(size, monkeypatch):
+    image = photo(*size)
+    whole = inference.segment(image, Many(), crf=False, max_side=40)
+    monkeypatch.setattr(inference, "STRIP", 7 * size[1])
+    labels, probabilities = inference.segment(image, Many(), crf=False, max_side=40)
+    np.testing.assert_array_equal(labels, whole[0])
+    np.testing.assert_array_equal(probabilities, whole[1])
+    np.testing.assert_array_equal(labels, probabilities.argmax(0))
+    alone = next(inference.segment_all([image], Many(), crf=False, max_side=40))
+    np.testing.assert_array_equal(alone, labels)
+    working = inference.segment(inference.resize(image, 40 / max(size)), Many(), crf=False)[1]
+    if max(size) > 40:
+        whole = F.interpolate(working[None], size=size, mode="bilinear", align_corners=False)[0]
+        np.testing.assert_allclose(probabilities, whole, rtol=0, atol=1e-6)
+
+
+def test_memory_follows_max_side_not_the_image():
+    image = np.zeros((3000, 4000, 3), np.uint8)
+    next(inference.segment_all([image[:300]], Many(), crf=False, max_side=128))  # compiles
+    tracemalloc.start()
+    labels = next(inference.segment_all([image], Many(), crf=False, max_side=128))
+    overlay(image, labels, voc_palette())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 260 << 20  # all probabilities: 1 GB

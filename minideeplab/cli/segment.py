@@ -177,7 +177,7 @@ def summary(labels: Any, classes: Sequence[str] | None) -> str:
     """Return the four most frequent classes: "Road 42%, Sky 30%, Tree 12% ..."."""
     import numpy as np
 
-    counts = np.bincount(labels.ravel())
+    counts = sum(np.bincount(row, minlength=256) for row in labels)
     largest = [int(label) for label in np.argsort(-counts, kind="stable")[:4] if counts[label]]
     names = [classes[label] if classes else f"class {label}" for label in largest]
     parts = [round(100 * counts[label] / labels.size) for label in largest]

@@ -184,7 +184,8 @@ def _save(image: Image.Image, path: str | os.PathLike[str]) -> None:
 def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:
     """Turn files, folders and globs into a list of image paths, each once, in order.
 
-    A folder is replaced by the images directly in it, sorted by name. A name that matches nothing
+    A folder is replaced by the images directly in it, sorted by name, without hidden ones, such as
+    those that a killed process leaves. A name that matches nothing
     is kept, so that the reader can report it and continue.
 
     Raises:
@@ -200,7 +201,11 @@ def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) ->
 
 def _expand_one(path: Path) -> list[Path]:
     if path.is_dir():
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        inside = sorted(
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+        )
         if not inside:
             raise ValueError(f"{path}: a folder without images ({', '.join(IMAGE_SUFFIXES)})")
         return inside

@@ -24,9 +24,9 @@ from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.tiles import TileCheck
 from minideeplab.backends.numba_cpu.convolution.transforms import M
+from minideeplab.backends.numba_cpu.runtime.blas import one_blas_thread
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.runtime.parallel import (
-    one_blas_thread,
     parallel_for,
     parallel_kernel,
     parallel_range,

@@ -180,8 +180,8 @@ def tolerance_with_a_sign(f, backward, x, seed):
 @wrong(
     "8.4",
     loses=("cube, last entry lost",),
-    hint="A mistake in one entry goes unnoticed: are cotangent and direction the same numbers, from "
-    "the same seed used twice? Draw both from one generator.",
+    hint="A mistake in one entry goes unnoticed: are cotangent and direction the same numbers, "
+    "from the same seed used twice? Draw both from one generator.",
 )
 def one_generator_each(f, backward, x, seed):
     c, v = (np.random.default_rng(seed).standard_normal(a.shape) for a in (f(x), x))

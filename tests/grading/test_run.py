@@ -125,7 +125,7 @@ def test_a_backend_may_be_a_module():
     with backends.use_backend(module):
         assert backends.current() is module
     del module.relu
-    with pytest.raises(ImportError, match="lacks names of .*: relu"):
+    with pytest.raises(ImportError, match=r"lacks names of .*: relu"):
         backends.use_backend(module)
 
 

@@ -420,14 +420,15 @@ def network(tape, names, data):
 
 
 losses = []
-for _ in range(800):
+for step in range(800):
     tape = Tape()
     names = [tape.leaf(w) for w in weights]
     error = tape("add", network(tape, names, points), tape.leaf(-target))
     loss = tape("mean", tape("mul", error, error))
     losses.append(float(tape.values[loss]))
     found = tape.backward(loss)
-    weights = [w - 0.03 * found[name] for w, name in zip(weights, names, strict=True)]
+    rate = 0.05 * (1 - step / 800) ** 0.9  # lesson 7
+    weights = [w - rate * found[name] for w, name in zip(weights, names, strict=True)]
 
 grid = np.stack(np.meshgrid(np.linspace(-2.5, 2.5, 80), np.linspace(-2.5, 2.5, 80)), -1)
 tape = Tape()
@@ -442,6 +443,8 @@ middle.set(title="score, and the points", xticks=[], yticks=[])
 assert losses[-1] < 0.4 * losses[0]
 
 # %% [markdown]
+# The peaks are steps that were too long for the steepest direction; they end as the rate falls.
+#
 # The library's tape does the same with objects in place of names: each `Tensor` holds a node with
 # its inputs and its pullback.
 

@@ -60,7 +60,10 @@ def complete(module: ModuleType, name: str = "") -> ModuleType:
 def current_name() -> str:
     """The name of the backend in use, to hand to threads and processes, which do not inherit it."""
     module = current().__name__
-    return next(name for name, path in MODULES.items() if path == module)
+    for name, path in MODULES.items():
+        if path == module:
+            return name
+    raise ValueError(f"backend: {module} is a module without a name, expected one of {[*MODULES]}")
 
 
 def available_backends() -> list[str]:

@@ -52,19 +52,19 @@ class Answers:
         left = self._seconds - self._spent[self.functions[name]]
         return self._pace.get(name, 0.0) * work <= left
 
-    def call(self, name: str, shape: Sequence[int] | None, work: float, *args: Any) -> Any:
+    def call(self, name: str, shape: Sequence[int], work: float, *args: Any) -> Any:
         """Return the result of the student's function; see `each`."""
         return self.each(name, [shape], work, [args])[0]
 
     def each(
-        self, name: str, shapes: Sequence[Sequence[int] | None], work: float,
+        self, name: str, shapes: Sequence[Sequence[int]], work: float,
         calls: Sequence[tuple[Any, ...]],
     ) -> list[Any]:  # fmt: skip
         """Return the results of calls of the student's function, on float64 instead of float32.
 
         Args:
             name: of the function.
-            shapes: that each result must have; None if it is not one array.
+            shapes: that each result must have; two arrays of one shape are (2, *shape).
             work: elementary steps of all calls, to estimate the time of later ones.
             calls: the arguments of each.
 
@@ -77,10 +77,7 @@ class Answers:
         self._spent[process] += seconds
         self._pace[name] = seconds / work
         self._calls += len(calls)
-        for result, shape in zip(results, shapes, strict=True):
-            if shape is not None and np.shape(result) != tuple(shape):
-                raise CallFailed(f"returned shape {np.shape(result)}, expected {tuple(shape)}")
-        return results
+        return [_checked(result, shape) for result, shape in zip(results, shapes, strict=True)]
 
     def run(
         self, operation: str, name: str, work: float,
@@ -104,7 +101,7 @@ class Answers:
                     usage.theirs += self._calls - before
                     usage.their_seconds += time.perf_counter() - start
                     return result
-                except CallFailed as failure:
+                except (CallFailed, AttributeError) as failure:  # a pair where an array belongs
                     usage.note = f"{name}: {failure}"
                     del self.functions[name]
             else:
@@ -116,6 +113,16 @@ class Answers:
         usage.ours += 1
         usage.our_seconds += time.perf_counter() - start
         return result
+
+
+def _checked(result: Any, shape: Sequence[int]) -> Any:
+    """Return an array, or a tuple of arrays, if it has numbers and the right shape."""
+    parts = result if isinstance(result, tuple) and len(result) == 2 else (result,)
+    shapes = [part.shape if isinstance(part, np.ndarray) else type(part) for part in parts]
+    expected = [tuple(shape)] if len(parts) == 1 else [tuple(shape[1:])] * shape[0]
+    if shapes != expected or any(part.dtype.kind not in "fiu" for part in parts):
+        raise CallFailed(f"returned {shapes}, expected {expected}")
+    return result
 
 
 def _double(value: Any) -> Any:

@@ -80,6 +80,8 @@ def run(
         for task in lesson.tasks
         if task.function in FUNCTIONS
     ]
+    if not verdicts:
+        raise ValueError(f"no function that a network can run on; expected {', '.join(FUNCTIONS)}")
     reduced = inference.resize(image, min(1.0, size / max(image.shape[:2])))
     found = Run(reduced, models.from_checkpoint(pretrained.find("camvid")), verdicts)
     right = {verdict.task.function for verdict in verdicts if verdict.verdict == PASS}

@@ -88,7 +88,9 @@ def test_calls_share_one_process():
 @pytest.mark.parametrize(
     ("body", "why"),
     [("while True: pass", "no answer|ended"), ("import os; os._exit(3)", "ended"),
-     ("return open('/etc/passwd').read()", "PermissionError"), ("return x[:1]", "shape")],
+     ("return open('/etc/passwd').read()", "PermissionError"), ("return x[:1]", "expected"),
+     ("return 'text'", "expected"), ("return None", "expected"), ("return (x, x)", "expected"),
+     ("return (x,)", "expected")],
 )  # fmt: skip
 def test_what_fails_runs_on_ours(body, why):
     calls = start(f"import numpy as np\ndef conv2d(x, w, b, stride, padding):\n    {body}\n",
@@ -124,6 +126,8 @@ def test_a_backend_may_be_a_module():
     module = make_backend(Answers({}, 1.0))
     with backends.use_backend(module):
         assert backends.current() is module
+        with pytest.raises(ValueError, match="minideeplab_student is a module without a name"):
+            backends.current_name()
     del module.relu
     with pytest.raises(ImportError, match=r"lacks names of .*: relu"):
         backends.use_backend(module)
@@ -167,6 +171,11 @@ def test_every_lesson_takes_part_and_changes_nothing(folder, tmp_path, capsys):
     same = next(line for line in lines if line.startswith("same labels"))
     assert min(float(number) for number in re.findall(r"([\d.]+)%", same)) > 99
     assert {p.name for p in out.iterdir()} == {"comparison.png", "reference.png", "your-code.png"}
+
+
+def test_a_lesson_without_such_functions_is_refused(folder):
+    with pytest.raises(ValueError, match="no function that a network can run on; expected conv2d"):
+        run([folder("07")], street(), size=41)
 
 
 def test_several_students_and_lessons_twice_are_refused(folder, tmp_path):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,9 +16,13 @@ from PIL import Image
 
 from minideeplab import backends, executors
 from minideeplab import functional as F
-from minideeplab.nn import Module
+from minideeplab.nn import evaluating
+from minideeplab.ops.resize import linear_source
+from minideeplab.segment_arguments import check_segment
 from minideeplab.tensor import no_grad
 from minideeplab.tiling import blend_tiles
+
+STRIP = 1 << 20  # pixels whose probabilities are interpolated at a time
 
 Network = Callable[[np.ndarray], Any]
 
@@ -59,9 +62,26 @@ def segment(
     Raises:
         ValueError: an argument out of its range, or scores that are not finite.
     """
-    _check(image, net, scales, fusion, max_side, tile)
-    height, width = image.shape[:2]
-    size = max(height, width)
+    working = _probabilities(image, net, crf, scales, flip, fusion, max_side, tile)
+    if working.shape[1:] == image.shape[:2]:
+        return most_probable(working), working
+    probabilities = np.empty((len(working), *image.shape[:2]), working.dtype)
+    return labels_in_strips(working, image.shape[:2], probabilities), probabilities
+
+
+def _probabilities(
+    image: np.ndarray,
+    net: Network,
+    crf: bool | Mapping[str, Any] = True,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    fusion: str = "mean",
+    max_side: int = 1024,
+    tile: int | None = None,
+) -> np.ndarray:
+    """Return the probabilities (C, h, w) of ``segment`` at the size that is processed."""
+    check_segment(image, net, scales, fusion, max_side, tile)
+    size = max(image.shape[:2])
     working = image if tile else resize(image, min(1.0, max_side / size))
     known = _known_size(min(tile, size) if tile else max(working.shape[:2]), net)
     views = [known * scale for scale in scales]
@@ -69,15 +89,35 @@ def segment(
         probabilities = blend_tiles(working, tile, lambda p: predict(p, net, views, flip, fusion))
     else:
         probabilities = predict(working, net, views, flip, fusion)
-    if crf is not False:
-        from minideeplab.crf import refine
+    if crf is False:
+        return probabilities
+    from minideeplab.crf import refine
 
-        probabilities = refine(working, probabilities, **crf_options(crf, net))
-    if probabilities.shape[1:] != (height, width):
-        probabilities = F.interpolate(
-            probabilities[None], size=(height, width), mode="bilinear", align_corners=False
-        )[0]
-    return most_probable(probabilities), probabilities
+    return refine(working, probabilities, **crf_options(crf, net))
+
+
+def labels_in_strips(
+    probabilities: np.ndarray, size: tuple[int, int], full: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the labels (H, W) of probabilities (C, h, w) that are interpolated to ``size``.
+
+    A strip of rows at a time, since all probabilities of a large image may not fit into memory;
+    ``full`` (C, H, W) receives them if it is given.
+    """
+    rows = max(1, STRIP // size[1])
+    dtype = probabilities.dtype
+    low, high, fraction = linear_source(probabilities.shape[1], size[0], False, None, dtype)
+    labels = np.empty(size, np.min_scalar_type(len(probabilities) - 1))
+    for first in range(0, size[0], rows):
+        part = slice(first, first + rows)
+        lower = fraction[part, None]
+        strip = probabilities[:, low[part]] * (1 - lower) + probabilities[:, high[part]] * lower
+        target = strip.shape[1], size[1]
+        strip = F.interpolate(strip[None], size=target, mode="bilinear", align_corners=False)[0]
+        labels[part] = most_probable(strip)
+        if full is not None:
+            full[:, part] = strip
+    return labels
 
 
 def segment_all(
@@ -95,6 +135,7 @@ def segment_all(
         images: (H, W, 3) uint8 each; drawn as they are needed.
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
+            Processes should be spawned, not forked (see ``minideeplab.executors``).
         return_errors: yield the ValueError or MemoryError of an image in place of its labels and
             continue; by default it is raised.
         options: further arguments of ``segment``: crf, scales, ...; and ``probabilities``.
@@ -117,8 +158,9 @@ def _labels(
     both = options.get("probabilities", False)
     options = {name: value for name, value in options.items() if name != "probabilities"}
     try:
-        result = segment(image, net, **options)
-        return result if both else result[0]
+        if both:
+            return segment(image, net, **options)
+        return labels_in_strips(_probabilities(image, net, **options), image.shape[:2])
     except (ValueError, MemoryError) as error:
         if return_errors:
             return error
@@ -205,7 +247,7 @@ def coarse_scores(image: np.ndarray, net: Network) -> np.ndarray:
     height, width = padded_size(image.shape[:2])
     bottom, right = height - image.shape[0], width - image.shape[1]
     x = np.pad(net.preprocessing(image), ((0, 0), (0, bottom), (0, right)))
-    with _evaluating(net), no_grad():
+    with evaluating(), no_grad():
         scores = np.asarray(net(x[None]))[0]
     if not np.isfinite(scores).all():
         raise ValueError("net: its scores are not finite; the weights look damaged")
@@ -249,51 +291,3 @@ def resize(image: np.ndarray, scale: float) -> np.ndarray:
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-@contextmanager
-def _evaluating(net: Network) -> Iterator[None]:
-    """Put every module of a network in evaluation mode, and back as it was."""
-    modules = list(net.modules()) if isinstance(net, Module) else []
-    before = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
-
-
-def _check(
-    image: np.ndarray, net: Network, scales: Sequence[float], fusion: str, max_side: int,
-    tile: int | None,
-) -> None:  # fmt: skip
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
-        raise ValueError(f"image: expected uint8 (H, W, 3), got {_kind_and_hint(image)}")
-    if image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"image: expected (H, W, 3) with pixels, got {image.shape}")
-    if not hasattr(net, "preprocessing"):
-        raise TypeError(f"net: expected a network with preprocessing, got {type(net).__name__}")
-    if len(scales) == 0 or not all(0 < scale <= 8 for scale in scales):
-        raise ValueError(f"scales: expected numbers in (0, 8], got {scales}")
-    if fusion not in ("mean", "max"):
-        raise ValueError(f"fusion: expected 'mean' or 'max', got {fusion!r}")
-    if max_side < 16:
-        raise ValueError(f"max_side: expected 16 or more, got {max_side}")
-    if tile is not None and tile < 16:
-        raise ValueError(f"tile: expected 16 or more, or None, got {tile}")
-
-
-def _kind_and_hint(image: Any) -> str:
-    """Return what was given in place of an image, and how to make one of it."""
-    if not isinstance(image, np.ndarray):
-        return f"{type(image)}"
-    kind = f"{image.dtype} {image.shape}"
-    if image.ndim == 4:
-        return f"{kind}; segment takes one image, segment_all many"
-    if image.dtype.kind == "u" and image.dtype.itemsize > 1:
-        return f"{kind}; scale its range to 0..255: np.uint8(image * (255 / image.max()))"
-    if image.dtype.kind == "f":
-        return f"{kind}; of values in 0..1 make np.uint8(255 * image)"
-    return kind

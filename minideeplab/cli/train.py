@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from minideeplab.cli._outputs import dataset_files, refuse_to_overwrite
 from minideeplab.training.config import AUTHORS, RESNET, Config
 
 VGG = ("largefov", "aspp-s", "aspp-l")
@@ -89,6 +90,7 @@ def command(
     from minideeplab.io import require_writable
     from minideeplab.models import build
     from minideeplab.training.initial import load_initial
+    from minideeplab.training.loop import FILES
     from minideeplab.training.parallel import make_trainer
 
     if backend == "cuda" and jobs > 1:
@@ -103,11 +105,12 @@ def command(
             raise click.UsageError("--data is needed to start a run")
         if (out / "checkpoint.npz").exists():
             raise ValueError(f"{out} already holds a run; add --resume, or name another folder")
-        if check and data.startswith("own:"):
-            _check(data, split)
         given = _validated(origin, given)
         resume, config = False, Config.for_model(origin["model"], **given)
     dataset, validation = _open(origin, config)
+    refuse_to_overwrite([*dataset_files(dataset), origin["init"]], [out / name for name in FILES])
+    if check and not resume and origin["data"].startswith("own:"):
+        _check(origin["data"], origin["split"])
     net = build(origin["model"], len(dataset.classes), config.seed)
     if origin["init"] and not resume:
         click.echo(load_initial(net, origin["init"]), err=True)

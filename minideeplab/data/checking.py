@@ -17,11 +17,11 @@ from minideeplab.data.masks import (
     UnknownColours,
     count_colours,
     describe_colours,
-    mask_mode,
+    image_mode,
     read_mask,
 )
 from minideeplab.data.report import Report
-from minideeplab.io import read_image, read_labels
+from minideeplab.io import open_image, read_image, read_labels
 
 ORIENTATION = 0x0112  # the EXIF tag; 1 is upright, 5 to 8 exchange height and width
 
@@ -124,7 +124,7 @@ def _check_pair(
         )
     elif orientation != 1:
         report.turned.append(image)
-    if colours[0] is None and mask_mode(mask) == "P":
+    if colours[0] is None and image_mode(mask) == "P":
         _compare_palettes(report, mask)
     counts = np.bincount(labels.ravel(), minlength=256)
     report.pixels += counts
@@ -133,7 +133,7 @@ def _check_pair(
 
 def _size_and_orientation(path: Path) -> tuple[tuple[int, int], int]:
     """Return an image's upright (height, width) and its EXIF orientation, from the header."""
-    mask_mode(path)  # says what is wrong with a file that is no image
+    image_mode(path)  # says what is wrong with a file that is no image
     with Image.open(path) as image:
         width, height = image.size
         orientation = image.getexif().get(ORIENTATION, 1)
@@ -155,7 +155,7 @@ def _report_mask(report: Report, mask: Path, error: Exception, palette: np.ndarr
 
 def _compare_palettes(report: Report, mask: Path) -> None:
     """Report an indexed mask in which an index has another colour than in an earlier mask."""
-    with Image.open(mask) as image:
+    with open_image(mask) as image:
         palette = bytes(image.getpalette() or b"")
     for index in np.unique(read_labels(mask)).tolist():
         colour = palette[3 * index : 3 * index + 3]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from minideeplab.io import WIDE_MODES
+from minideeplab.data.masks import image_mode
+from minideeplab.io import WIDE_MODES, open_image
 
 MOST = 200  # files that are read, evenly spaced
 TAILS = (0.1, 99.9)  # percentiles of an image: a hot pixel does not decide
@@ -22,11 +22,11 @@ def find_intensity_range(paths: Sequence[Path]) -> tuple[float, float] | None:
     lows, highs = [], []
     for path in evenly(paths, MOST):
         try:
-            with Image.open(path) as image:
-                if image.mode not in WIDE_MODES:
-                    continue
+            if image_mode(path) not in WIDE_MODES:
+                continue
+            with open_image(path) as image:
                 values = np.asarray(image)
-        except (OSError, ValueError, SyntaxError):
+        except (OSError, ValueError):
             continue  # reported when the file is used
         values = values[np.isfinite(values)] if values.dtype.kind == "f" else values
         if values.size:

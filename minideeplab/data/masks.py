@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from minideeplab.io import WIDE_MODES, read_image, read_labels
+from minideeplab.files import require_file
+from minideeplab.io import WIDE_MODES, open_image, read_image, read_labels
 from minideeplab.visualize.palettes import VOID_COLOUR
 
 IGNORED = 255
@@ -39,7 +40,7 @@ def read_mask(
         UnknownColours: naming the colours that are no class.
         FileNotFoundError, ValueError: as ``read_labels``.
     """
-    mode = mask_mode(path)
+    mode = image_mode(path)
     if mode in ("L", "1", *WIDE_MODES) or (mode == "P" and colours is None):
         return read_labels(path)
     if mode == "P":
@@ -55,19 +56,18 @@ def read_mask(
     return _decode(image, colours, ignored, path)
 
 
-def mask_mode(path: str | os.PathLike[str]) -> str:
+def image_mode(path: str | os.PathLike[str]) -> str:
     """Return Pillow's mode of an image file, from its header. Raises as ``read_image``."""
     try:
-        with Image.open(path) as image:
+        with Image.open(require_file(path, "an image")) as image:
             return image.mode
-    except (OSError, ValueError, SyntaxError):
+    except Exception:  # readers of damaged headers raise nearly anything
         read_image(path)  # says what is wrong
         raise
 
 
 def _grey_of(path: str | os.PathLike[str]) -> np.ndarray:
-    read_image(path)  # fails on a damaged file, with the reason
-    with Image.open(path) as image:
+    with open_image(path) as image:
         return np.array(image)
 
 
@@ -76,7 +76,7 @@ def _decode_indexed(
 ) -> np.ndarray:
     """Return the labels of an indexed image: its indices if they agree with ``colours``."""
     indices = read_labels(path)
-    with Image.open(path) as image:
+    with open_image(path) as image:
         own = np.array(image.getpalette(), np.uint8).reshape(-1, 3)
     used = np.unique(indices)
     palette = np.zeros((256, 3), np.uint8)

@@ -45,13 +45,15 @@ def read_mask(
         return read_labels(path)
     if mode == "P":
         return _decode_indexed(path, colours, ignored)
-    image = read_image(path) if mode != "LA" else _grey_of(path)
+    image = read_image(path) if mode != "LA" else _bands(path)
+    if mode == "RGBA":  # a transparent pixel has no label, as in crf
+        image = np.where(_bands(path)[..., 3:] == 0, np.uint8(VOID_COLOUR), image)
     if mode == "LA" or (colours is None and (image == image[..., :1]).all()):
         return image[..., 0].copy()  # red = green = blue: the class number
     if colours is None:
         raise UnknownColours(
             f"{path}: the mask is in colour, but classes.txt has no colours; "
-            f"{describe_colours(count_colours(image))}"
+            f"{describe_colours(count_colours(image), most=3)}"
         )
     return _decode(image, colours, ignored, path)
 
@@ -66,7 +68,7 @@ def image_mode(path: str | os.PathLike[str]) -> str:
         raise
 
 
-def _grey_of(path: str | os.PathLike[str]) -> np.ndarray:
+def _bands(path: str | os.PathLike[str]) -> np.ndarray:
     with open_image(path) as image:
         return np.array(image)
 
@@ -137,10 +139,10 @@ def count_colours(image: np.ndarray) -> dict[str, int]:
     return {_show(int(code)): int(n) for code, n in zip(codes, counts, strict=True)}
 
 
-def describe_colours(colours: dict[str, int]) -> str:
+def describe_colours(colours: dict[str, int], most: int = SHOWN_COLOURS) -> str:
     """Return the colours of masks in words, the most frequent first, as classes.txt has them."""
     total = sum(colours.values())
-    often = sorted(colours, key=colours.__getitem__, reverse=True)[:SHOWN_COLOURS]
+    often = sorted(colours, key=colours.__getitem__, reverse=True)[:most]
     shares = ", ".join(f"{colour} ({colours[colour] / total:.1%})" for colour in often)
-    more = "" if len(colours) <= SHOWN_COLOURS else f" and {len(colours) - SHOWN_COLOURS} more"
+    more = "" if len(colours) <= most else f" and {len(colours) - most} more"
     return f"colours of the masks: {shares}{more}; classes.txt takes lines such as 'car 64 0 128'"

@@ -16,7 +16,10 @@ from minideeplab.visualize.palettes import voc_palette
 CLASS_FILE = "classes.txt"
 #: Read where there is no classes.txt: CVAT's label map, and CamVid's 32 official colours.
 OTHER_FILES = ("labelmap.txt", "label_colors.txt")
-COLOURED = re.compile(r"(?P<name>.*\S)\s+(?P<r>\d{1,3})[\s,]+(?P<g>\d{1,3})[\s,]+(?P<b>\d{1,3})")
+COLOURED = re.compile(
+    r"(?P<name>.*[^\s,;])[\s,;]+(?P<r>\d{1,3})[\s,;]+(?P<g>\d{1,3})[\s,;]+(?P<b>\d{1,3})"
+)
+HEX = re.compile(r"(?P<name>.*[^\s,;])[\s,;]+#(?P<hex>[0-9a-fA-F]{6})")
 COLOUR_FIRST = re.compile(r"(?P<r>\d{1,3})\s+(?P<g>\d{1,3})\s+(?P<b>\d{1,3})\s+(?P<name>\S.*)")
 CVAT = re.compile(r"(?P<name>[^:]+):(?P<r>\d{1,3}),(?P<g>\d{1,3}),(?P<b>\d{1,3}):.*")
 
@@ -84,11 +87,9 @@ def read_classes(path: Path) -> Classes:
         raise FileNotFoundError(f"{path}: no such file; expected the class names, one a line")
     text, remark = _decode_text(path)
     lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line and not (line.startswith("#") and ":" in line)]
-    matches = [
-        COLOURED.fullmatch(line) or COLOUR_FIRST.fullmatch(line) or CVAT.fullmatch(line)
-        for line in lines
-    ]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    forms = (COLOURED, HEX, COLOUR_FIRST, CVAT)
+    matches = [next(filter(None, (f.fullmatch(line) for f in forms)), None) for line in lines]
     if any(matches) and not all(matches):
         plain = next(line for line, match in zip(lines, matches, strict=True) if not match)
         raise ValueError(f"{path}: {plain!r} has no colour; expected one for all or for none")
@@ -106,6 +107,9 @@ def read_classes(path: Path) -> Classes:
 
 
 def _colour(match: re.Match[str]) -> tuple[int, int, int]:
+    if match.re is HEX:
+        red, green, blue = bytes.fromhex(match["hex"])
+        return red, green, blue
     return int(match["r"]), int(match["g"]), int(match["b"])
 
 

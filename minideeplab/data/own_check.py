@@ -39,8 +39,11 @@ def check_own(
         classes = read_classes(file)
     try:
         pairs = pairs or find_pairs(root)
-    except FileNotFoundError as error:
-        raise FileNotFoundError(f"{error}{conversion(root)}") from None
+    except FileNotFoundError:
+        hint = conversion(root)
+        if not hint:
+            raise
+        raise FileNotFoundError(f"{root}: no folders of images and masks{hint}") from None
     reports = []
     for images, truths in pairs:
         require_folder(images, "images")

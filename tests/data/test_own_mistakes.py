@@ -103,6 +103,13 @@ def test_colour_masks_need_colours_in_classes_txt(root):
         read(root)
 
 
+def test_transparent_pixels_of_a_mask_are_unknown(root):
+    name_colours(root)
+    alpha = np.where(LABELS == 1, 0, 255).astype(np.uint8)
+    Image.fromarray(np.dstack([COLOURS[LABELS], alpha])).save(root / "trainannot" / "a.png")
+    np.testing.assert_array_equal(read(root), np.where(LABELS == 1, 255, LABELS))
+
+
 @pytest.mark.parametrize("bands", ["RGB", "LA", "RGBA"])
 def test_a_class_number_in_every_band_is_the_label(root, bands):
     mask = Image.fromarray(LABELS).convert(bands)
@@ -195,6 +202,18 @@ def test_classes_in_any_usual_encoding(root, content, remark):
     classes = read_classes(root / "classes.txt")
     assert (classes.names, classes.remark) == (["café", "sky"], remark)
     assert remark in notes(root)
+
+
+@pytest.mark.parametrize("text", [
+    "# my classes\nx 0 0 0\ny 200 30 30\nz 30 60 200\n",
+    "x,0,0,0\ny,200,30,30\nz,30,60,200\n",
+    "x #000000\ny #c81e1e\nz: #1E3CC8\n",
+])  # fmt: skip
+def test_colours_are_written_in_any_usual_way_and_comments_are_no_class(root, text):
+    (root / "classes.txt").write_text(text)
+    classes = read_classes(root / "classes.txt")
+    assert [name[0] for name in classes.names] == ["x", "y", "z"] and classes.coloured
+    np.testing.assert_array_equal(classes.palette, COLOURS)
 
 
 def test_a_class_that_is_listed_twice_is_refused(root):

@@ -7,7 +7,7 @@ import os
 import numpy as np
 
 from minideeplab.models.deeplab import VARIANTS, DeepLab
-from minideeplab.models.files import read_npz, save_weights
+from minideeplab.models.files import read_weights, save_weights
 from minideeplab.models.preprocessing import CAFFE, IMAGENET, Preprocessing
 from minideeplab.models.resnet import DeepLabResNet
 from minideeplab.models.small import DeepLabSmall, deeplab_small
@@ -60,7 +60,7 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     "preprocessing", "training". Raises FileNotFoundError or ValueError (not our file, wrong
     shapes).
     """
-    state, meta = read_npz(path)
+    state, meta = read_weights(path)
     for key in ("model", "num_classes"):
         if key not in meta:
             raise ValueError(f"{path}: its description has no {key!r}")

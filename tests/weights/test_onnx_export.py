@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -105,7 +106,7 @@ def test_wrong_usage_is_one_line_and_leaves_nothing(tmp_path, monkeypatch, capsy
 
 
 def test_without_the_package_the_message_says_how_to_install_it(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     assert run(["convert", "camvid", str(tmp_path / "x.onnx")]) == 1
     assert "pip install 'minideeplab[onnx]'" in capsys.readouterr().err
 

@@ -76,8 +76,9 @@ def segment_all(
     net: Network,
     executor: Executor | None = None,
     return_errors: bool = False,
+    probabilities: bool = False,
     **options: Any,
-) -> Iterator[np.ndarray | Exception]:
+) -> Iterator[Any]:
     """Yield the labels (H, W) of many images, in their order.
 
     Args:
@@ -86,6 +87,7 @@ def segment_all(
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
         return_errors: yield the ValueError or MemoryError of an image in place of its labels and
             continue; by default it is raised.
+        probabilities: yield labels and probabilities, as ``segment`` returns them.
         options: further arguments of ``segment``: crf, scales, ...
 
     Raises:
@@ -93,18 +95,24 @@ def segment_all(
         RuntimeError: a worker process died.
     """
     if executor is None:
-        work = partial(_labels, net, options, return_errors)
+        work = partial(_labels, net, options, return_errors, probabilities)
     else:
         shared = executors.Shared((net, options))
-        work = partial(_labels_elsewhere, shared, backends.current_name(), return_errors)
+        flags = return_errors, probabilities
+        work = partial(_labels_elsewhere, shared, backends.current_name(), flags)
     yield from executors.spread(work, images, executor)
 
 
 def _labels(
-    net: Network, options: Mapping[str, Any], return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+    net: Network,
+    options: Mapping[str, Any],
+    return_errors: bool,
+    probabilities: bool,
+    image: np.ndarray,
+) -> Any:
     try:
-        return segment(image, net, **options)[0]
+        found = segment(image, net, **options)
+        return found if probabilities else found[0]
     except (ValueError, MemoryError) as error:
         if return_errors:
             return error
@@ -112,11 +120,11 @@ def _labels(
 
 
 def _labels_elsewhere(
-    shared: executors.Shared, backend: str, return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+    shared: executors.Shared, backend: str, flags: tuple[bool, bool], image: np.ndarray
+) -> Any:
     net, options = shared.get()
     with backends.use_backend(backend):
-        return _labels(net, options, return_errors, image)
+        return _labels(net, options, *flags, image)
 
 
 def _known_size(image: np.ndarray, net: Network) -> float:

@@ -57,9 +57,8 @@ def parse_scales(
 @executor_options
 def command(
     inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, save: tuple[str, ...],
-    backend: str | None,
-    jobs: int, dask: str | None, scales: tuple[float, ...] | None, flip: bool | None,
-    **options: Any,
+    backend: str | None, jobs: int, dask: str | None, scales: tuple[float, ...] | None,
+    flip: bool | None, **options: Any,
 ) -> None:  # fmt: skip
     """Label every pixel of images with a trained network.
 

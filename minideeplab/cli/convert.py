@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from minideeplab.budget import one_line
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 @click.command()
 @click.argument("src")
@@ -39,32 +42,36 @@ def command(
       minideeplab convert checkpoint.pth
     """
     from minideeplab import weights
+    from minideeplab.weights.onnx_export import import_onnx
 
     if dst is None:
         describe(weights.load(weights.locate(src)))
         return
-    if dst.suffix.lower() == ".onnx":
-        _export(src, dst, to, classes, half, upsample, argmax)
-        return
-    if upsample or argmax:
+    onnx = dst.suffix.lower() == ".onnx"
+    if onnx and (half or to == "vgg16"):
+        option = "--half" if half else "--to vgg16"
+        raise click.UsageError(f"{option} does not go with .onnx: float32 DeepLabs are exported")
+    if not onnx and (upsample or argmax):
         raise click.UsageError(f"--upsample and --argmax go with a DST of .onnx; got {dst}")
+    if onnx:
+        import_onnx()  # before a download
+    refuse_to_overwrite([weights.locate(src)], [dst], "DST")
+    if onnx:
+        _export(src, dst, to, classes, upsample, argmax)
+        return
     state = weights.convert(src, dst, to=to, num_classes=classes, half=half)
     click.echo(f"{dst}: {summary(state)}, {dst.stat().st_size / 1e6:,.1f} MB")
 
 
 def _export(
-    src: str, dst: Path, to: str | None, classes: int, half: bool, upsample: bool, argmax: bool
+    src: str, dst: Path, to: str | None, classes: int, upsample: bool, argmax: bool
 ) -> None:
     """Write a network to an ONNX file and print its input and output."""
+    from minideeplab import weights
     from minideeplab.weights.conversion import network
-    from minideeplab.weights.onnx_export import export_onnx, import_onnx
 
-    if half or to == "vgg16":
-        option = "--half" if half else "--to vgg16"
-        raise click.UsageError(f"{option} does not go with .onnx: float32 DeepLabs are exported")
-    import_onnx()  # before a download
     net = network(src, to, classes)
-    export_onnx(net, dst, upsample, argmax)
+    weights.export_onnx(net, dst, upsample, argmax)
     height, width = ("H", "W") if upsample else ("H'", "W'")
     output = f"labels (N, {height}, {width})"
     if not argmax:
@@ -76,7 +83,7 @@ def _export(
 def describe(state: dict) -> None:
     """Print every array's name, shape and type."""
     for name, array in state.items():
-        click.echo(f"{name}  {tuple(array.shape)}  {array.dtype}")
+        click.echo(f"{one_line(name)}  {tuple(array.shape)}  {array.dtype}")
     click.echo(summary(state))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.visualize.palettes import full_palette
+
 Rings = list[np.ndarray]
 
 
@@ -39,10 +41,10 @@ def geojson(
     Coordinates are pixels, as in :func:`polygons`. A feature's properties have its label, and the
     name and colour of its class in the form that QuPath reads.
     """
-    features = []
+    features, colours = [], full_palette(palette).tolist()
     for label, rings in polygons(labels):
         name = classes[label] if classes else f"class {label}"
-        colour = {"name": name, "color": np.asarray(palette[label]).tolist()}
+        colour = {"name": name, "color": colours[label & 255]}
         features.append({
             "type": "Feature",
             "geometry": {"type": "Polygon", "coordinates": [ring.tolist() for ring in rings]},

@@ -47,6 +47,8 @@ def encode(value: Any, depth: int = 0) -> Any:
             return {"array": array.dtype.name, "shape": shape, "base64": raw}
         values = array.ravel().tolist()
         return {"array": array.dtype.name, "shape": shape, "values": values}
+    if isinstance(value, complex):  # a negative number to a power: a wrong result to explain
+        return {"complex": [value.real, value.imag]}
     if isinstance(value, Given):
         return {"given": value.name}
     if isinstance(value, (list, tuple)):
@@ -70,6 +72,8 @@ def decode(data: Any) -> Any:
     if "array" in data:
         return _array(data)
     kind, content = next(iter(data.items()), ("", None))
+    if kind == "complex" and isinstance(content, list):
+        return complex(*map(float, content[:2]))
     if kind == "given" and isinstance(content, str):
         return Given(content)
     if kind in ("list", "tuple") and isinstance(content, list):
@@ -109,7 +113,8 @@ def encode_outcome(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON-able data; a value that cannot be encoded becomes an error."""
     try:
         return asdict(Outcome(outcome.kind, error=outcome.error, message=outcome.message,
-                              line=outcome.line)) | {"value": encode(outcome.value)}  # fmt: skip
+                              line=outcome.line, cell=outcome.cell, origin=outcome.origin)
+                      ) | {"value": encode(outcome.value)}  # fmt: skip
     except TypeError as error:
         return asdict(Outcome(ERROR, error="TypeError", message=str(error)))
 
@@ -122,13 +127,14 @@ def decode_outcome(text: str) -> tuple[int, Outcome]:
     """
     try:
         data = json.loads(text)
-        kind, line = data["kind"], data["line"]
+        kind, line, cell = data["kind"], data["line"], data.get("cell", 0)
         value = decode(data["value"])
         words = [str(data[key])[:300] for key in ("error", "message")]
         index = data["case"]
-        known = kind in (VALUE, ERROR, NOT_DONE) and type(index) is int and type(line) is int
+        known = kind in (VALUE, ERROR, NOT_DONE)
+        known = known and all(type(number) is int for number in (index, line, cell))
     except (KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(f"not an outcome: {error}") from None
     if not known:
         raise ValueError(f"not an outcome: kind {kind!r}")
-    return index, Outcome(kind, value, *words, line)
+    return index, Outcome(kind, value, *words, line, cell, str(data.get("origin", ""))[:100])

@@ -49,13 +49,22 @@ def bare(outcome: Outcome, lesson: Lesson, task: Task, cells: Sequence[Cell]) ->
     if outcome.kind not in (ERROR, NOT_DONE):
         return outcome
     last = max((cell.line + cell.text.count("\n") for cell in cells), default=0)
-    own = _is_hole(outcome.message, lesson, task) if outcome.kind == NOT_DONE else (
-        outcome.message in _READ_ONLY or _is_of_checker(outcome.message, cells)
-    )  # fmt: skip
+    if outcome.kind == NOT_DONE:
+        known = _is_hole(outcome.message, lesson, task)
+        return replace(outcome, message=outcome.message if known else "not done")
+    words = {word for cell in cells for word in re.findall(r"\w+", cell.text)}
+    message = own(outcome.message)
+    if any(name not in words | {"0", "1", "array"} for name in re.findall(r"(\w+)\[", message)):
+        message = ""
     error = outcome.error if outcome.error in _ERRORS or not outcome.error else "Exception"
-    message = outcome.message if own else "not done" if outcome.kind == NOT_DONE else ""
     line = outcome.line if 0 < outcome.line <= last else 0
     return replace(outcome, error=error, message=message, line=line)
+
+
+def own(message: str) -> str:
+    """Return what the judge itself says in an error's message, "" if it says nothing."""
+    said = _CHECKER.match(message)
+    return said[0] if said else message if message in _READ_ONLY else ""
 
 
 def _is_hole(message: str, lesson: Lesson, task: Task) -> bool:
@@ -63,11 +72,3 @@ def _is_hole(message: str, lesson: Lesson, task: Task) -> bool:
         return True
     solved = (lesson.folder / "lesson.py").read_text(encoding="utf-8")
     return f"# solution {message.removeprefix('task ')}\n" in solved
-
-
-def _is_of_checker(message: str, cells: Sequence[Cell]) -> bool:
-    words = {word for cell in cells for word in re.findall(r"\w+", cell.text)}
-    sentences = re.split(r"; (?=(?:race|bounds|barrier|uninitialised): )", message)
-    named = re.findall(r"(\w+)\[", message)
-    known = all(name in words or name.isdigit() for name in named)
-    return known and all(_CHECKER.fullmatch(sentence) for sentence in sentences)

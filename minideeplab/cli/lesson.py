@@ -106,15 +106,17 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
 @command.command("grade")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--lesson", "default", help="Lesson of files that do not name theirs.")
+@click.option("--only", help="The lesson to grade; files of other lessons get no points.")
+@click.option("--single", is_flag=True, help="Everything in the folder is one student's.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
 @click.option("--seconds", type=click.FloatRange(0.5), help="Processor time of a task.")
 @click.option("--memory", type=click.IntRange(256), default=2048, help="MiB of a task.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="For the reports.")
 @click.pass_obj
 def grade_submissions(
-    folder: Path | None, path: Path, default: str | None, jobs: int | None, seconds: float | None,
-    memory: int, out: Path | None,
-) -> None:  # fmt: skip
+    folder: Path | None, path: Path, default: str | None, only: str | None, single: bool,
+    jobs: int | None, seconds: float | None, memory: int, out: Path | None,
+) -> int:  # fmt: skip
     """Judge one submission, or a folder with one file or folder for each student.
 
     Prints verdicts and hints; writes score.json and results.json (Gradescope) into the folder, for
@@ -124,23 +126,28 @@ def grade_submissions(
     \b
     Examples:
       minideeplab lesson grade lesson-02
-      minideeplab lesson grade class/ --lesson 02 --jobs 2
+      minideeplab lesson grade class/ --only 02 --jobs 2
     """
     import os
 
     from tqdm import tqdm
 
     from minideeplab.grading.grade import Limits, grade
+    from minideeplab.grading.process import sandbox_layers
     from minideeplab.grading.report import class_table, table, write_reports
 
+    layers = ", ".join(["Python's audit hooks", *sandbox_layers()])
+    advice = "" if "seccomp" in layers else "; use a container for code that you do not trust"
+    click.echo(f"sandbox: {layers}{advice}", err=True)
     with tqdm(unit=" submissions", leave=False, disable=None) as bar:
         grades = grade(
             path, folder, default or "", jobs or os.cpu_count() or 1, Limits(memory, seconds),
-            progress=lambda _: bar.update(),
+            progress=lambda _: bar.update(), only=only or "", single=single,
         )  # fmt: skip
     if len(grades) == 1:
         click.echo(table(grades[0]))
     else:
         click.echo(class_table(grades))
-    for report in write_reports(grades, path, out)[:2]:
+    for report in write_reports(grades, path, out, single)[:2]:
         click.echo(f"written: {report}", err=True)
+    return 0 if any(grade.results for grade in grades) else 1

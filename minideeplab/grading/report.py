@@ -63,7 +63,7 @@ def score(grade: Grade) -> dict[str, Any]:
         "lesson": grade.lesson.name if grade.lesson else None,
         "points": grade.points,
         "out_of": grade.out_of,
-        "problem": plain(grade.submission.problem),
+        "problem": plain(grade.submission.said),
         "tasks": [_task(result) for result in grade.results],
     }
 
@@ -85,7 +85,7 @@ def gradescope(grade: Grade) -> dict[str, Any]:
     """Return one submission's grade as Gradescope's autograder reads it (results.json)."""
     return {
         "score": grade.points,
-        "output": plain(grade.submission.problem),
+        "output": plain(grade.submission.said),
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": [
@@ -117,7 +117,7 @@ def class_csv(grades: Sequence[Grade]) -> str:
         writer.writerow(
             [_cell(one.name), grade.lesson.number if grade.lesson else "", _cell(one.file),
              grade.points, grade.out_of, *(points.get(task, "") for task in tasks),
-             _cell(one.problem)]
+             _cell(one.said)]
         )  # fmt: skip
     return text.getvalue()
 
@@ -128,28 +128,36 @@ def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def write_reports(grades: Sequence[Grade], path: Path, out: Path | None = None) -> list[Path]:
+def write_reports(
+    grades: Sequence[Grade], path: Path, out: Path | None = None, single: bool = False
+) -> list[Path]:
     """Write score.json and results.json, and for a class grades.csv and a folder each.
 
     Args:
         grades: of `grade`.
         path: that was graded.
         out: folder to write into; by default the submission's own, or "grades" in the class'.
+        single: the grades are of one student.
 
     Returns:
         The files, grades.csv first.
     """
     home = path if path.is_dir() else path.parent
-    one = len(grades) == 1 and grades[0].submission.name in (path.resolve().name, path.stem)
+    names = (path.resolve().name, path.stem)
+    one = len(grades) == 1 and (single or grades[0].submission.name in names)
     out = out if out is not None else (home if one else home / GRADES)
     written = []
     if not one:
         written.append(_write(out / "grades.csv", class_csv(grades)))
     several = len({g.submission.name for g in grades}) < len(grades)
+    taken: set[Path] = set()
     for grade in grades:
-        folder = out if one else out / plain(grade.submission.name)
+        folder = out if one else out / (plain(grade.submission.name) or "nameless")
         if several and grade.lesson is not None:
             folder = folder / grade.lesson.name
+        while folder in taken:
+            folder = folder.with_name(folder.name + "+")
+        taken.add(folder)
         for name, data in (("score.json", score(grade)), ("results.json", gradescope(grade))):
             written.append(_write(folder / name, json.dumps(data, indent=1, ensure_ascii=False)))
     return written

@@ -103,11 +103,34 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
             click.echo(f"{target / name}: edited since, left as it is", err=True)
 
 
+@command.command("autograder")
+@click.argument("name")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The zip to write.")  # fmt: skip
+@click.option("--seed", default="", help="Draw private hidden cases from this text.")
+@click.pass_obj
+def write_autograder(folder: Path | None, name: str, out: Path, seed: str) -> None:
+    """Write Gradescope's autograder for one lesson, a zip with all that it needs.
+
+    \b
+    Example:
+      minideeplab lesson autograder 05 --out autograder.zip
+    """
+    from minideeplab.grading.autograder import write_autograder
+    from minideeplab.grading.catalogue import find_lesson
+
+    click.echo(write_autograder(find_lesson(name, folder), out, seed))
+
+
 @command.command("grade")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--lesson", "default", help="Lesson of files that do not name theirs.")
 @click.option("--only", help="The lesson to grade; files of other lessons get no points.")
 @click.option("--single", is_flag=True, help="Everything in the folder is one student's.")
+@click.option(
+    "--seed", default="", help="Draw private hidden cases from this text; keep it secret."
+)
+@click.option("--each", is_flag=True, help="With --seed: other private cases for each student.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
 @click.option("--seconds", type=click.FloatRange(0.5), help="Processor time of a task.")
 @click.option("--memory", type=click.IntRange(256), default=2048, help="MiB of a task.")
@@ -115,7 +138,7 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
 @click.pass_obj
 def grade_submissions(
     folder: Path | None, path: Path, default: str | None, only: str | None, single: bool,
-    jobs: int | None, seconds: float | None, memory: int, out: Path | None,
+    seed: str, each: bool, jobs: int | None, seconds: float | None, memory: int, out: Path | None,
 ) -> int:  # fmt: skip
     """Judge one submission, or a folder with one file or folder for each student.
 
@@ -143,6 +166,7 @@ def grade_submissions(
         grades = grade(
             path, folder, default or "", jobs or os.cpu_count() or 1, Limits(memory, seconds),
             progress=lambda _: bar.update(), only=only or "", single=single,
+            seed=seed, each=each,
         )  # fmt: skip
     if len(grades) == 1:
         click.echo(table(grades[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from pathlib import Path
 from minideeplab.grading.catalogue import find_lesson
 from minideeplab.grading.judge import CRASH, NOT_DONE_YET, TaskResult, judge
 from minideeplab.grading.model import Lesson, Task
+from minideeplab.grading.private import with_private_cases
 from minideeplab.grading.process import MEMORY, run_apart
 from minideeplab.grading.submissions import Submission, choose, find_submissions
 
@@ -50,6 +52,8 @@ def grade(
     progress: Callable[[Submission], None] = lambda submission: None,
     only: str = "",
     single: bool = False,
+    seed: str = "",
+    each: bool = False,
 ) -> list[Grade]:
     """Return the grades of a submission, or of a folder of them.
 
@@ -64,6 +68,8 @@ def grade(
         progress: called with each graded submission.
         only: the lesson to grade; files of others get no points. It is also the default.
         single: everything in the folder is one student's.
+        seed: draws private cases; see `with_private_cases`.
+        each: other private cases for each student.
 
     Raises:
         ValueError: there is no submission, or ``default`` or ``only`` is no lesson.
@@ -80,6 +86,10 @@ def grade(
         chosen = _without_others(chosen)
     sole = next(iter(loaded.values())) if len(loaded) == 1 else None  # for empty submissions
     chosen = [(one, lesson or sole) for one, lesson in chosen]
+    private = functools.cache(with_private_cases)
+    chosen = [
+        (one, lesson and private(lesson, seed, one.name if each else "")) for one, lesson in chosen
+    ]
     return _grade_all(chosen, jobs, limits or Limits(), progress)
 
 

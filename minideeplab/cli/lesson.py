@@ -143,7 +143,8 @@ def grade_submissions(
     """Judge one submission, or a folder with one file or folder for each student.
 
     Prints verdicts and hints; writes score.json and results.json (Gradescope) into the folder, for
-    a class grades/grades.csv and one folder for each student. Each task runs in a process of its
+    a class grades/grades.csv, class.md and class.png (pass rates, commonest mistakes), answers.md
+    (written answers) and one folder for each student. Each task runs in a process of its
     own with limits of time and memory; for code that you do not trust use a container as well.
 
     \b
@@ -172,6 +173,6 @@ def grade_submissions(
         click.echo(table(grades[0]))
     else:
         click.echo(class_table(grades))
-    for report in write_reports(grades, path, out, single)[:2]:
+    for report in write_reports(grades, path, out, single)[:4]:
         click.echo(f"written: {report}", err=True)
     return 0 if any(grade.results for grade in grades) else 1

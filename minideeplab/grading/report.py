@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minideeplab.grading.class_report import answers_markdown, class_markdown, draw_class
 from minideeplab.grading.grade import Grade
 from minideeplab.grading.judge import PASS, TaskResult
 from minideeplab.grading.submissions import GRADES
@@ -140,7 +141,7 @@ def write_reports(
         single: the grades are of one student.
 
     Returns:
-        The files, grades.csv first.
+        The files: for a class grades.csv, class.md and others first.
     """
     home = path if path.is_dir() else path.parent
     names = (path.resolve().name, path.stem)
@@ -149,6 +150,7 @@ def write_reports(
     written = []
     if not one:
         written.append(_write(out / "grades.csv", class_csv(grades)))
+        written += _write_class(grades, out)
     several = len({g.submission.name for g in grades}) < len(grades)
     taken: set[Path] = set()
     for grade in grades:
@@ -160,6 +162,19 @@ def write_reports(
         taken.add(folder)
         for name, data in (("score.json", score(grade)), ("results.json", gradescope(grade))):
             written.append(_write(folder / name, json.dumps(data, indent=1, ensure_ascii=False)))
+    return written
+
+
+def _write_class(grades: Sequence[Grade], out: Path) -> list[Path]:
+    """Write class.md, class.png and answers.md."""
+    written = [_write(out / "class.md", class_markdown(grades))]
+    answers = answers_markdown(grades)
+    if answers:
+        written.append(_write(out / "answers.md", answers))
+    if any(grade.results for grade in grades):
+        with atomic_write(out / "class.png") as temporary:
+            draw_class(grades, temporary)
+        written.append(out / "class.png")
     return written
 
 

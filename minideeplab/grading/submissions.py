@@ -11,7 +11,7 @@ from minideeplab.grading.source import Cell, open_holes, read_notebook, split_ce
 
 SUFFIXES = (".py", ".ipynb")
 ARCHIVES = (".zip", ".gz", ".tgz", ".tar", ".7z", ".rar")
-NOT_ANSWERS = re.compile(r"(?:.*_)?given|cases|conftest|setup|(?:solution|visible)_\d\d")
+NOT_ANSWERS = re.compile(r"given|cases|conftest|setup|(?:solution|visible)_\d\d")
 LARGEST = 4_000_000  # bytes; a lesson has about 20,000
 MANY = 2000  # files of a folder that are looked at
 GRADES = "grades"
@@ -131,6 +131,8 @@ def read(path: Path, name: str) -> Submission:
     cells: list[Cell] = []
     if path.is_symlink() or not path.is_file():
         problem = "a link or special file, expected the file itself"
+    elif path.stem.endswith("_given"):
+        problem = "a copy of given.py, which is handed out; hand in the lesson's file"
     elif path.suffix.lower() in ARCHIVES:
         problem = "an archive, which is not opened; hand in the .py or .ipynb itself"
     elif path.suffix.lower() not in SUFFIXES:

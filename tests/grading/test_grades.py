@@ -128,16 +128,18 @@ def test_one_bad_submission_stops_and_hides_none(lessons, tmp_path, monkeypatch)
     (tmp_path / "lesson_01.py").write_text(LESSON)  # a file beside the folders
     (tmp_path / "all.zip").write_text("")
     (tmp_path / "utils.py").write_text("")
+    (tmp_path / "ann_12_given.py").write_text("")
     assert run(lessons, "grade", tmp_path) == 0
     rows = rows_of(tmp_path)
     points = {name: row["points"] for name, row in rows.items()}
     assert points == {
         "ann": "6", "bob": "0", "cem": "0", "dee": "0", "eve": "0", "fay": "6",
-        "lesson_01": "6", "all": "0", "utils": "0",
+        "lesson_01": "6", "all": "0", "utils": "0", "ann_12_given": "0",
     }  # fmt: skip
     for name, words in {
         "bob": "no lesson '77'", "cem": "an archive", "dee": "there is work.pdf, expected .py",
         "eve": "no lesson was handed in", "all": "an archive", "utils": "does not name its lesson",
+        "ann_12_given": "a copy of given.py",
     }.items():  # fmt: skip
         assert words in rows[name]["remark"]
         assert words in (tmp_path / "grades" / name / "results.json").read_text()

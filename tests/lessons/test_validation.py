@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib
 import pytest
 
@@ -51,3 +53,14 @@ def test_the_last_solution_passes_in_a_process_of_its_own(lesson):
     task = lesson.tasks[-1]
     outcomes, stopped = run_apart(lesson, task, split_cells(read_solved(lesson)), "lesson.py")
     assert judge(lesson, task, outcomes, stopped).verdict == PASS
+
+
+def test_timetables_respect_what_lessons_need():
+    text = (find_folder() / "README.md").read_text(encoding="utf-8")
+    needs = {folder.name[:2]: load_lesson(folder).about.needs for folder in FOLDERS}
+    for title in ("Semester", "Short course"):
+        rows = text.split(f"| {title} |\n|---|---|\n")[1].split("\n\n")[0]
+        order = re.findall(r"\| (\d\d) \|$", rows, re.MULTILINE)
+        assert len(order) >= 5
+        for index, number in enumerate(order):
+            assert set(needs[number]) <= set(order[:index]), f"{title}: {number}"

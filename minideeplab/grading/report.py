@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def table(grade: Grade) -> str:
     lesson = grade.lesson
     head = f"{plain(grade.submission.name)}: {plain(grade.submission.file)}"
     if lesson is None:
-        return f"{plain(grade.submission.name)}: {grade.submission.problem}\n"
+        return f"{plain(grade.submission.name)}: {plain(grade.submission.said)}\n"
     rows = [("task", "points", "verdict", "hint")]
     rows += [
         (result.task.id, f"{result.points}/{result.task.points}", result.verdict,
@@ -51,7 +52,7 @@ def class_table(grades: Sequence[Grade]) -> str:
         verdicts = "  ".join(f"{r.task.id} {r.verdict}" for r in grade.results)
         lines.append(
             f"{name:{width}}  {grade.lesson.number if grade.lesson else '--'}  "
-            f"{grade.points:3}/{grade.out_of:<3}  {verdicts or grade.submission.problem}"
+            f"{grade.points:3}/{grade.out_of:<3}  {verdicts or plain(grade.submission.said)}"
         )
     return "\n".join(lines) + "\n"
 
@@ -154,7 +155,7 @@ def write_reports(
     several = len({g.submission.name for g in grades}) < len(grades)
     taken: set[Path] = set()
     for grade in grades:
-        folder = out if one else out / (plain(grade.submission.name) or "nameless")
+        folder = out if one else out / folder_name(grade.submission.name)
         if several and grade.lesson is not None:
             folder = folder / grade.lesson.name
         while folder in taken:
@@ -163,6 +164,11 @@ def write_reports(
         for name, data in (("score.json", score(grade)), ("results.json", gradescope(grade))):
             written.append(_write(folder / name, json.dumps(data, indent=1, ensure_ascii=False)))
     return written
+
+
+def folder_name(name: str) -> str:
+    """Return a student's name as the name of a folder, never one such as ".."."""
+    return re.sub(r"[/\\:]", "-", plain(name)).strip(". ") or "nameless"
 
 
 def _write_class(grades: Sequence[Grade], out: Path) -> list[Path]:

@@ -34,9 +34,13 @@ LISTING = ("os.listdir", "os.scandir")
 """Events of importing modules; allowed in the folders that may be read."""
 
 UNSAFE_MODULES = (
-    "_ctypes", "_posixshmem", "_posixsubprocess", "_socket", "_sqlite3", "_winapi", "ctypes",
-    "multiprocessing", "socket", "sqlite3", "subprocess",
+    "_ctypes", "_curses", "_dbm", "_gdbm", "_interpchannels", "_interpqueues", "_interpreters",
+    "_multiprocessing", "_posixshmem", "_posixsubprocess", "_remote_debugging", "_socket",
+    "_sqlite3", "_ssl", "_testcapi", "_testinternalcapi", "_tkinter", "_winapi",
+    "_xxinterpchannels", "_xxsubinterpreters", "ctypes", "multiprocessing", "readline", "socket",
+    "sqlite3", "ssl", "subprocess", "tkinter",
 )  # fmt: skip
+"""Modules that call the system natively, or whose interpreters have no audit hooks."""
 
 UNSAFE_FUNCTIONS = (
     "mkfifo", "mknod", "memfd_create", "pidfd_open", "setns", "setpriority", "unshare", "nice",
@@ -188,6 +192,10 @@ def _remove_unsafe() -> None:
         for key, value in list(vars(module).items()):
             if isinstance(value, ModuleType) and value.__name__ in UNSAFE_MODULES:
                 setattr(module, key, None)
+    for name in set(sys.builtin_module_names) - set(UNSAFE_MODULES):
+        importlib.import_module(name)
+    # It makes modules again, complete and without an audit event.
+    vars(importlib.import_module("_imp"))["create_builtin"] = None
     for module in (os, importlib.import_module(os.name)):
         for name in UNSAFE_FUNCTIONS:
             vars(module).pop(name, None)

@@ -69,7 +69,7 @@ def find_submissions(path: Path, single: bool = False) -> list[list[Submission]]
     entries = sorted(path.iterdir())
     flat = [p for p in entries if _may_be_answer(p) and not NOT_ANSWERS.fullmatch(p.stem)]
     folders = [p for p in entries if p.is_dir() and not p.name.startswith((".", "__"))]
-    inside = [p for p in folders if p.name != GRADES and _handed_in(p)]
+    inside = [p for p in folders if p.name != GRADES and (p.is_symlink() or _handed_in(p))]
     if flat and all(_STANDARD.fullmatch(file.stem) for file in flat) and not inside:
         return _group(flat, path.resolve().name)
     found = [group for stem in sorted({f.stem for f in flat})
@@ -98,6 +98,7 @@ def _handed_in(folder: Path) -> list[Path]:
             for path in some
             if _may_be_answer(path)
             and not NOT_ANSWERS.fullmatch(path.stem)
+            and path.parent.resolve().is_relative_to(folder.resolve())
             and not any(part.startswith((".", "__")) or part == "wrong"
                         for part in path.relative_to(folder).parts[:-1])
         )  # fmt: skip
@@ -107,6 +108,8 @@ def _handed_in(folder: Path) -> list[Path]:
 
 def _student(folder: Path, name: str) -> list[list[Submission]]:
     """Return one student's submissions; one with a problem if there is none."""
+    if folder.is_symlink():
+        return [[Submission(name, "", "", problem="a link, expected the folder itself")]]
     files = _handed_in(folder)
     if files:
         return _group(files, name)

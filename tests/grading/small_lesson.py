@@ -7,11 +7,14 @@ import textwrap
 LESSON = '''\
 # %% [markdown]
 # # Lesson 1 · Small
-# ## Check yourself
 # Question: why?
 # <!-- answer -->
 # Because.
 # <!-- end -->
+# ## Check yourself
+# ### Task 1.1 · Double (1 point)
+# ### Task 1.2 · Apply (2 points)
+# ### Task 1.3 · Split (3 points)
 
 # %%
 import numpy as np
@@ -19,9 +22,6 @@ from given import half
 
 FACTOR = 2.0
 
-
-# %% [markdown]
-# ### Task 1.1 · Double (1 point)
 
 # %%
 def double(x: np.ndarray) -> np.ndarray:
@@ -34,9 +34,6 @@ def double(x: np.ndarray) -> np.ndarray:
 double(np.ones(3))
 
 
-# %% [markdown]
-# ### Task 1.2 · Apply (2 points)
-
 # %%
 def apply(f, x: np.ndarray) -> np.ndarray:
     """f of every entry of x (N,)."""
@@ -44,9 +41,6 @@ def apply(f, x: np.ndarray) -> np.ndarray:
     return np.array([f(value) for value in x])
     # end 1.2
 
-
-# %% [markdown]
-# ### Task 1.3 · Split (3 points)
 
 # %%
 def split(x: np.ndarray) -> tuple[np.ndarray, int]:

@@ -55,6 +55,18 @@ CHEATS = {
     ),
     "makes a pipe": ("import os\nos.mkfifo('/tmp/lesson_01.py')", "crash", "AttributeError"),
     "makes a file": ("import os\nos.mknod('/tmp/lesson_01.py')", "crash", "AttributeError"),
+    "asks Tcl": ("import tkinter\ntkinter.Tcl().eval('exec true')", "crash", "not available"),
+    "makes a module again": (
+        "import importlib.machinery as m, posix, sys\ndel sys.modules['posix']\n"
+        "return m.BuiltinImporter.create_module(posix.__spec__).mknod('/tmp/x')",
+        "crash", "TypeError",
+    ),
+    "makes an interpreter": ("import _xxsubinterpreters, _interpreters", "crash", "not available"),
+    "finds ctypes in NumPy": (
+        "import sys\nfor m in list(sys.modules.values()):\n    c = getattr(m, 'ctypes', None)\n"
+        "    if c is not None and hasattr(c, 'CDLL'):\n        return 2 * x\nraise KeyError('no')",
+        "crash", "KeyError",
+    ),
     "makes shared memory": ("import _posixshmem", "crash", "not available"),
     "calls the system": ("import ctypes\nctypes.CDLL(None).system(b'true')", "crash", "not av"),
     "names hidden inputs as an error": (
@@ -176,7 +188,7 @@ def test_a_cheat_costs_only_its_own_task(lesson, lessons, tmp_path):
 def test_a_syntax_error_names_its_line(lesson):
     text = LESSON.replace("def double(x: np.ndarray)", "def double(x: np.ndarray")
     found = judged(lesson, text)
-    assert found.verdict == "crash" and "no function double; line 1" in found.hint
+    assert found.verdict == "crash" and "no function double; line 20: " in found.hint
     assert judged(lesson, text, "1.3").verdict == "pass"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 
 import pytest
@@ -143,6 +144,24 @@ def test_one_bad_submission_stops_and_hides_none(lessons, tmp_path, monkeypatch)
     }.items():  # fmt: skip
         assert words in rows[name]["remark"]
         assert words in (tmp_path / "grades" / name / "results.json").read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")
+def test_names_and_links_do_no_harm(lessons, tmp_path):
+    home = tmp_path / "class"
+    for name in ("\u200b..", "ann", "ann\u200b"):
+        (home / name).mkdir(parents=True)
+        (home / name / "lesson_01.py").write_text(LESSON)
+    (home / "bob").symlink_to(home / "ann")
+    (home / "cem").mkdir()
+    (home / "cem" / "work").symlink_to(home / "ann")
+    assert run(lessons, "grade", home, "--out", tmp_path / "a" / "b") == 0
+    assert os.listdir(tmp_path / "a") == ["b"]
+    points = {
+        folder.name: json.loads((folder / "results.json").read_text())["score"]
+        for folder in (tmp_path / "a" / "b").iterdir() if folder.is_dir()
+    }  # fmt: skip
+    assert points == {"nameless": 6, "ann": 6, "ann+": 6, "bob": 0, "cem": 0}
 
 
 def test_a_fault_of_the_grader_costs_one_task(lessons, tmp_path, monkeypatch):

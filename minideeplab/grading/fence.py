@@ -7,12 +7,16 @@ Other systems have no such layers; there the audit hooks of `sandbox` are the on
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import struct
 import sys
 from collections.abc import Sequence
+
+try:
+    import ctypes
+except ImportError:  # a Python without it, which cannot call the kernel
+    ctypes = None  # type: ignore[assignment]
 
 _NEW_SPACES = 0x10000000 | 0x40000000 | 0x08000000  # CLONE_NEWUSER, NEWNET, NEWIPC
 _NO_NEW_PRIVILEGES, _SET_SECCOMP, _FILTER = 38, 22, 2  # of prctl
@@ -24,8 +28,8 @@ _CLONE, _CLONE3, _PRLIMIT = (56, 220), 435, (302, 261)
 _CLONE_THREAD = 0x10000
 _NONE = -1
 _ALLOWED = {
-    "read": (0, 63), "write": (1, 64), "close": (3, 57), "stat": (4, _NONE), "fstat": (5, 80),
-    "lstat": (6, _NONE), "poll": (7, _NONE), "lseek": (8, 62), "mmap": (9, 222),
+    "read": (0, 63), "write": (1, 64), "open": (2, _NONE), "close": (3, 57), "stat": (4, _NONE),
+    "fstat": (5, 80), "lstat": (6, _NONE), "poll": (7, _NONE), "lseek": (8, 62), "mmap": (9, 222),
     "mprotect": (10, 226), "munmap": (11, 215), "brk": (12, 214), "rt_sigaction": (13, 134),
     "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139), "pread64": (17, 67),
     "readv": (19, 65), "writev": (20, 66), "access": (21, _NONE), "select": (23, _NONE),
@@ -54,7 +58,7 @@ def restrict(readable: Sequence[str], listable: Sequence[str]) -> list[str]:
         readable: files and folders that may still be read.
         listable: folders whose names may be listed, besides.
     """
-    if sys.platform != "linux":
+    if sys.platform != "linux" or ctypes is None:
         return []
     libc = ctypes.CDLL(None, use_errno=True)
     libc.syscall.restype = ctypes.c_long
@@ -99,7 +103,7 @@ def _permit(libc: ctypes.CDLL, handle: int, path: str, rights: int) -> None:
 
 def _seccomp(libc: ctypes.CDLL) -> bool:
     """Refuse all system calls but `_ALLOWED`: no programs, processes, sockets, special files."""
-    if platform.machine() not in _ARCHITECTURES:
+    if platform.machine() not in _ARCHITECTURES or sys.maxsize < 2**32:
         return False
     program = b"".join(struct.pack("HBBI", *line) for line in _filter(platform.machine()))
     code = ctypes.create_string_buffer(program, len(program))

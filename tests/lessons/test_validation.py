@@ -8,12 +8,10 @@ import matplotlib
 import pytest
 
 import minideeplab as mdl
-from minideeplab.grading.build import course_table
+from minideeplab.grading.build import READERS, build, course_table
 from minideeplab.grading.catalogue import find_folder, lesson_folders, load_lesson
-from minideeplab.grading.judge import PASS, judge
+from minideeplab.grading.grade import grade
 from minideeplab.grading.loading import importable
-from minideeplab.grading.process import run_apart
-from minideeplab.grading.source import split_cells
 from minideeplab.grading.validation import read_solved, validate
 
 FOLDERS = lesson_folders(find_folder())
@@ -49,10 +47,17 @@ def test_the_table_has_this_lesson(lesson):
     assert row in text, "minideeplab lesson list --markdown prints the table for lessons/README.md"
 
 
-def test_the_last_solution_passes_in_a_process_of_its_own(lesson):
-    task = lesson.tasks[-1]
-    outcomes, stopped = run_apart(lesson, task, split_cells(read_solved(lesson)), "lesson.py")
-    assert judge(lesson, task, outcomes, stopped).verdict == PASS
+def test_the_solutions_get_all_points_in_processes_of_their_own(lesson, tmp_path):
+    path = tmp_path / f"lesson_{lesson.number}.py"
+    path.write_text(read_solved(lesson), encoding="utf-8")
+    (found,) = grade(path, jobs=2, only=lesson.number, seed="private cases, too")
+    assert found.points == found.out_of == lesson.points, found.results
+    assert sum(len(r.task.cases) for r in found.results) > sum(len(t.cases) for t in lesson.tasks)
+
+
+def test_builds_for_every_reader(lesson, tmp_path):
+    for reader in READERS:
+        assert not build(lesson, reader, tmp_path / reader).kept
 
 
 def test_timetables_respect_what_lessons_need():

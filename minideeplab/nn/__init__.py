@@ -9,6 +9,7 @@ from minideeplab.nn.layers import (
     MaxPool2d,
     ReLU,
     Sequential,
+    Sigmoid,
     he_normal,
     run_layers,
 )
@@ -24,6 +25,7 @@ __all__ = [
     "Module",
     "ReLU",
     "Sequential",
+    "Sigmoid",
     "he_normal",
     "run_layers",
 ]

@@ -26,6 +26,7 @@ NAMES = (
     "fold",
     "linear",
     "relu",
+    "sigmoid",
     "dropout",
     "softmax",
     "log_softmax",

@@ -33,7 +33,7 @@ from minideeplab.backends.numba_cpu.runtime.parallel import (
     spans,
 )
 
-LIMIT = 60.0  # estimated error at which a tile is computed again: the largest true ones are half
+LIMIT = 90.0  # estimated error of tiles that are computed again; true ones are less than half
 SAMPLES = 16  # channels of each filter that are looked at
 ROWS = 512  # rows that a piece adds
 STRIP = 16  # tiles that a task computes directly

@@ -37,7 +37,7 @@ ATTEMPTS = {
     "program": "lambda: os.execv('/bin/true', ['true'])",
     "socket": "lambda: socket.socket()",
     "signal": "lambda: os.kill(os.getppid(), 0)",
-    "thread": "lambda: threading.Thread(target=print).start()",
+    "thread": "lambda: threading.Thread(target=int).start()",
 }
 REFUSED = {
     "Landlock": ("reads", "writes", "pipe", "device", "link"),

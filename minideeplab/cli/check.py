@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 class _OperationFirst(click.Group):
     """A group whose default command, ``op``, starts with the name of an operation."""
@@ -128,6 +130,9 @@ def check_function(
     from minideeplab.testing import check_op
     from minideeplab.testing.frameworks import compile_quickly
 
+    outputs = [path for path in (json_path, markdown_path) if path]
+    sources = [name.rpartition(":")[0] for name in (function, backward or "")]
+    refuse_to_overwrite(sources, outputs, "--json or --markdown")
     if arrays == "jax":
         compile_quickly()
     report = check_op(

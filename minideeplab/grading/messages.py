@@ -58,7 +58,8 @@ def bare(outcome: Outcome, lesson: Lesson, task: Task, cells: Sequence[Cell]) ->
         message = ""
     error = outcome.error if outcome.error in _ERRORS or not outcome.error else "Exception"
     line = outcome.line if 0 < outcome.line <= last else 0
-    return replace(outcome, error=error, message=message, line=line)
+    cell = outcome.cell if 0 < outcome.cell <= len(cells) else 0
+    return replace(outcome, error=error, message=message, line=line, cell=cell)
 
 
 def own(message: str) -> str:

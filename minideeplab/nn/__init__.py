@@ -13,7 +13,7 @@ from minideeplab.nn.layers import (
     he_normal,
     run_layers,
 )
-from minideeplab.nn.module import Module
+from minideeplab.nn.module import Module, evaluating
 
 __all__ = [
     "AvgPool2d",
@@ -26,6 +26,7 @@ __all__ = [
     "ReLU",
     "Sequential",
     "Sigmoid",
+    "evaluating",
     "he_normal",
     "run_layers",
 ]

@@ -129,6 +129,12 @@ def test_many_inaccurate_tiles_are_a_direct_convolution():
     np.testing.assert_array_equal(conv2d(x, w, None, *options, algorithm="winograd"), exact)
 
 
+def test_weights_of_zero_give_zero():
+    (x, w, dy), options = layer(32, 32, (24, 24), 1)
+    assert not conv2d(x, 0 * w, None, *options, algorithm="winograd").any()
+    assert not conv2d_backward(dy, x, 0 * w, *options, algorithm="winograd")[0].any()
+
+
 def test_a_nan_stays_where_the_definition_puts_it():
     (x, w, _), options = layer(32, 32, (48, 48), 1)
     x[0, 3, 20, 20], x[1, 5, 7, 9] = np.nan, np.inf

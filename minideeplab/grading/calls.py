@@ -70,20 +70,16 @@ class Calls:
         try:
             index, outcome = decode_outcome(line.decode("utf-8", "replace"))
         except ValueError:
-            status = self._ended() if not line else self._process.poll()
-            why = "no answer" if status is None else f"the process ended ({status})"
+            try:
+                status = self._process.wait(1.0 if not line else 0.0)  # no line: it is ending
+                why = f"the process ended ({status})"
+            except subprocess.TimeoutExpired:
+                why = "no answer"
             raise CallFailed(f"{why}; it has {self._seconds:g} s of processor time") from None
         if index != number or outcome.kind != VALUE:
             what = "not done" if outcome.kind == NOT_DONE else outcome.error or "out of turn"
             raise CallFailed(f"{what}: {outcome.message}")
         return outcome.value
-
-    def _ended(self) -> int | None:
-        """Return the status of a process that closed its pipe, which is shortly before its end."""
-        try:
-            return self._process.wait(5.0)
-        except subprocess.TimeoutExpired:
-            return None
 
     def _exchange(self, requests: list[dict[str, Any]], answers: int) -> list[bytes]:
         """Write lines and read the answers; the process is killed if they take too long."""

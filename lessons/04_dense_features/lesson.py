@@ -400,3 +400,14 @@ assert score_grid(nets["3 × 3 windows, padding 1"]) == (0, 8)
 # $\frac12 (1 + 2 + 4 + 8 + 16) = 15.5$; the mask would be off by 15.5 pixels, half a stride.
 # (5) Rate 2 in the first of the two stages, rate 4 in the second, behind both strides.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/models/deeplab.py` is the result of this lesson: `trunk` has pool4 and pool5 at
+# stride 1 and conv5 at rate 2, and the comment at its head names all the changes by the authors.
+# `minideeplab/weights/surgery.py` is task 4.4 for the real fc6 and fc7 (`decimate_fc6`,
+# `decimate_fc7`), and `minideeplab/models/resnet.py` does with stages of ResNet-101 what task 4.2
+# does with a table. In `minideeplab/inference.py` the sizes $8k + 1$ of task 4.5 come back as
+# `padded_size`. The notebook `notebooks/03_stride_32_against_8.ipynb` shows what the masks gain,
+# and `notebooks/13_from_vgg_to_deeplab.ipynb` what the cut costs.

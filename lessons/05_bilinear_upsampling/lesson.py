@@ -355,3 +355,14 @@ check("5.5", upsample_by_tents)
 # as classes. (5) Every label would count, 64 times as many, and each score would learn from all
 # the pixels around it that it labels. The price is the memory for 21 maps in the size of the image.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `linear_source` in `minideeplab/ops/resize.py` is task 5.1: between which two values to read, and
+# how far. `interpolate` and `interpolate_backward` there stand side by side, one axis at a time,
+# as tasks 5.2 and 5.4. `minideeplab/models/deeplab.py` and `minideeplab/inference.py` say where
+# the corners are aligned, and why. `conv_transpose2d` in `minideeplab/ops/conv.py` is task 5.5
+# with weights that can be learnt. That a backward pass is an adjoint is tested as you did it, by
+# `gradcheck` in `minideeplab/testing/gradients.py`. The notebook
+# `notebooks/04_upsampling_conventions.ipynb` has both conventions on a photograph.

@@ -293,3 +293,14 @@ except AssertionError as error:
 # mistakes that move shares from one entry to another stay hidden. (4) No: it sees all of
 # $D^{\mathsf T} 1$, but nothing else of $D$.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `gradcheck` in `minideeplab/testing/gradients.py` is this lesson as a tool: random cotangents,
+# several directions, an estimate of the error of the differences, and in the end which entries are
+# wrong. It differentiates what `minideeplab/tape.py` recorded, so it tests layers of
+# `minideeplab/nn` and whole networks as well. `batch_norm_backward` in `minideeplab/ops/norm.py`
+# and `softmax_backward` in `minideeplab/ops/activation.py` are the two backward passes that a
+# cotangent of ones never tests. `minideeplab verify --help` compares a function of yours with the
+# definitions. The notebook `notebooks/10_is_your_framework_right.ipynb` does that for a framework.

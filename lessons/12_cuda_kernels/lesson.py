@@ -303,3 +303,15 @@ except RuntimeError as error:
 # no harm on today's GPUs, but nothing promises that. (4) Not by itself: the loading also has to be
 # finished before the first addition, so one more barrier is needed before the loop.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# The folder `minideeplab/backends/cuda/kernels` has the kernels of the CUDA backend, in CUDA C:
+# begin with `activation.cu`, one thread an element in the steps of task 12.1, then `filter.cu` and
+# `im2col.cu`. `minideeplab/backends/cuda/backend.py` launches them, and
+# `minideeplab/backends/cuda/probe.py` finds out whether there is a GPU. The checker is
+# `minideeplab/testing/simt`: `memory.py` logs each access and finds the races, `execution.py` runs
+# the threads from barrier to barrier. Layers and tape are the same as on the CPU, see
+# `minideeplab/backends/registry.py`. The notebook `notebooks/12_gpu_tour.ipynb` shows memory and
+# races drawn.

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from minideeplab.budget import one_line
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 @click.command()
 @click.argument("src")
@@ -33,6 +36,7 @@ def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool
     if dst is None:
         describe(weights.load(weights.locate(src)))
         return
+    refuse_to_overwrite([weights.locate(src)], [dst], "DST")
     state = weights.convert(src, dst, to=to, num_classes=classes, half=half)
     click.echo(f"{dst}: {summary(state)}, {dst.stat().st_size / 1e6:,.1f} MB")
 
@@ -40,7 +44,7 @@ def command(src: str, dst: Path | None, to: str | None, classes: int, half: bool
 def describe(state: dict) -> None:
     """Print every array's name, shape and type."""
     for name, array in state.items():
-        click.echo(f"{name}  {tuple(array.shape)}  {array.dtype}")
+        click.echo(f"{one_line(name)}  {tuple(array.shape)}  {array.dtype}")
     click.echo(summary(state))
 
 

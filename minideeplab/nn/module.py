@@ -57,6 +57,23 @@ class Module:
         """Run ``forward``."""
         return self.forward(x)
 
+    def __repr__(self) -> str:
+        """The layers, one a line, with the shapes of their arrays and their settings."""
+        children = list(self.named_children())
+        if not children:
+            return f"{type(self).__name__}({', '.join(self._settings())})"
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
+        count = sum(parameter.size for parameter in self.parameters())
+        body = "\n  ".join(lines)
+        return f"{type(self).__name__}(  # {count:,} parameters\n  {body}\n)"
+
+    def _settings(self) -> Iterator[str]:
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) or is_array(value):
+                yield f"{name} {'x'.join(map(str, value.shape))}"
+            elif isinstance(value, (int, float, tuple)) and not name.startswith("_"):
+                yield f"{name}={value}"
+
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (attribute name, module) for each module held directly by this one."""
         for name, value in vars(self).items():

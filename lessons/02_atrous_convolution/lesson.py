@@ -49,8 +49,8 @@ for axes, rate in zip(panels, (1, 2, 4), strict=True):
 # ### Task 2.1 · How many outputs? (1 point)
 #
 # Pad a signal of $N$ values (`n`) with $m$ zeros on either side (`padding`) and let the filter of
-# $K$ taps (`k`) step by $s$. The first position is 0 and the last tap must stay inside, so positions
-# $0, s, 2s, \dots$ up to $N + 2m - K_\text{eff}$ are allowed. Count them.
+# $K$ taps (`k`) step by $s$. The first position is 0 and the last tap must stay inside, so
+# positions $0, s, 2s, \dots$ up to $N + 2m - K_\text{eff}$ are allowed. Count them.
 
 
 # %%

@@ -275,8 +275,8 @@ axes.legend(ncols=6, loc="upper left", bbox_to_anchor=(-0.02, 1.22), columnspaci
 # 3 × 3 with padding 1, and pool5, which comes behind a lost stride, is *not* spread apart. And fc6
 # is made smaller: the network is trained on anyway, so its start need not be exact.
 #
-# **Cutting fc6.** Of fc6's 4096 filters a quarter stays (the authors drew them at random, here it
-# is every fourth), and of its 7 × 7 taps rows and columns 0, 3 and 6. The three taps that stay are
+# **Cutting fc6.** Of fc6's 4096 filters a quarter stays (the authors drew them at random),
+# and of its 7 × 7 taps rows and columns 0, 3 and 6. The three taps that stay are
 # three times as far apart as the seven were, so that the filter still sees as far: from
 # $6 \cdot 4 = 24$ steps at rate 4 to $2 \cdot 12 = 24$ steps at **rate 12**, LargeFOV's. fc7 loses
 # three quarters of its filters, and three quarters of its channels as well, since these were fc6's
@@ -300,25 +300,23 @@ axes.invert_yaxis()
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
-# ### Task 4.4 · Cut a layer down (1 point)
+# ### Task 4.4 · Cut a layer down, and the next one with it (1 point)
 #
-# Keep every `filter_step`-th filter, every `channel_step`-th channel, and every `tap_step`-th row
-# and column of taps, the first ones included; and say at which rate the result must be used.
+# Keep the filters whose numbers are in `kept`, in that order, and of the taps every `tap_step`-th
+# row and column, the first ones included. The layer `after` reads this one's filters as its
+# channels: it must fit again, and see them in the same order. At which rate must the result be
+# used?
 
 
 # %%
 def decimate(
-    weight: np.ndarray,
-    bias: np.ndarray,
-    rate: int,
-    filter_step: int,
-    channel_step: int,
-    tap_step: int,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Cut weight (F, C, kh, kw), bias (F,) and rate down: (weight, bias, rate)."""
-    # solution 4.4: slice all four axes, and keep the extent by a larger rate
-    small = weight[::filter_step, ::channel_step, ::tap_step, ::tap_step]
-    return small, bias[::filter_step], rate * tap_step
+    weight: np.ndarray, bias: np.ndarray, rate: int, kept: np.ndarray, tap_step: int,
+    after: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:  # fmt: skip
+    """(weight, bias, rate, after) of weight (F, C, kh, kw), bias (F,) and after (G, F, h, w)."""
+    # solution 4.4: pick filters and taps, the extent stays by a larger rate, and channels behind
+    small = weight[kept][:, :, ::tap_step, ::tap_step]
+    return small, bias[kept], rate * tap_step, after[:, kept]
     # end 4.4
 
 

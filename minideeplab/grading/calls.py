@@ -70,8 +70,9 @@ class Calls:
         try:
             index, outcome = decode_outcome(line.decode("utf-8", "replace"))
         except ValueError:
-            try:  # a pipe is closed a moment before its process has ended
-                why = f"the process ended ({self._process.wait(0.5)})"
+            try:
+                status = self._process.wait(1.0 if not line else 0.0)  # no line: it is ending
+                why = f"the process ended ({status})"
             except subprocess.TimeoutExpired:
                 why = "no answer"
             raise CallFailed(f"{why}; it has {self._seconds:g} s of processor time") from None

@@ -41,6 +41,14 @@ def test_runs_from_top_to_bottom(lesson, monkeypatch, capsys):
         assert f"task {task.id}: all" in printed, "every task is checked"
 
 
+def test_the_last_section_leads_to_files_that_exist(lesson):
+    *_, last = read_solved(lesson).split("\n# ## ")
+    assert last.startswith("Now read the package")
+    paths = re.findall(r"`((?:minideeplab|notebooks)/[\w./]+)`", last)
+    assert any(path.startswith("notebooks/") for path in paths)
+    assert all((find_folder().parent / path).exists() for path in paths)
+
+
 def test_the_table_has_this_lesson(lesson):
     row = course_table([lesson]).splitlines()[-1]
     text = (find_folder() / "README.md").read_text(encoding="utf-8")

@@ -18,6 +18,11 @@ from minideeplab.arrays import is_array, like
 from minideeplab.backends import to
 from minideeplab.tensor import Tensor
 
+
+def _dtype(value: Any) -> np.dtype:
+    return value.dtype if is_array(value) else np.asarray(value).dtype
+
+
 _evaluating: ContextVar[bool] = ContextVar("evaluating", default=False)
 
 
@@ -105,6 +110,11 @@ class Module:
             f"{name}: shape {np.shape(state[name])} in the weights, {array.shape} in the network"
             for name, array in own.items()
             if name in state and np.shape(state[name]) != array.shape
+        ]
+        problems += [
+            f"{name}: {kind} in the weights, expected real numbers"
+            for name in own
+            if name in state and (kind := _dtype(state[name])).kind not in "fiub"
         ]
         if strict:
             problems += [f"{name}: missing from the weights" for name in own if name not in state]

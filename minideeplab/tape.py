@@ -22,7 +22,7 @@ from zlib import crc32
 
 import numpy as np
 
-from minideeplab.arrays import as_array, is_array, like, to_host
+from minideeplab.arrays import as_array, like
 from minideeplab.backends.registry import current
 
 LARGE = 1 << 16  # elements from which a sum is worth more than one thread
@@ -56,6 +56,7 @@ def detect_changes(enabled: bool = True) -> Iterator[None]:
     """Inside the block, `backward` refuses arrays that were changed after the forward pass.
 
     Their checksums are kept with the history, which takes time: for tests, lessons and debugging.
+    Arrays on a GPU are not checked.
     MINIDEEPLAB_DETECT_CHANGES=1 in the environment does it for the whole process.
     """
     token = _detecting.set(enabled)
@@ -96,7 +97,7 @@ class Node:
 def _saved(value: Any, depth: int = 5) -> Iterator[np.ndarray]:
     """Yield the arrays that a backward function holds, also in tuples and inner functions."""
     parts: Sequence[Any] = ()
-    if is_array(value):
+    if isinstance(value, np.ndarray):  # one on a GPU would be copied to the host
         yield value
     elif isinstance(value, tuple | list):
         parts = value
@@ -107,7 +108,7 @@ def _saved(value: Any, depth: int = 5) -> Iterator[np.ndarray]:
 
 
 def _checksum(array: np.ndarray) -> int:
-    return crc32(np.ascontiguousarray(to_host(array)))
+    return crc32(np.ascontiguousarray(array))
 
 
 def add(a: Any, b: Any) -> Any:

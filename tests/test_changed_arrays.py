@@ -65,7 +65,8 @@ def test_without_the_switch_nothing_is_kept():
 @pytest.mark.parametrize(
     ("numpys", "ours"),
     [
-        (lambda x: np.sqrt(x), lambda x: x**0.5),
+        (lambda x: np.sqrt(x), lambda x: x.sqrt()),
+        (lambda x: np.exp(np.log(x)), lambda x: x.log().exp()),
         (lambda x: np.add(x, 1), lambda x: x + 1),
         (lambda x: np.float32(2) * x, lambda x: 2 * x),
         (lambda x: np.ones(3, np.float32) - x, lambda x: 1 - x),
@@ -82,7 +83,7 @@ def test_numpys_functions_keep_the_gradient(numpys, ours):
 
 def test_numpys_functions_without_a_derivative_are_refused():
     x = leaf(3)
-    for function in (np.exp, np.sin, lambda x: np.maximum(x, 0), lambda x: np.add.reduce(x)):
+    for function in (np.tan, np.sin, lambda x: np.maximum(x, 0), lambda x: np.add.reduce(x)):
         with pytest.raises(TypeError, match="of a Tensor would lose its gradient"):
             function(x)
     with pytest.raises(TypeError, match="would lose its gradient"):
@@ -90,9 +91,9 @@ def test_numpys_functions_without_a_derivative_are_refused():
         total += x
     with pytest.raises(TypeError, match="out is a Tensor"):
         np.add(1.0, 2.0, out=Tensor(np.zeros(())))
-    assert np.isfinite(x).all() and np.exp(x.detach()).shape == (3,)
+    assert np.isfinite(x).all() and np.tan(x.detach()).shape == (3,)
     with no_grad():
-        assert np.exp(x).shape == (3,)
+        assert np.tan(x).shape == (3,)
 
 
 def test_truth_is_that_of_the_element():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -69,8 +70,11 @@ class Calls:
         try:
             index, outcome = decode_outcome(line.decode("utf-8", "replace"))
         except ValueError:
-            status = self._process.poll()
-            why = "no answer" if status is None else f"the process ended ({status})"
+            try:
+                status = self._process.wait(1.0 if not line else 0.0)  # no line: it is ending
+                why = f"the process ended ({status})"
+            except subprocess.TimeoutExpired:
+                why = "no answer"
             raise CallFailed(f"{why}; it has {self._seconds:g} s of processor time") from None
         if index != number or outcome.kind != VALUE:
             what = "not done" if outcome.kind == NOT_DONE else outcome.error or "out of turn"

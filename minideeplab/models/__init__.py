@@ -9,7 +9,7 @@ import numpy as np
 from minideeplab.budget import one_line
 from minideeplab.models.deeplab import VARIANTS, DeepLab
 from minideeplab.models.description import check_description
-from minideeplab.models.files import read_npz, save_weights
+from minideeplab.models.files import read_weights, save_weights
 from minideeplab.models.preprocessing import CAFFE, IMAGENET, Preprocessing
 from minideeplab.models.resnet import DeepLabResNet
 from minideeplab.models.small import DeepLabSmall, deeplab_small
@@ -62,7 +62,7 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     "preprocessing", "training". Raises FileNotFoundError or ValueError (not our file, wrong
     shapes).
     """
-    state, meta = read_npz(path)
+    state, meta = read_weights(path)
     try:
         check_description(meta, state)
         preprocessing = Preprocessing(**meta["preprocessing"]) if "preprocessing" in meta else None

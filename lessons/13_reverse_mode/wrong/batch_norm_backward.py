@@ -70,3 +70,43 @@ def eps_outside_the_root(dy, x, weight, eps):
     dweight, dbias, count = (dy * xhat).sum(AXES), dy.sum(AXES), x[:, 0].size
     dx = planes(weight) * invstd * (dy - planes(dbias / count) - xhat * planes(dweight / count))
     return dx, dweight, dbias
+
+
+def right(dy, x, weight, eps):
+    """Return dx, dweight and dbias."""
+    xhat, invstd, dweight, dbias = parts(dy, x, eps)
+    count = x[:, 0].size
+    dx = dy - planes(dbias / count) - xhat * planes(dweight / count)
+    return planes(weight) * invstd * dx, dweight, dbias
+
+
+@wrong("13.5", loses=ALL, hint="dweight and dbias are sums over N, H and W, not means.")
+def means_for_sums(dy, x, weight, eps):
+    dx, dweight, dbias = right(dy, x, weight, eps)
+    return dx, dweight / x[:, 0].size, dbias / x[:, 0].size
+
+
+@wrong("13.5", loses=ALL, hint="dweight is summed with x; the weight multiplies the normalised x.")
+def dweight_with_x(dy, x, weight, eps):
+    dx, _, dbias = right(dy, x, weight, eps)
+    return dx, (dy * x).sum(AXES), dbias
+
+
+@wrong("13.5", loses=ALL, hint="dweight has the weight as a factor, but y is linear in the weight.")
+def dweight_times_weight(dy, x, weight, eps):
+    dx, dweight, dbias = right(dy, x, weight, eps)
+    return dx, dweight * weight, dbias
+
+
+@wrong(
+    "13.5",
+    loses=("two channels", "one image", "a large eps"),
+    hint="Mean and variance are over N, H and W, for each channel; here they are over N alone.",
+)
+def statistics_over_the_batch_alone(dy, x, weight, eps):
+    mean = x.mean(0, keepdims=True)
+    invstd = 1 / np.sqrt(x.var(0, keepdims=True) + eps)
+    xhat, scaled = (x - mean) * invstd, dy * planes(weight)
+    along = xhat * (scaled * xhat).mean(0, keepdims=True)
+    dx = (scaled - scaled.mean(0, keepdims=True) - along) * invstd
+    return dx, (dy * xhat).sum(AXES), dy.sum(AXES)

@@ -110,3 +110,39 @@ def passes_on_too_early(graph, order, values, dy, pullback):
             total[one] = total.get(one, 0) + part
             queue.append(one)
     return {name: total[name] for name in order if not graph[name][1]}
+
+
+def zeros_first(graph, order, values, dy, pullback, names, turn=1):
+    """Start all cotangents at zero and visit ``names``; ``turn=-1`` gives shares in reverse."""
+    total = {name: np.zeros(np.shape(values[name])) for name in order}
+    total[order[-1]] = np.array(dy)
+    for name in names:
+        op, inputs = graph[name]
+        if inputs:
+            parts = pullback(op, total[name], [values[one] for one in inputs], values[name])
+            for one, part in zip(inputs[::turn], parts, strict=True):
+                total[one] = total[one] + part
+    return {name: total[name] for name in order if not graph[name][1]}
+
+
+@wrong(
+    "13.2",
+    loses=("a product", "two ways", "a matrix product", "a sum whose inputs are used again",
+           "a mean"),
+    hint="The values are visited from first to last; cotangents go the other way.",
+)  # fmt: skip
+def forwards(graph, order, values, dy, pullback):
+    return zeros_first(graph, order, values, dy, pullback, order)
+
+
+@wrong(
+    "13.2",
+    loses=("a product", "two ways", "a sum whose inputs are used again", "a mean"),
+    hint="The shares of a product go to the wrong inputs: the first is the first input's.",
+)
+def swapped_shares(graph, order, values, dy, pullback):
+    def other(op, dy, arrays, result):
+        parts = pullback(op, dy, arrays, result)
+        return parts[::-1] if op == "mul" else parts
+
+    return zeros_first(graph, order, values, dy, other, order[::-1])

@@ -1,6 +1,7 @@
 """Wrong answers to task 13.4."""
 
 from minideeplab.grading import wrong
+from minideeplab.grading.model import ALL
 
 
 def tracked_values(graph, order, wanted):
@@ -79,3 +80,39 @@ def the_input_itself(graph, order, wanted, needs):
 def results_only(graph, order, wanted, needs):
     tracked = tracked_values(graph, order, wanted)
     return sorted(name for name in order if name in tracked and graph[name][0] in ("exp", "relu"))
+
+
+def right(graph, order, wanted, needs):
+    """Return what is kept, as a set."""
+    tracked, kept = tracked_values(graph, order, wanted), set()
+    for name in order:
+        op, inputs = graph[name]
+        for place, one in enumerate(inputs):
+            if one in tracked:
+                kept |= {name if what == "result" else inputs[what] for what in needs[op][place]}
+    return kept
+
+
+@wrong(
+    "13.4",
+    loses=("a product", "two layers", "the last layer is frozen", "the first layer is frozen",
+           "results that are kept"),
+    hint="The names are right but not sorted.",
+)  # fmt: skip
+def unsorted(graph, order, wanted, needs):
+    return sorted(right(graph, order, wanted, needs), reverse=True)
+
+
+@wrong(
+    "13.4",
+    loses=("only the weights are wanted", "results that are kept", "two layers",
+           "the first layer is frozen", "the last layer is frozen"),
+    hint="The wanted leaves are in the list although no pullback reads them.",
+)  # fmt: skip
+def wanted_leaves_too(graph, order, wanted, needs):
+    return sorted(right(graph, order, wanted, needs) | set(wanted))
+
+
+@wrong("13.4", loses=ALL, hint="All values are kept; that is what the three rules avoid.")
+def all_values(graph, order, wanted, needs):
+    return sorted(order)

@@ -151,6 +151,7 @@ def _environment(folder: str) -> dict[str, str]:
     """Return a minimal environment: none of the caller's variables, one thread."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    kept["MINIDEEPLAB_DETECT_CHANGES"] = "1"  # an array changed too early is named, not hidden
     return kept | dict.fromkeys(threads, "1") | dict.fromkeys(("HOME", "TMP", "TEMP"), folder)
 
 

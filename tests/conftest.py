@@ -1,10 +1,16 @@
-"""The whole suite runs on every core where pytest-xdist is installed; ``-n 0`` turns that off."""
+"""Settings of all tests; the whole suite runs on every core, if pytest-xdist is installed.
+
+``-n 0`` turns the latter off.
+"""
 
 from __future__ import annotations
 
 import os
 
 import pytest
+
+# set before minideeplab is imported
+os.environ.setdefault("MINIDEEPLAB_DETECT_CHANGES", "1")  # wrong gradients by changed arrays
 
 
 @pytest.hookimpl(tryfirst=True)

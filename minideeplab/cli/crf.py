@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from minideeplab.crf.refinement import CRFParameters
 
+MOST_LABELS = 255  # 255 means unknown
 LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -116,6 +117,11 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
 
     if path.suffix.lower() in (".npy", ".npz"):
         array = read_array(path)
+        if len(array) > MOST_LABELS:
+            raise ValueError(
+                f"{path}: {len(array)} labels; expected at most {MOST_LABELS}, which is what an "
+                "8-bit label image holds"
+            )
         return array, np.arange(len(array)), voc_palette()
     annotation = read_annotation(path, black)
     if (annotation.index < 0).any():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minideeplab.budget import one_line
 from minideeplab.cli._executor import executor_options
 from minideeplab.cli._outputs import refuse_to_overwrite
 
@@ -117,9 +118,9 @@ def _segment_all(
 
         def fail(path: Path, error: Exception) -> None:
             reason = str(error) or "out of memory; try a smaller --max-side"
-            progress.write(f"minideeplab: {reason}", file=sys.stderr)
+            progress.write(f"minideeplab: {one_line(reason)}", file=sys.stderr)
             progress.update()
-            failed.append(str(path))
+            failed.append(one_line(path))
 
         def images() -> Iterator[np.ndarray]:
             for path, name in zip(paths, names, strict=True):
@@ -144,7 +145,7 @@ def _segment_all(
             except (ValueError, OSError, MemoryError) as error:
                 fail(path, error)
                 continue
-            progress.write(line, file=sys.stdout)
+            progress.write(one_line(line), file=sys.stdout)
             progress.update()
     return failed
 

@@ -65,11 +65,11 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     state, meta = read_weights(path)
     try:
         check_description(meta, state)
-    except ValueError as error:
+        preprocessing = Preprocessing(**meta["preprocessing"]) if "preprocessing" in meta else None
+        net = build(meta["model"], meta["num_classes"])
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {one_line(error)}") from None
-    net = build(meta["model"], meta["num_classes"])
-    if "preprocessing" in meta:
-        net.preprocessing = Preprocessing(**meta["preprocessing"])
+    net.preprocessing = preprocessing or net.preprocessing
     net.load_state_dict(state)
     net.meta = meta
     return net.eval()

@@ -120,3 +120,11 @@ def test_a_backend_of_matplotlib_that_is_not_installed_does_not_matter():
     environment = {**os.environ, "MPLBACKEND": "missing"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60)
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_outputs_are_no_error(closed):
+    line = f"exec {sys.executable} -m minideeplab convert shapes {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0 and "Error" not in done.stderr

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-KEY_LIMIT = 32767  # beyond it float32 no longer resolves a simplex, and int16 keys overflow
+KEY_LIMIT = 100_000  # there float32 numbers are 1/128 apart, and a simplex has sides of D+1
 
 
 @dataclass(frozen=True)

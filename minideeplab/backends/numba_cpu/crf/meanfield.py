@@ -30,7 +30,7 @@ from minideeplab.ops.crf import meanfield as definition
 from minideeplab.ops.crf.lattice import Lattice
 from minideeplab.ops.crf.meanfield import Term
 
-PADDING_SCORE = -1e30  # of the lanes that pad a row
+PADDING_SCORE = -np.inf  # of the lanes that pad a row
 
 
 def mean_field(

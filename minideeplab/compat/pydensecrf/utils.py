@@ -39,7 +39,7 @@ def unary_from_softmax(
 
     ``scale`` in (0, 1] first mixes them with the uniform distribution. A sum other than 1 only
     shifts all energies of a pixel, so it is not checked. Without ``clip`` the energy of 0 is
-    infinity, a label that is impossible. Raises ValueError for NaN, infinity, and below 0 unclipped.
+    infinity: an impossible label. Raises ValueError for NaN, infinity and unclipped negatives.
     """
     sm = potentials.as_float(sm, "sm")
     potentials.check_finite(sm, "sm")

@@ -5,7 +5,9 @@ The blur follows the chains of a lattice: runs of vertices that are neighbours a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from minideeplab.backends.numba_cpu.simd import WIDTH
 from minideeplab.ops.crf import lattice as definition
 from minideeplab.ops.crf.keys import place_values
 from minideeplab.ops.crf.lattice import Lattice
+
+PARALLEL_VERTICES = 8192  # an axis of fewer is done sooner than another thread wakes up
 
 
 @dataclass(frozen=True)
@@ -82,8 +86,17 @@ def find_neighbours(
         step = (d + 1) * places[axis] - places[-1]
         hashing.connect(vertex_keys, table, bits, step, neighbours[axis])
 
-    parallel_for(run, d + 1)
+    _for_axes(run, d + 1, len(vertex_keys))
     return neighbours
+
+
+def _for_axes(task: Callable[[int], None], axes: int, vertices: int) -> None:
+    """Call ``task`` for each axis, on all threads if there is enough work for them."""
+    if vertices >= PARALLEL_VERTICES:
+        parallel_for(task, axes)
+        return
+    for axis in range(axes):
+        task(axis)
 
 
 def chained(lattice: Lattice) -> ChainedLattice:
@@ -109,9 +122,9 @@ def chain(neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     def run(axis: int) -> None:
         used[axis] = hashing.follow(neighbours[axis], entries[axis])
 
-    parallel_for(run, axes)
+    _for_axes(run, axes, m)
     chains = np.concatenate([row[:count] for row, count in zip(entries, used, strict=True)])
-    return chains, np.append(0, np.cumsum(used))
+    return chains, np.array([0, *accumulate(used.tolist())])
 
 
 def filter_lattice(lattice: Lattice, values: np.ndarray, reverse: bool = False) -> np.ndarray:

@@ -22,8 +22,8 @@ def command(
 ) -> None:
     """Read the weights SRC and write them to DST (.npz or .safetensors).
 
-    SRC is a file (.pth, .caffemodel, .caffemodel.h5, .h5, .keras, .npz, .mat, .safetensors) or the name of an
-    official file, which is then downloaded and its checksum verified: vgg16-caffe,
+    SRC is a file (.pth, .caffemodel, .caffemodel.h5, .h5, .keras, .npz, .mat, .safetensors) or
+    the name of an official file, which is then downloaded and its checksum verified: vgg16-caffe,
     vgg16-torchvision, vgg16_bn-torchvision, vgg16-keras, vgg16-matconvnet. Without DST, SRC is
     only described. No code in a file is executed.
 

@@ -1,4 +1,4 @@
-"""Reader of Keras' ``.h5``, ``.weights.h5``, ``.keras``, of ``.caffemodel.h5`` and plain HDF5 files.
+"""Reader of HDF5 files: Keras' ``.h5`` and ``.keras``, Caffe's ``.caffemodel.h5``, plain arrays.
 
 Keras is channels last: kernels are (kH, kW, in, out) and dense kernels (in, out), here turned
 into (out, in, kH, kW) and (out, in). A dense
@@ -38,9 +38,9 @@ def read(path: Path) -> StateDict:
     """Return the arrays of an HDF5 file.
 
     From Keras 1 and 2: "block1_conv1.weight", "block1_conv1.bias", ...; from Keras 3, which counts
-    layers by kind: "conv2d.weight", ..., "conv2d_1.weight", ... From Keras 0.3: "layer_1.weight",
-    ... From Caffe's ``.caffemodel.h5``: as from a ``.caffemodel``. Batch normalisation gives weight,
-    bias, running_mean and running_var. From other files: the arrays unchanged, with
+    layers by kind: "conv2d.weight", ..., "conv2d_1.weight", ...; from Keras 0.3: "layer_1.weight",
+    ... Batch normalisation gives weight, bias, running_mean and running_var. From Caffe's
+    ``.caffemodel.h5``: as from a ``.caffemodel``. From other files: the arrays unchanged, with
     paths joined by dots.
 
     Raises:

@@ -35,8 +35,9 @@ def vgg16_to_deeplab(
     see :mod:`minideeplab.weights.vgg`). fc6 and fc7 are decimated; ASPP's branch k takes filters
     k-1, k+3, k+7, ..., so that the four branches together hold all 4096. fc8 is new: Gaussian
     of 0.01, bias 0. Where PyTorch's or Keras' names have no fully connected layers ("notop"), fc6
-    and fc7 are new as well: He's initialisation, bias 0. A state that is a DeepLab already (such as the authors' ``vgg16_20M``)
-    keeps its fc6 and fc7, and its fc8 where that has ``num_classes`` classes.
+    and fc7 are new as well: He's initialisation, bias 0. A state that is a DeepLab already (such
+    as the authors' ``vgg16_20M``) keeps its fc6 and fc7, and its fc8 where that has
+    ``num_classes`` classes.
 
     Args:
         state: from :func:`~minideeplab.weights.load`, or a dict of that form.

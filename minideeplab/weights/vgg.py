@@ -11,8 +11,7 @@ The frameworks agree on the network and differ in four things:
 - **Channel order.** Caffe's networks take BGR, 0..255 minus the mean; Keras' VGG-16 is Caffe's. In
   MatConvNet the same weights take RGB: the first layer's input channels are reversed.
 - **Scale.** torchvision's were trained on RGB in 0..1, minus a mean, divided by a standard
-  deviation, per channel. Caffe's weights under torchvision's names (``vgg16_caffe.pth``) are
-  recognised by the size of conv1_1, see :func:`first_layer_source`. As the first layer is linear, this is folded into it: with
+  deviation, per channel. As the first layer is linear, this is folded into it: with
   p = x + m the pixel that Caffe's input x stands for, torchvision's input is (p - t) / s, so
 
       w (x + m - t) / s + b  =  w' x + b'   with   w' = w / s,   b' = b + w (m - t) / s.
@@ -20,7 +19,8 @@ The frameworks agree on the network and differ in four things:
   Inside the image the result is the same; at its border both pad with zeros, which stand for
   the colours t and m: they are at most one grey level apart.
 
-Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors
+Caffe's weights under torchvision's names (``vgg16_caffe.pth``) are recognised by conv1_1:
+:func:`first_layer_source`. Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors
 used it with (104.008, 116.669, 122.675) as it was, and so does this module.
 """
 

@@ -60,7 +60,13 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     "preprocessing", "training". Raises FileNotFoundError or ValueError (not our file, wrong
     shapes).
     """
-    state, meta = read_npz(path)
+    try:
+        state, meta = read_npz(path)
+    except ValueError as error:
+        advice = "other frameworks' weights: minideeplab convert FILE NEW.npz --to largefov"
+        raise ValueError(f"{error}; {advice}") from error
+    if any("/" in name for name in state):
+        raise ValueError(f"{path}: a checkpoint of training; pass the weights.npz beside it")
     for key in ("model", "num_classes"):
         if key not in meta:
             raise ValueError(f"{path}: its description has no {key!r}")

@@ -19,9 +19,9 @@ The frameworks agree on the network and differ in four things:
   Inside the image the result is the same; at its border both pad with zeros, which stand for
   the colours t and m: they are at most one grey level apart.
 
-Caffe's weights under torchvision's names (``vgg16_caffe.pth``) are recognised by conv1_1:
-:func:`first_layer_source`. Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors
-used it with (104.008, 116.669, 122.675) as it was, and so does this module.
+Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors
+used it with (104.008, 116.669, 122.675) as it was, and so does this module. Caffe's weights under
+torchvision's names (``vgg16_caffe.pth``) are recognised by conv1_1: :func:`first_layer_source`.
 """
 
 from __future__ import annotations

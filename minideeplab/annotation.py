@@ -13,6 +13,7 @@ from minideeplab.crf.potentials import unary_from_labels
 from minideeplab.visualize.palettes import voc_palette
 
 MOST_COLOURS = 64
+FEW_COLOURS = 8
 UNKNOWN = 255
 BLACK = ("auto", "unknown", "label")
 
@@ -40,21 +41,29 @@ def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annota
     black is "unknown" or a "label"; "auto" takes it as unknown, as pydensecrf's example does, but
     as a label in grey images and in palette images with PASCAL VOC's colours or a 255.
 
-    Raises ValueError if the file is no image, has too many colours for labels, or no label.
+    A mask of black and white, as 0 and 255 or as colours, has two labels.
+
+    Raises ValueError if the file is no image, has too many colours for labels, was saved with loss
+    (JPEG), or has no label.
     """
     if black not in BLACK:
         raise ValueError(f"black must be one of {BLACK}, got {black!r}")
     io.read_image(path)  # a file that is no image fails here, with the reason
     with Image.open(path) as image:
-        mode, colours = image.mode, image.getpalette()
+        mode, colours, lossy = image.mode, image.getpalette(), image.format in ("JPEG", "MPO")
         rgba = np.array(image.convert("RGBA"))
+    _refuse_lossy(rgba[:, :, :3], lossy, path)
     in_colour = mode in ("RGB", "RGBA", "CMYK")
     if in_colour:
         labels, palette = _number_colours(np.where(rgba[:, :, 3:] == 0, 0, rgba[:, :, :3]), path)
-        black = "unknown" if black == "auto" else black
+        black = ("label" if is_mask(palette) else "unknown") if black == "auto" else black
     else:
         labels = io.read_labels(path)
         palette = voc_palette() if mode != "P" else np.array(colours, np.uint8).reshape(-1, 3)
+        values = np.unique(rgba[:, :, :3].reshape(-1, 3), axis=0)
+        if set(np.unique(labels)) == {0, UNKNOWN} and is_mask(values):
+            labels, palette, in_colour = labels // UNKNOWN, values, True
+            black = "label" if black == "auto" else black
         black = _black_in_palette(labels, palette, mode) if black == "auto" else black
     if black == "unknown":
         labels = np.where((rgba[:, :, :3] == 0).all(axis=2), UNKNOWN, labels)
@@ -67,6 +76,25 @@ def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annota
     if in_colour:  # number the colours that remain from 0
         numbers, palette = np.arange(len(numbers)), palette[numbers]
     return Annotation(index, numbers, palette)
+
+
+def is_mask(colours: np.ndarray) -> bool:
+    """Tell whether sorted colours (K, 3) are black and white."""
+    return colours.tolist() == [[0, 0, 0], [255, 255, 255]]
+
+
+def _refuse_lossy(image: np.ndarray, lossy: bool, path: str | os.PathLike[str]) -> None:
+    """Raise ValueError for more than two colours in a JPEG, and for many with some nearly white.
+
+    The latter are what JPEG or smooth edges leave of white in a mask.
+    """
+    colours = np.unique(image.reshape(-1, 3), axis=0)
+    pale = ((colours >= 224) & (colours < UNKNOWN)).all(axis=1)
+    if (lossy and len(colours) > 2) or (len(colours) > FEW_COLOURS and pale.sum() > 1):
+        raise ValueError(
+            f"{path}: {len(colours)} colours; expected labels, without smooth edges and not as "
+            "JPEG, which is lossy: threshold the mask and save it as PNG"
+        )
 
 
 def _black_in_palette(labels: np.ndarray, palette: np.ndarray, mode: str) -> str:

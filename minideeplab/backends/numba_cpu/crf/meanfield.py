@@ -65,21 +65,23 @@ class Tables(NamedTuple):
 
 
 class MeanField:
-    """The state of a run: ``scores`` (N, lanes), the terms' tables, the threads' pixels."""
+    """The state of a run: ``scores`` (N, lanes) or none, the terms' tables, the threads' pixels."""
 
     def __init__(self, unary: np.ndarray, terms: Sequence[Term]):
         self.unary = np.ascontiguousarray(unary)
         n = unary.shape[1]
         threads = 1 if n * padded(len(unary)) < GRAIN else thread_count()
         self.ranges = spans(n, -(-n // threads))
-        self.scores = np.empty((n, padded(len(unary))), unary.dtype)
+        lanes = padded(len(unary))
+        stored = n if 2 * len(unary) > lanes else 0  # mostly padding: read from the unary instead
+        self.scores = np.empty((stored, lanes), unary.dtype)
         self.tables = tuple(_tables(term, self.unary) for term in terms)
         self.chains = [chained(term.kernel).chains for term in terms]
         self.owned = [
             [table.corners[:start].max(initial=-1) + 1 for table in self.tables]
             for start, _ in self.ranges
         ]
-        self.kept = np.empty_like(self.scores)  # pages that are never written take no memory
+        self.kept = np.empty((n, lanes), unary.dtype)  # pages that are never written take no memory
         if len(self.ranges) > 1:
             self.deferred = [self._deferred_entries(k) for k in range(len(terms))]
 
@@ -130,7 +132,7 @@ class MeanField:
         """Take all pixels from the blurred messages to the next sums."""
         self._each_range(
             lambda pixels, owned: sweeps.sweep_range(
-                self.scores, *pixels, self.tables, owned, self.kept
+                self.unary, self.scores, *pixels, self.tables, owned, self.kept
             )
         )
         self._splat_deferred()
@@ -139,7 +141,9 @@ class MeanField:
         """Return Q (C, N) from the blurred messages."""
         result = np.empty_like(self.unary)
         self._each_range(
-            lambda pixels, _: sweeps.finish_range(self.scores, *pixels, self.tables, result)
+            lambda pixels, _: sweeps.finish_range(
+                self.unary, self.scores, *pixels, self.tables, result
+            )
         )
         return result
 

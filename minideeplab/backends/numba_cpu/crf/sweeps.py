@@ -15,13 +15,16 @@ PADDING_SCORE = -np.inf  # of the lanes that pad a row
 
 @jit
 def begin_range(unary, q, start, stop, scores, terms, owned, kept):
-    """Write the scores -U of pixels start:stop and splat q (C, N), or their softmax if empty."""
+    """Write the scores -U of pixels start:stop, and splat q (C, N), or their softmax if empty.
+
+    No scores are written if their array is empty, (0, lanes): they are read from U each time.
+    """
     tile = np.zeros((passes.TILE, scores.shape[1]), scores.dtype)
     for first in range(start, stop, passes.TILE):
         rows = tile[: min(passes.TILE, stop - first)]
-        passes.read_points(unary, first, rows)
-        passes.negate(rows, unary.shape[0], PADDING_SCORE)
-        passes.keep(rows, first, scores)
+        read_scores(unary, first, rows)
+        if scores.size > 0:
+            passes.keep(rows, first, scores)
         passes.softmax(rows)
         if q.size > 0:
             passes.read_points(q, first, rows)
@@ -29,24 +32,24 @@ def begin_range(unary, q, start, stop, scores, terms, owned, kept):
 
 
 @jit
-def sweep_range(scores, start, stop, terms, owned, kept):
+def sweep_range(unary, scores, start, stop, terms, owned, kept):
     """Slice, softmax and splat for the pixels start:stop."""
     tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
     messages = np.empty_like(tile)
     for first in range(start, stop, passes.TILE):
         rows = tile[: min(passes.TILE, stop - first)]
-        update(scores, first, terms, messages, rows)
+        update(unary, scores, first, terms, messages, rows)
         spread(rows, first, terms, owned, kept)
 
 
 @jit
-def finish_range(scores, start, stop, terms, result):
+def finish_range(unary, scores, start, stop, terms, result):
     """Slice and softmax for the pixels start:stop, into the result (C, N)."""
     tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
     messages = np.empty_like(tile)
     for first in range(start, stop, passes.TILE):
         rows = tile[: min(passes.TILE, stop - first)]
-        update(scores, first, terms, messages, rows)
+        update(unary, scores, first, terms, messages, rows)
         passes.write_points(rows, first, result)
 
 
@@ -58,7 +61,7 @@ def run_alone(
 
     The same sums in the same order as in several calls: see :class:`MeanField`.
     """
-    n = scores.shape[0]
+    n = unary.shape[1]
     begin_range(unary, start, 0, n, scores, terms, owned, kept)
     for iteration in range(iterations):
         now = swapped if iteration % 2 == 0 else terms
@@ -67,15 +70,25 @@ def run_alone(
             for axis in range(len(bounds[k]) - 1):
                 passes.blur(chains[k], bounds[k][axis], bounds[k][axis + 1], now[k].source)
         if iteration + 1 < iterations:
-            sweep_range(scores, 0, n, now, owned, kept)
+            sweep_range(unary, scores, 0, n, now, owned, kept)
         else:
-            finish_range(scores, 0, n, now, result)
+            finish_range(unary, scores, 0, n, now, result)
 
 
 @jit
-def update(scores, first, terms, messages, rows):
+def read_scores(unary, first, rows):
+    """Fill rows (tile, lanes) with the scores -U of the pixels from ``first`` on."""
+    passes.read_points(unary, first, rows)
+    passes.negate(rows, unary.shape[0], PADDING_SCORE)
+
+
+@jit
+def update(unary, scores, first, terms, messages, rows):
     """Fill rows (tile, lanes) with the probabilities that follow from the messages."""
     base, start = scores, first
+    if scores.size == 0:
+        read_scores(unary, first, rows)
+        base, start = rows, 0
     for k in range(len(terms)):
         t = terms[k]
         if len(t.compat) == 1:

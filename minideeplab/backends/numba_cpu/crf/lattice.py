@@ -56,30 +56,46 @@ def build_lattice(features: np.ndarray, lanes: int = 4) -> Lattice:
     """Place points with ``features`` (D, N), already divided by the kernel's widths, in a lattice.
 
     Vertices are numbered in the order in which the points touch them. ``lanes`` and the errors are
-    the definition's; it also builds the lattice if coordinates do not fit a 64-bit key.
+    the definition's. Coordinates that do not fit a 64-bit key are hashed.
     """
     definition.check_features(features)
     d, n = features.shape
     padded = np.zeros((d, n + -n % lanes), features.dtype)
     padded[:, :n] = features
     places = place_values(padded)
-    if places is None:
-        return definition.build_lattice(features, lanes)
+    if places is not None:
+        return _build(padded, n, places)
+    # Hashes instead: two that number the vertices alike have no collisions.
+    first, second = (_build(padded, n, random_places(d, seed)) for seed in (0, 1))
+    same = np.array_equal(first.corners, second.corners)
+    same = same and all(map(np.array_equal, first.chains, second.chains))
+    return first if same else definition.build_lattice(features, lanes)
 
+
+def random_places(d: int, seed: int) -> np.ndarray:
+    """Return random place values (D+2,), as :func:`place_values`: keys are then linear hashes."""
+    places = np.zeros(d + 2, np.int64)
+    places[:d] = np.random.default_rng(seed).integers(1, 2**63, size=d, dtype=np.int64)
+    places[-1] = places.sum()  # modulo 2^64
+    return places
+
+
+def _build(padded: np.ndarray, n: int, places: np.ndarray) -> ChainedLattice:
+    """Build the lattice of the first ``n`` of the points (D, N)."""
+    d = len(padded)
     scale = definition.elevation_scale(d)
     corners = np.empty((padded.shape[1], d + 1), np.int32)
-    weights = np.empty(corners.shape, features.dtype)
+    weights = np.empty(corners.shape, padded.dtype)
     *index, furthest = hashing.number_vertices(
         padded.astype(np.float32, copy=False),
         padded,
         scale.astype(np.float32),
-        scale.astype(features.dtype),
+        scale.astype(padded.dtype),
         places,
         corners,
         weights,
     )
     definition.check_keys(np.full((d + 1, 1), int(furthest)))
-    del padded
     return ChainedLattice(
         corners=corners[:n].T,
         weights=weights[:n].T,
@@ -94,11 +110,11 @@ def find_chains(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the chains of a lattice from its vertices' keys; the threads share the axes."""
     d = len(places) - 2
+    steps = (d + 1) * places[:-1] - places[-1]  # modulo 2^64
 
     def neighbours_of(axis: int) -> np.ndarray:
         neighbours = np.empty((2, len(vertex_keys)), np.int32)
-        step = (d + 1) * places[axis] - places[-1]
-        hashing.connect(vertex_keys, table, bits, step, neighbours)
+        hashing.connect(vertex_keys, table, bits, steps[axis], neighbours)
         return neighbours
 
     return chain(neighbours_of, d + 1, len(vertex_keys))

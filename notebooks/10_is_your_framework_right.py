@@ -19,7 +19,7 @@ import numpy as np
 
 import minideeplab as mdl
 from minideeplab.testing.mutant import right, right_backward
-from minideeplab.testing.mutants import mutants
+from minideeplab.testing.operations import mutants
 from minideeplab.visualize.plots import BLUE, ORANGE
 
 plt.style.use("minideeplab.visualize.lecture")

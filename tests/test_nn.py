@@ -164,3 +164,13 @@ def test_layers_compute_what_their_torch_twins_do():
 def test_a_module_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="Module"):
         Module()(np.zeros(1))
+
+
+def test_repr_shows_layers_shapes_and_parameters():
+    net = Sequential(conv=Conv2d(3, 4, 3, dilation=2), pool=MaxPool2d(2, 2), relu=ReLU())
+    assert repr(net) == (
+        "Sequential(  # 112 parameters\n"
+        "  (conv): Conv2d(stride=1, padding=0, dilation=2, groups=1, weight 4x3x3x3, bias 4)\n"
+        "  (pool): MaxPool2d(kernel_size=2, stride=2, padding=0, ceil_mode=False)\n"
+        "  (relu): ReLU()\n)"
+    )

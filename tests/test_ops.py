@@ -7,8 +7,9 @@ import pytest
 
 from minideeplab.backends import available_backends
 from minideeplab.testing import references
-from minideeplab.testing.cases import NETWORK, TABLE, cases
-from minideeplab.testing.frameworks import Minideeplab, library, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab, library
+from minideeplab.testing.operations import NETWORK, OPERATIONS, cases
 from minideeplab.testing.runner import DTYPES, check_row, judge, reference, widened
 
 RECORDED = Path(__file__).parent / "references" / "torch.npz"
@@ -77,5 +78,5 @@ def test_each_gradient_alone(op, backend):
 
 
 def test_names_are_unique():
-    ids = [case.id for op in TABLE for case in cases(op)]
+    ids = [case.id for op in OPERATIONS for case in cases(op)]
     assert len(ids) == len(set(ids)) > 400

@@ -27,8 +27,9 @@ from minideeplab.bench.report import (
     heading,
     markdown,
 )
-from minideeplab.testing.cases import NETWORK, cases
-from minideeplab.testing.frameworks import Minideeplab, installed, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab, installed
+from minideeplab.testing.operations import NETWORK, cases
 from minideeplab.testing.runner import DTYPES, check_row, framework_reference
 
 

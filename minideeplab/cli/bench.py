@@ -96,6 +96,26 @@ def crf(progress: Callable, rounds: int, quick: bool) -> Any:
     return measure(rounds, quick, progress)
 
 
+@command.command()
+@click.option("--channels", default=64, show_default=True, help="Of the input.")
+@click.option("--filters", default=64, show_default=True, help="Channels of the output.")
+@click.option("--dilation", default=1, show_default=True, help="Rate of the kernel.")
+@_reports
+def accuracy(progress: Callable, **options: Any) -> Any:
+    """Measure the error of convolution, each output by its own window, in float32.
+
+    A number is the largest |y - exact| / (eps * sum |w| |x|), with the sum over the values that one
+    result adds up: of the definition, of every algorithm, and of torch where it is installed.
+
+    \b
+    Example:
+      minideeplab bench accuracy --channels 256 --dilation 2
+    """
+    from minideeplab.bench.accuracy import measure
+
+    return measure(progress, **options)
+
+
 def _batch_sizes(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:
     """Turn "1,2,4" into numbers."""
     if not all(part.isdecimal() and int(part) for part in text.split(",")):

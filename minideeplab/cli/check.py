@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 class _OperationFirst(click.Group):
     """A group whose default command, ``op``, starts with the name of an operation."""
@@ -29,18 +31,18 @@ class _Operation(click.ParamType):
         """Return the name if there is such an operation."""
         import difflib
 
-        from minideeplab.testing.cases import TABLE
+        from minideeplab.testing.operations import NAMES
 
-        if value not in TABLE:
-            near = difflib.get_close_matches(value, TABLE, 1)
+        if value not in NAMES:
+            near = difflib.get_close_matches(value, NAMES, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            self.fail(f"op must be one of {', '.join(TABLE)}; got {value!r}{hint}", param, ctx)
+            self.fail(f"op must be one of {', '.join(NAMES)}; got {value!r}{hint}", param, ctx)
         return value
 
 
 def _load(name: str) -> Any:
     """Return the function called ``name``; if there is none, that is wrong usage."""
-    from minideeplab.testing.loading import load_function
+    from minideeplab.testing.function_under_test import load_function
 
     try:
         return load_function(name)
@@ -76,14 +78,14 @@ def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
     if ctx.invoked_subcommand is not None:
         return
     if self_test:
-        from minideeplab.testing.selftest import self_test as judge_the_judge
+        from minideeplab.testing.selftest import self_test as run_self_test
 
-        ctx.exit(0 if judge_the_judge(show=click.echo) else 1)
+        ctx.exit(0 if run_self_test(show=click.echo) else 1)
     if list_all:
-        from minideeplab.testing.cases import TABLE
+        from minideeplab.testing.operations import OPERATIONS
 
-        for op, rows in TABLE.items():
-            click.echo(f"{op}: {', '.join(row.name for row in rows)}")
+        for op, record in OPERATIONS.items():
+            click.echo(f"{op}: {', '.join(row.name for row in record.rows)}")
         return
     raise click.UsageError("name an operation and a function, e.g. conv2d mypackage.kernels:conv2d")
 
@@ -128,6 +130,9 @@ def check_function(
     from minideeplab.testing import check_op
     from minideeplab.testing.frameworks import compile_quickly
 
+    outputs = [path for path in (json_path, markdown_path) if path]
+    sources = [name.rpartition(":")[0] for name in (function, backward or "")]
+    refuse_to_overwrite(sources, outputs, "--json or --markdown")
     if arrays == "jax":
         compile_quickly()
     report = check_op(

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import click
 
+from minideeplab.budget import one_line
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 @click.command()
 @click.argument("src")
@@ -40,6 +43,7 @@ def command(
         return
     if source and not to:
         raise click.UsageError("--source needs --to: without it the arrays stay as they are")
+    refuse_to_overwrite([weights.locate(src)], [dst], "DST")
     state = weights.convert(src, dst, to=to, num_classes=classes, half=half, framework=source)
     if state.fresh:
         click.echo(f"new, with random weights: {', '.join(state.fresh)}", err=True)
@@ -49,7 +53,7 @@ def command(
 def describe(state: dict) -> None:
     """Print every array's name, shape and type."""
     for name, array in state.items():
-        click.echo(f"{name}  {tuple(array.shape)}  {array.dtype}")
+        click.echo(f"{one_line(name)}  {tuple(array.shape)}  {array.dtype}")
     click.echo(summary(state))
 
 

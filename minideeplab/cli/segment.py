@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minideeplab.cli._executor import executor_options
+from minideeplab.cli._outputs import refuse_to_overwrite
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -76,7 +77,7 @@ def command(
 
     paths = io.expand(inputs)
     names = unique_names(paths)
-    refuse_to_overwrite(paths, names, out)
+    refuse_to_overwrite(paths, [out / file for name in names for file in _files(name)])
     net = models.from_checkpoint(pretrained.find(weights))
     if backend == "cuda":
         net.to("cuda")
@@ -172,22 +173,11 @@ def _files(name: str) -> tuple[str, str]:
     return f"{name}.png", f"{name}-overlay.png"
 
 
-def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) -> None:
-    """Raise before any work if an output would overwrite one of the images."""
-    inputs = {path.resolve() for path in paths}
-    for target in (out / file for name in names for file in _files(name)):
-        if target.resolve() in inputs:
-            raise click.BadParameter(
-                f"{target} is one of the images and would be overwritten; choose another folder",
-                param_hint="--out",
-            )
-
-
 def summary(labels: Any, classes: Sequence[str] | None) -> str:
     """Return the four most frequent classes: "Road 42%, Sky 30%, Tree 12% ..."."""
     import numpy as np
 
-    counts = np.bincount(labels.ravel())
+    counts = sum(np.bincount(row, minlength=256) for row in labels)
     largest = [int(label) for label in np.argsort(-counts, kind="stable")[:4] if counts[label]]
     names = [classes[label] if classes else f"class {label}" for label in largest]
     parts = [round(100 * counts[label] / labels.size) for label in largest]

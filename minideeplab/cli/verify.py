@@ -1,4 +1,4 @@
-"""``minideeplab verify``: does everything here agree?"""
+"""``minideeplab verify``: cross-check backends, definitions and frameworks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def command(
 ) -> None:
     """Run every operation of every backend against the definition and the frameworks installed.
 
-    The table counts, for each of them, the rows on which it agrees with the NumPy definition, and
-    tells how far each two are apart, in units in the last place.
+    The table counts the rows on which each of them agrees with the NumPy definition, and shows the
+    largest distance of each pair, in units in the last place.
 
     \b
     Example:
@@ -27,21 +27,23 @@ def command(
     from tqdm import tqdm
 
     from minideeplab.io import atomic_write
-    from minideeplab.testing.cases import TABLE, cases
+    from minideeplab.testing.operations import NAMES, find
     from minideeplab.testing.runner import DTYPES
-    from minideeplab.testing.verify import parties, table, verify
+    from minideeplab.testing.verify import implementations, table, verify
 
     for op in ops:
-        cases(op)  # a name that is unknown is an error before anything runs
-    judged = parties(backends or None)
-    sections, unanimous = [], True
+        find(op)  # a name that is unknown is an error before anything runs
+    judged = implementations(backends or None)
+    sections, complete = [], True
     for dtype in DTYPES:
-        found = [verify(op, judged, dtype) for op in tqdm(ops or tuple(TABLE), dtype, leave=False)]
-        unanimous = unanimous and all(agreement.unanimous for agreement in found)
+        found = [verify(op, judged, dtype) for op in tqdm(ops or NAMES, dtype, leave=False)]
+        complete = complete and all(agreement.complete for agreement in found)
         sections.append(table(found, dtype))
     report = "\n".join(sections)
     if path:
         with atomic_write(path) as temporary:
-            temporary.write_text(f"# Agreement of {', '.join(p.name for p in judged)}\n\n{report}")
+            temporary.write_text(
+                f"# Agreement of {', '.join(one.name for one in judged)}\n\n{report}"
+            )
     click.echo(report, nl=False)
-    ctx.exit(0 if unanimous else 1)
+    ctx.exit(0 if complete else 1)

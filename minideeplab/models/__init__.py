@@ -6,7 +6,9 @@ import os
 
 import numpy as np
 
+from minideeplab.budget import one_line
 from minideeplab.models.deeplab import VARIANTS, DeepLab
+from minideeplab.models.description import check_description
 from minideeplab.models.files import read_npz, save_weights
 from minideeplab.models.preprocessing import CAFFE, IMAGENET, Preprocessing
 from minideeplab.models.resnet import DeepLabResNet
@@ -67,9 +69,10 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
         raise ValueError(f"{error}; {advice}") from error
     if any("/" in name for name in state):
         raise ValueError(f"{path}: a checkpoint of training; pass the weights.npz beside it")
-    for key in ("model", "num_classes"):
-        if key not in meta:
-            raise ValueError(f"{path}: its description has no {key!r}")
+    try:
+        check_description(meta, state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {one_line(error)}") from None
     net = build(meta["model"], meta["num_classes"])
     if "preprocessing" in meta:
         net.preprocessing = Preprocessing(**meta["preprocessing"])

@@ -8,6 +8,8 @@ child.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,12 +18,36 @@ from minideeplab.arrays import is_array, like
 from minideeplab.backends import to
 from minideeplab.tensor import Tensor
 
+_evaluating: ContextVar[bool] = ContextVar("evaluating", default=False)
+
+
+@contextmanager
+def evaluating() -> Iterator[None]:
+    """Run every module as after ``eval()`` inside the block, in this thread alone.
+
+    The modules are not changed, so that other threads may train them or use them at the same time.
+    """
+    token = _evaluating.set(True)
+    try:
+        yield
+    finally:
+        _evaluating.reset(token)
+
 
 class Module:
     """Base of every layer and network; ``module(x)`` runs ``forward``."""
 
     def __init__(self) -> None:
         self.training = True
+
+    @property
+    def training(self) -> bool:
+        """Whether to use batch statistics and dropout: never inside ``evaluating()``."""
+        return self._training and not _evaluating.get()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """Compute the module's output; every subclass defines it."""
@@ -30,6 +56,23 @@ class Module:
     def __call__(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """Run ``forward``."""
         return self.forward(x)
+
+    def __repr__(self) -> str:
+        """The layers, one a line, with the shapes of their arrays and their settings."""
+        children = list(self.named_children())
+        if not children:
+            return f"{type(self).__name__}({', '.join(self._settings())})"
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
+        count = sum(parameter.size for parameter in self.parameters())
+        body = "\n  ".join(lines)
+        return f"{type(self).__name__}(  # {count:,} parameters\n  {body}\n)"
+
+    def _settings(self) -> Iterator[str]:
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) or is_array(value):
+                yield f"{name} {'x'.join(map(str, value.shape))}"
+            elif isinstance(value, (int, float, tuple)) and not name.startswith("_"):
+                yield f"{name}={value}"
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (attribute name, module) for each module held directly by this one."""

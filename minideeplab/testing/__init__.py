@@ -1,4 +1,4 @@
-"""The judge: the table of cases, gradient checks and comparisons that every backend must pass.
+"""Tests of operations: the table of cases, gradient checks and comparisons.
 
 Names load on first use, so that pytest, which imports the plugin here at every start, stays quick.
 """

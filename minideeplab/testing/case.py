@@ -1,4 +1,4 @@
-"""How a row of the table is written: array recipes, and the row itself.
+"""Rows of the table of cases: recipes of arrays, and the row itself.
 
 A row holds recipes instead of arrays, so that the table is small, the same on every machine and
 made anew, in the dtype wanted, for every function that it judges.
@@ -204,59 +204,3 @@ def _values(case: Case) -> list[np.ndarray | None]:
 @functools.lru_cache(maxsize=2048)
 def _cotangent(case: Case, shape: tuple[int, ...]) -> np.ndarray:
     return np.asarray(case.rng(1000).standard_normal(shape))
-
-
-def single(
-    op: str,
-    name: str,
-    x: tuple[int, ...],
-    *,
-    fill: Fill = normal,
-    layout: str = "contiguous",
-    tags: tuple[str, ...] = (),
-    note: str = "",
-    gradient: bool = True,
-    **options: Any,
-) -> Case:
-    """Return a row of an operation with one array argument, ``input`` of shape ``x``."""
-    arrays = {"input": Array(x, fill, layout)}
-    differentiable = ("input",) if gradient else ()
-    return Case(op, name, arrays, options, differentiable, tags=frozenset(tags), note=note)
-
-
-def weighted(
-    op: str,
-    name: str,
-    x: tuple[int, ...],
-    w: tuple[int, ...],
-    b: int | None = None,
-    *,
-    tags: tuple[str, ...] = (),
-    layouts: tuple[str, str] = ("contiguous", "contiguous"),
-    fill: Fill = normal,
-    note: str = "",
-    **options: Any,
-) -> Case:
-    """Return a row with an input of shape ``x``, a weight ``w`` and perhaps ``b`` biases."""
-    arrays = {"input": Array(x, fill, layouts[0]), "weight": Array(w, normal, layouts[1])}
-    if b is not None:
-        arrays["bias"] = Array((b,))
-    return Case(op, name, arrays, options, tuple(arrays), tags=frozenset(tags), note=note)
-
-
-def nan_in_parameters(
-    op: str, x: tuple[int, ...], w: tuple[int, ...], b: int, place: tuple[int, ...]
-) -> Case:
-    """Return a row with NaN at ``place`` of the weight, infinity and NaN in the bias.
-
-    A network that has diverged must show it: these must not be cleaned away. The input's gradient
-    is not judged: which pixels the NaN reaches depends on how the sum is organised.
-    """
-    arrays = {
-        "input": Array(x),
-        "weight": Array(w, placed({place: float("nan")})),
-        "bias": Array((b,), placed({(0,): float("inf"), (-1,): float("nan")})),
-    }
-    note = "NaN in the weight and the bias, and infinity, reach every result that they are part of"
-    tags = frozenset({"nan"})
-    return Case(op, "nan-parameters", arrays, {}, ("weight", "bias"), tags=tags, note=note)

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing import frameworks
-from minideeplab.testing.cases import Case, cases
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.diagnose import diagnose
-from minideeplab.testing.function_under_test import Subject, name_of
+from minideeplab.testing.function_under_test import FunctionUnderTest, name_of
+from minideeplab.testing.operations import cases
 from minideeplab.testing.properties import Property, check_property, properties
 from minideeplab.testing.report import Finding, Report, RowResult
 from minideeplab.testing.runner import DTYPES, framework_reference, judge, quiet, reference
@@ -58,33 +59,33 @@ def check_op(
         ImportError: the array library, or a framework to compare with, is not installed.
     """
     names = _validate(dtypes, against)
-    subject = Subject(op, fn, backward, frameworks.library(arrays), name or name_of(fn))
-    with quiet(), subject.library.judging():
-        report = _judged(subject, names, against, skip, rtol)
+    function = FunctionUnderTest(op, fn, backward, frameworks.library(arrays), name or name_of(fn))
+    with quiet(), function.library.judging():
+        report = _judged(function, names, against, skip, rtol)
     if raises and not report.passed:
         raise AssertionError(str(report))
     return report
 
 
 def _judged(
-    subject: Subject,
+    function: FunctionUnderTest,
     names: Sequence[str],
     against: Sequence[str],
     skip: Sequence[str],
     rtol: float,
 ) -> Report:
     """Judge every row and every property, and diagnose what failed."""
-    op = subject.op
+    op = function.op
     table = [case for case in cases(op) if not case.tags & set(skip)]
-    equations = [p for p in properties(op) if subject.differentiates or not p.needs_gradient]
-    with ThreadPoolExecutor(subject.library.workers) as pool:
-        run = pool.map if subject.library.workers > 1 else map
-        rows = list(run(lambda case: _row(subject, case, names, against, rtol), table))
-        rows += run(lambda prop: _property(subject, prop, names, rtol), equations)
-    forward_only = not subject.differentiates
-    report = Report(op, subject.name, rows, forward_only=forward_only)
+    equations = [p for p in properties(op) if function.differentiates or not p.needs_gradient]
+    with ThreadPoolExecutor(function.library.workers) as pool:
+        run = pool.map if function.library.workers > 1 else map
+        rows = list(run(lambda case: _row(function, case, names, against, rtol), table))
+        rows += run(lambda prop: _property(function, prop, names, rtol), equations)
+    forward_only = not function.differentiates
+    report = Report(op, function.name, rows, forward_only=forward_only)
     if report.failures:
-        return replace(report, diagnosis=diagnose(subject, rows, names, rtol))
+        return replace(report, diagnosis=diagnose(function, rows, names, rtol))
     return report
 
 
@@ -104,16 +105,20 @@ def _validate(dtypes: Sequence[Any], against: Sequence[str]) -> list[str]:
 
 
 def _row(
-    subject: Subject, case: Case, dtypes: Sequence[str], against: Sequence[str], rtol: float
+    function: FunctionUnderTest,
+    case: Case,
+    dtypes: Sequence[str],
+    against: Sequence[str],
+    rtol: float,
 ) -> RowResult:
     """Judge one row of the table, in every dtype and against every reference."""
-    case = subject.fitted(case)
-    lacking = subject.lacks(case)
+    case = function.fitted(case)
+    lacking = function.lacks(case)
     if lacking:
         return RowResult(case.id, "skip", reason=lacking)
     findings: list[Finding] = []
     for dtype in dtypes:
-        outcome = subject.attempt(case, dtype)
+        outcome = function.attempt(case, dtype)
         if isinstance(outcome, Mismatch):
             if outcome.kind == "not implemented":
                 return RowResult(case.id, "skip", reason=outcome.message)
@@ -132,11 +137,13 @@ def _row(
     return RowResult(case.id, "fail" if findings else "pass", tuple(findings), note=case.note)
 
 
-def _property(subject: Subject, prop: Property, dtypes: Sequence[str], rtol: float) -> RowResult:
+def _property(
+    function: FunctionUnderTest, prop: Property, dtypes: Sequence[str], rtol: float
+) -> RowResult:
     """Judge one equation in every dtype."""
-    found = [(dtype, check_property(prop, subject, dtype, rtol)) for dtype in dtypes]
+    found = [(dtype, check_property(prop, function, dtype, rtol)) for dtype in dtypes]
     findings = tuple(Finding(dtype, "identity", wrong) for dtype, wrong in found if wrong)
-    name = f"{subject.op}/property-{prop.name}"
+    name = f"{function.op}/property-{prop.name}"
     if findings and findings[0].mismatch.kind == "not implemented":
         return RowResult(name, "skip", reason=findings[0].mismatch.message)
     return RowResult(name, "fail" if findings else "pass", findings, note=prop.note)

@@ -1,4 +1,4 @@
-"""The dense CRF's two operations in the form in which functions are judged.
+"""Definitions of gaussian_filter and dense_crf, in the form in which functions are tested.
 
 They are the exact definitions, O(N^2): a lattice or another approximation is judged with
 ``check_op(..., rtol=...)``, the share of the largest result by which it may be off.

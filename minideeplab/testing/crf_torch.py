@@ -1,4 +1,4 @@
-"""The dense CRF's two operations once more, in PyTorch: an oracle with gradients of its own.
+"""gaussian_filter and dense_crf in PyTorch: an independent reference with its own gradients.
 
 Written apart from ``crf_ops``, straight from the paper's equations, and differentiated by
 torch.autograd, so that the definitions are not compared with themselves alone.

@@ -15,16 +15,15 @@ from minideeplab.diagnosis.evidence import Evidence, Fault, Raised
 from minideeplab.diagnosis.explain import explain
 from minideeplab.diagnosis.known import Mistake, Prediction
 from minideeplab.diagnosis.sizes import CRF_SIZES, SIZES, UNBATCHED
-from minideeplab.testing.cases import CRF, TABLE, Case, cases
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch, compare, largest
-from minideeplab.testing.frameworks import default_options
-from minideeplab.testing.function_under_test import Subject
+from minideeplab.testing.function_under_test import FunctionUnderTest
 from minideeplab.testing.library import Outcome
-from minideeplab.testing.mutant import right, right_backward
-from minideeplab.testing.mutants import Mutant, mutants
+from minideeplab.testing.mutant import Mutant, right, right_backward
+from minideeplab.testing.operations import OPERATIONS, cases, mutants
 from minideeplab.testing.properties import check_property, properties
 from minideeplab.testing.report import RowResult
-from minideeplab.testing.runner import DTYPES, given_mask, judge, reference, usual_tolerance
+from minideeplab.testing.runner import DTYPES, judge, reference, usual_tolerance
 
 TAGS = {
     "empty": "an empty batch",
@@ -33,21 +32,9 @@ TAGS = {
     "random": "entries dropped at random",
 }
 
-GROUPS = {
-    "dense_crf": (
-        ("gaussian_sxy", "bilateral_sxy", "bilateral_srgb"),
-        ("gaussian_sxy", "bilateral_sxy"),
-        ("bilateral_sxy", "bilateral_srgb"),
-        ("gaussian_compat", "bilateral_compat"),
-    )
-}
-"""Options that one factor would scale at once."""
-
-BORDERED = ("conv2d", "max_pool2d", "avg_pool2d", "unfold")
-
 
 def diagnose(
-    subject: Subject,
+    function: FunctionUnderTest,
     rows: Sequence[RowResult],
     dtypes: Sequence[str] = DTYPES,
     rtol: float = 0.0,
@@ -55,31 +42,31 @@ def diagnose(
     """Return in words which mistake the failing rows show, "" if nothing is wrong.
 
     Args:
-        subject: the function that was judged.
+        function: the function that was judged.
         rows: all verdicts.
         dtypes: in which it was judged.
         rtol: with which errors were accepted.
     """
-    failed, passed = _collect(subject, rows, dtypes, rtol)
+    failed, passed = _collect(function, rows, dtypes, rtol)
     parts = []
     for gradients in (False, True):
         wrong = [row for row in failed if bool(row.wrong(False)) != gradients]
         fine = passed + ([] if gradients else [row for row in failed if not row.wrong(False)])
         if wrong:
-            known = [_mistake(m) for m in mutants(subject.op) if bool(m.backward) == gradients]
-            other = None if gradients else functools.partial(_convention, subject, passed=fine)
-            parts.append(explain(wrong, fine, known, _function(subject.op), gradients, other))
-    parts.append(_depends_on_calls(subject, passed, rtol) if failed else "")
+            known = [_mistake(m) for m in mutants(function.op) if bool(m.backward) == gradients]
+            other = None if gradients else functools.partial(_convention, function, passed=fine)
+            parts.append(explain(wrong, fine, known, _function(function.op), gradients, other))
+    parts.append(_depends_on_calls(function, passed, rtol) if failed else "")
     if not failed:
-        parts.append(_violated(subject, {row.row for row in rows if row.status == "fail"}))
+        parts.append(_violated(function, {row.row for row in rows if row.status == "fail"}))
     return "; ".join(part for part in parts if part)
 
 
 def _collect(
-    subject: Subject, rows: Sequence[RowResult], dtypes: Sequence[str], rtol: float
+    function: FunctionUnderTest, rows: Sequence[RowResult], dtypes: Sequence[str], rtol: float
 ) -> tuple[list[Evidence], list[Evidence]]:
     """Return failing rows in their first wrong dtype, run once more, and what passed."""
-    by_id = {case.id: subject.fitted(case) for case in cases(subject.op)}
+    by_id = {case.id: function.fitted(case) for case in cases(function.op)}
     failed, passed = [], []
     for row in rows:
         case = by_id.get(row.row)
@@ -89,7 +76,7 @@ def _collect(
         for finding in row.findings:
             wrong[finding.dtype].append(finding.mismatch)
         for dtype in wrong:
-            failed.append(_evidence(case, dtype, subject.attempt(case, dtype), wrong[dtype], rtol))
+            failed.append(_evidence(case, dtype, function.attempt(case, dtype), wrong[dtype], rtol))
             break
         right = [dtype for dtype in dtypes if dtype not in wrong]
         passed += [_evidence(case, d, reference(case, d), (), rtol) for d in right[:1]]
@@ -106,7 +93,8 @@ def _evidence(
         wrong = [Fault("grad_call" if got.where.startswith("backward") else "call", "raised")]
     elif "random" in case.tags:
         if wrong:
-            expected, _ = given_mask(case, case.arguments(dtype), outcome, expected)
+            chance = OPERATIONS[case.op].given_chance
+            expected, _ = chance(case, case.arguments(dtype), outcome, expected)
         alike = functools.partial(_drawn_alike, case, dtype, outcome)
 
     def same(what: str, one: Any, other: Any, room: float) -> bool:
@@ -169,7 +157,7 @@ def result(
 ) -> tuple[Outcome | Mismatch, tuple[Mismatch, ...]]:
     """Return what a mutant gives on a row, and what is wrong with that."""
     fn = mutant.forward or right(mutant.op)
-    outcome = Subject(mutant.op, fn, mutant.backward).attempt(case, dtype)
+    outcome = FunctionUnderTest(mutant.op, fn, mutant.backward).attempt(case, dtype)
     if isinstance(outcome, Mismatch):
         return outcome, (outcome,)
     return outcome, tuple(judge(case, case.arguments(dtype), outcome, reference(case, dtype)))
@@ -178,9 +166,9 @@ def result(
 @functools.cache
 def _function(op: str) -> Function:
     """Return the definition of ``op`` as guesses call it."""
-    names = list(max((case.arrays for case in TABLE[op]), key=len))
+    record = OPERATIONS[op]
     samples: dict[str, list[Any]] = {}
-    for case in TABLE[op]:
+    for case in record.rows:
         for name, value in case.options.items():
             samples.setdefault(name, []).append(value)
 
@@ -196,38 +184,40 @@ def _function(op: str) -> Function:
 
     return Function(
         forward,
-        {name: f"the {name}" for name in names},
+        {name: f"the {name}" for name in record.arguments},
         backward,
-        default_options(op),
+        record.default_options(),
         samples,
-        GROUPS.get(op, ()),
-        op in BORDERED,
-        CRF_SIZES if op in CRF else SIZES,
+        record.scaled_at_once,
+        record.bordered,
+        CRF_SIZES if record.family == "crf" else SIZES,
     )
 
 
-def _convention(subject: Subject, rows: Sequence[Evidence], passed: Sequence[Evidence]) -> str:
+def _convention(
+    function: FunctionUnderTest, rows: Sequence[Evidence], passed: Sequence[Evidence]
+) -> str:
     """Return under which convention the function would be right, "" if none is found."""
-    if subject.library.name != "numpy":
+    if function.library.name != "numpy":
         return ""
 
     def passes(row: Evidence, fn: Callable[..., Any]) -> bool:
         case, dtype = row.source
-        outcome = replace(subject, fn=fn, backward=None).attempt(case, dtype)
+        outcome = replace(function, fn=fn, backward=None).attempt(case, dtype)
         if isinstance(outcome, Mismatch):
             return False
         return not judge(case, case.arguments(dtype), outcome, reference(case, dtype))
 
-    return convention(subject.op, rows, passed, subject.fn, passes)
+    return convention(function.op, rows, passed, function.fn, passes)
 
 
-def _depends_on_calls(subject: Subject, passed: Sequence[Evidence], rtol: float) -> str:
+def _depends_on_calls(function: FunctionUnderTest, passed: Sequence[Evidence], rtol: float) -> str:
     """Say that a row that passed is wrong when it is run again; a few rows are tried."""
-    if type(subject) is not Subject:  # results computed elsewhere
+    if type(function) is not FunctionUnderTest:  # results computed elsewhere
         return ""
     for row in passed[:: 1 + len(passed) // 6]:
         case, dtype = row.source
-        outcome = subject.attempt(case, dtype)
+        outcome = function.attempt(case, dtype)
         wrong = isinstance(outcome, Mismatch) or judge(
             case, case.arguments(dtype), outcome, reference(case, dtype), rtol
         )
@@ -236,11 +226,11 @@ def _depends_on_calls(subject: Subject, passed: Sequence[Evidence], rtol: float)
     return ""
 
 
-def _violated(subject: Subject, failing: set[str]) -> str:
+def _violated(function: FunctionUnderTest, failing: set[str]) -> str:
     """Explain rows that are no rows of the table: properties, such as buffers used twice."""
-    for mutant in mutants(subject.op):
+    for mutant in mutants(function.op):
         if mutant.property_only:
-            judged = Subject(mutant.op, mutant.forward)
+            judged = FunctionUnderTest(mutant.op, mutant.forward)
             broken = {
                 f"{mutant.op}/property-{prop.name}"
                 for prop in properties(mutant.op)
@@ -249,8 +239,8 @@ def _violated(subject: Subject, failing: set[str]) -> str:
             if broken == failing:
                 return f"{mutant.diagnosis} [{mutant.name}]"
     notes = {
-        f"{subject.op}/property-{p.name}": (p.equation.__doc__ or "").partition("\n")[0]
-        for p in properties(subject.op)
+        f"{function.op}/property-{p.name}": (p.equation.__doc__ or "").partition("\n")[0]
+        for p in properties(function.op)
     }
     broken = [f"{row.partition('-')[2]}: {notes[row]}" for row in sorted(failing) if row in notes]
     return f"every row of the table is right, but not the rule {broken[0]}" if broken else ""

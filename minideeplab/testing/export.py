@@ -24,51 +24,27 @@ from typing import Any
 import numpy as np
 
 from minideeplab.io import atomic_write
-from minideeplab.testing.cases import TABLE, Case, cases
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.diagnose import diagnose
-from minideeplab.testing.frameworks import default_options
-from minideeplab.testing.function_under_test import Subject
+from minideeplab.testing.function_under_test import FunctionUnderTest
 from minideeplab.testing.library import Outcome
+from minideeplab.testing.operations import OPERATIONS, cases
 from minideeplab.testing.report import Finding, Report, RowResult
 from minideeplab.testing.runner import DTYPES, judge, quiet, reference
 
-PAIRS = (
-    "kernel_size",
-    "stride",
-    "dilation",
-    "output_padding",
-    "output_size",
-    "size",
-    "scale_factor",
-    "padding",
-)
+PAIRS = ("kernel_size", "stride", "dilation", "output_padding", "output_size", "size",
+         "scale_factor", "padding")  # fmt: skip
 
 
 def full_options(case: Case) -> dict[str, Any]:
     """Return the row's options, defaults included, without those that are None."""
-    options = default_options(case.op) | dict(case.options)
+    record = OPERATIONS[case.op]
+    options = record.default_options() | dict(case.options)
     if "kernel_size" in options and options.get("stride") is None:
         options["stride"] = options["kernel_size"]
-    if case.op == "conv2d":
-        options["padding"] = _four_sides(case, options)
+    options = record.exported_options(case, options)
     return {name: value for name, value in options.items() if value is not None}
-
-
-def _four_sides(case: Case, options: dict[str, Any]) -> tuple[int, ...]:
-    """Return conv2d's padding as (top, bottom, left, right)."""
-    padding = options["padding"]
-    if padding == "valid":
-        return (0, 0, 0, 0)
-    if padding == "same":
-        kernel = case.arrays["weight"].shape[2:]
-        spans = [
-            (k - 1) * int(d)
-            for k, d in zip(kernel, np.broadcast_to(options["dilation"], 2), strict=True)
-        ]
-        return tuple(v for span in spans for v in (span // 2, span - span // 2))
-    rows, columns = (int(p) for p in np.broadcast_to(padding, 2))
-    return (rows, rows, columns, columns)
 
 
 def as_array(name: str, value: Any) -> np.ndarray:
@@ -153,7 +129,7 @@ def judge_results(path: str | Path) -> Report:
         ValueError: there are no results, or of more than one operation.
     """
     results = read_results(path)
-    ops = sorted({name.split("/")[0] for name in results} & set(TABLE))
+    ops = sorted({name.split("/")[0] for name in results} & set(OPERATIONS))
     if len(ops) != 1:
         found = " and ".join(ops) or "none"
         raise ValueError(
@@ -169,12 +145,12 @@ def judge_results(path: str | Path) -> Report:
     forward_only = not any(name.startswith("grad_") for name in written)
     report = Report(ops[0], str(path), rows, forward_only=forward_only)
     with quiet():
-        subject = Computed(ops[0], _elsewhere, results=results)
-        return replace(report, diagnosis=diagnose(subject, rows, dtypes))
+        function = Computed(ops[0], _elsewhere, results=results)
+        return replace(report, diagnosis=diagnose(function, rows, dtypes))
 
 
 @dataclass(frozen=True)
-class Computed(Subject):
+class Computed(FunctionUnderTest):
     """A function that cannot be called: what it gave on the rows is all there is."""
 
     results: Mapping[str, np.ndarray] = field(default_factory=dict)

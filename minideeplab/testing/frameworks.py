@@ -1,11 +1,10 @@
-"""The array libraries: this package, PyTorch, JAX and CuPy behind the face of `Library`."""
+"""The array libraries: this package, PyTorch, JAX and CuPy as a `Library`."""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
 import importlib.util
-import inspect
 import os
 import subprocess
 import sys
@@ -15,8 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import CRF, TABLE, Case
+from minideeplab.backends import use_backend
+from minideeplab.tensor import Tensor
+from minideeplab.testing.case import Case
+from minideeplab.testing.definitions import operation
 from minideeplab.testing.library import Library, Outcome, collect, cotangent_of
+
+__all__ = ["LIBRARIES", "Minideeplab", "Torch", "installed", "library", "operation"]
 
 
 def _taped_gradients(case: Case, sent: dict[str, Any], result: Any, cotangent: Any) -> dict:
@@ -35,31 +39,21 @@ class Minideeplab(Library):
 
     def context(self) -> contextlib.AbstractContextManager[Any]:
         """Return the backend's context; without a name, the backend in use stays."""
-        from minideeplab.backends import use_backend
-
         return use_backend(self.backend) if self.backend else contextlib.nullcontext()
 
     def send(self, array: np.ndarray | None, differentiable: bool = False) -> Any:
         """Return a Tensor where a gradient is wanted, else the array."""
-        from minideeplab.tensor import Tensor
-
         return Tensor(array, requires_grad=True) if differentiable else array
 
     def receive(self, value: Any) -> Any:
         """Return the data of a Tensor."""
-        return super().receive(getattr(value, "data", value) if _is_tensor(value) else value)
+        return super().receive(value.data if isinstance(value, Tensor) else value)
 
     def gradients(
         self, case: Case, sent: dict[str, Any], result: Any, cotangent: Any
     ) -> dict[str, Any]:
         """Differentiate by the package's tape."""
         return _taped_gradients(case, sent, result, cotangent)
-
-
-def _is_tensor(value: Any) -> bool:
-    from minideeplab.tensor import Tensor
-
-    return isinstance(value, Tensor)
 
 
 @dataclass(frozen=True)
@@ -155,10 +149,10 @@ class Jax(Library):
 
 
 def compile_quickly() -> None:
-    """Have XLA write loops in its older way, if it knows how: convolutions compile 4 times faster.
+    """Switch off XLA's fusion emitters, if it has the flag: convolutions compile 4 times faster.
 
-    It has to be said before JAX starts. A flag that is unknown ends the process, so that another
-    one tries it first. Results are the same up to roundings.
+    The flag must be set before JAX starts. An unknown flag ends the process, so a child process
+    tries it first. Results are the same up to roundings.
     """
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_use_fusion_emitters=false".strip()
     start = [sys.executable, "-c", "import jax; jax.devices()"]
@@ -208,30 +202,3 @@ def library(name: str) -> Library:
 def installed(*names: str) -> bool:
     """Return whether all of the named packages can be imported here."""
     return all(importlib.util.find_spec(name) is not None for name in names)
-
-
-def operation(name: str, op: str) -> Callable[..., Any]:
-    """Return the library's own operation ``op``, called like ``torch.nn.functional``.
-
-    PyTorch has no CRF of its own: ``crf_torch`` is written with it.
-
-    Raises:
-        ValueError: the library has no such operation.
-    """
-    modules = (
-        {"torch": "minideeplab.testing.crf_torch", "minideeplab": "minideeplab.testing.crf_ops"}
-        if op in CRF
-        else {"torch": "torch.nn.functional", "minideeplab": "minideeplab.functional"}
-    )
-    module = modules.get(name)
-    found = module and getattr(importlib.import_module(module), op, None)
-    if not found:
-        raise ValueError(f"{name} has no operation of its own called {op}")
-    return found
-
-
-def default_options(op: str) -> dict[str, Any]:
-    """Return the default values of the options of ``op`` that some row of the table gives."""
-    given = {name for row in TABLE[op] for name in row.options}
-    parameters = inspect.signature(operation("minideeplab", op)).parameters.values()
-    return {p.name: p.default for p in parameters if p.name in given and p.default is not p.empty}

@@ -1,23 +1,29 @@
-"""The function under judgement, with everything needed to call it."""
+"""The function that is tested, with everything needed to call it, found by name or given."""
 
 from __future__ import annotations
 
 import functools
+import importlib
+import importlib.util
 import inspect
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import TABLE, Array, Case
+from minideeplab.testing.case import Array, Case
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.library import Library, Outcome
+from minideeplab.testing.operations import OPERATIONS
 from minideeplab.testing.runner import attempt
 
 
 @dataclass(frozen=True)
-class Subject:
+class FunctionUnderTest:
     """A function that claims to be operation ``op``, and its hand-written backward if any."""
 
     op: str
@@ -81,12 +87,12 @@ class Subject:
 
     def _given(self, arrays: tuple[np.ndarray | None, ...], options: dict[str, Any]) -> Case:
         """Return a row made of arrays instead of recipes; NotImplementedError if it is lacking."""
-        names = max((case.arrays for case in TABLE[self.op]), key=len)
-        wanted = max((case.differentiable for case in TABLE[self.op]), key=len)
+        record = OPERATIONS[self.op]
         recipes = {
             name: None if array is None else Array(np.shape(array), _copying(array))
-            for name, array in zip(names, arrays, strict=False)
+            for name, array in zip(record.arguments, arrays, strict=False)
         }
+        wanted = record.differentiable
         differentiable = tuple(name for name in wanted if recipes.get(name) is not None)
         case = Case(self.op, "given", recipes, options, differentiable)
         if self.lacks(case):
@@ -115,3 +121,47 @@ def _without_indices(case: Case) -> Case:
 
 def _copying(array: np.ndarray) -> Callable[..., np.ndarray]:
     return lambda rng, shape: np.array(array)
+
+
+def load_function(name: str) -> Callable[..., Any]:
+    """Return the function called ``package.module:function`` or ``path/to/file.py:function``.
+
+    Modules are looked for in the current directory, too.
+
+    Raises:
+        ValueError: the name has no colon, or the module no such function.
+        ImportError: there is no such module.
+        FileNotFoundError: there is no such file.
+    """
+    module_name, colon, path = name.rpartition(":")
+    if not colon or not module_name or not path:
+        raise ValueError(
+            f"function: got {name!r}, expected package.module:function or FILE.py:function"
+        )
+    found: Any = (
+        _load_file(Path(module_name)) if module_name.endswith(".py") else _load(module_name)
+    )
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise ValueError(f"function: {module_name} has no {path!r}")
+        found = getattr(found, part)
+    if not callable(found):
+        raise ValueError(f"function: {name} is not a function but {type(found).__name__}")
+    return found
+
+
+def _load(name: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    return importlib.import_module(name)
+
+
+def _load_file(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such file", str(path))
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None  # any .py file has both
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)
+    spec.loader.exec_module(module)
+    return module

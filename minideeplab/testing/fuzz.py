@@ -1,4 +1,8 @@
-"""Random calls of every operation, ours against PyTorch's, forward and backward."""
+"""Random calls of every operation, ours against PyTorch's, forward and backward.
+
+The table holds the cases that somebody thought of; these are the others: shapes, layouts and
+options as they come, wrong ones included.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,29 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from minideeplab.testing import frameworks
-from minideeplab.testing.cases import Case
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch
-from minideeplab.testing.frameworks import Minideeplab, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.library import Library
-from minideeplab.testing.random_cases import random_case
+from minideeplab.testing.operations import find
 from minideeplab.testing.runner import attempt, judge, quiet, widened
+
+
+def random_case(op: str, seed: int, number: int) -> Case:
+    """Return case ``number`` of a run with ``seed``; the same two numbers make it again.
+
+    Raises:
+        ValueError: there is no such operation.
+    """
+    record = find(op)
+    drawn = record.draw(np.random.default_rng([seed, number]))
+    given = tuple(n for n in record.differentiable if drawn.arrays.get(n) is not None)
+    name = f"fuzz-{seed}-{number}"
+    return Case(op, name, drawn.arrays, drawn.options, given, drawn.updated)
 
 
 @dataclass(frozen=True)

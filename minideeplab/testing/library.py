@@ -1,4 +1,4 @@
-"""What an array library must do so that the same row judges a function of it.
+"""What an array library must do to be tested by the same rows.
 
 A library hands arguments over in its own kind of array, calls the function, differentiates it
 where it can, and returns everything as NumPy arrays. Here is NumPy itself; `frameworks` has the
@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import TABLE, Case
+from minideeplab.testing.case import Case
+from minideeplab.testing.operations import OPERATIONS
 
 Outcome = dict[str, Any]
-"""What a run of a row gave, by name: "output", "indices", an updated argument's name, and
+"""The results of a row by name: "output", "indices", an updated argument's name, and
 "grad_<argument>" for each gradient; "inputs" holds the arguments as they were afterwards."""
 
 
@@ -40,13 +41,13 @@ def match_gradients(case: Case, gradients: Any) -> dict[str, Any]:
     one for each differentiable argument; always as many as the operation can have is fine, too.
     """
     parts = list(gradients) if isinstance(gradients, tuple | list) else [gradients]
-    rows = TABLE[case.op]
+    record = OPERATIONS[case.op]
     orders = (
-        list(case.arrays),
-        list(case.differentiable),
-        list(max((row.differentiable for row in rows), key=len)),
+        tuple(case.arrays),
+        case.differentiable,
+        record.differentiable,
         [name for name, recipe in case.arrays.items() if recipe is not None],
-        list(max((row.arrays for row in rows), key=len)),
+        record.arguments,
     )
     for names in orders:
         if len(names) == len(parts):
@@ -129,5 +130,5 @@ class Library:
 def cotangent_of(
     case: Case, outcome: Outcome, arguments: dict[str, np.ndarray | None]
 ) -> np.ndarray:
-    """Return the row's random gradient of the output that came out."""
+    """Return the row's random gradient of the output."""
     return case.cotangent(np.shape(outcome["output"]), arguments["input"].dtype)

@@ -9,14 +9,15 @@ out.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.cases import Case, cases
+from minideeplab.testing.case import Case
 from minideeplab.testing.export import full_options
+from minideeplab.testing.operations import OPERATIONS, cases
 from minideeplab.testing.runner import DTYPES, reference
 
 OPSET, IR_VERSION = 22, 10  # from 22 on, ceil_mode drops windows that start in the padding
@@ -79,38 +80,7 @@ def model(
     return _field(1, IR_VERSION) + _field(2, "minideeplab") + _field(7, graph) + _field(8, opset)
 
 
-def _two(value: Any) -> list[int]:
-    return [int(v) for v in np.broadcast_to(value, 2)]
-
-
-def _window(o: dict[str, Any]) -> dict[str, Any]:
-    """Return the attributes that all windowed operators share, from torch's options."""
-    padding = o["padding"]
-    top, bottom, left, right = padding if len(np.shape(padding)) and len(padding) == 4 else (
-        v for p in _two(padding) for v in (p, p))  # fmt: skip
-    found = {"strides": _two(o["stride"]), "pads": [top, left, bottom, right]}
-    return found | ({"dilations": _two(o["dilation"])} if "dilation" in o else {})
-
-
-def _pool(o: dict[str, Any]) -> dict[str, Any]:
-    return _window(o) | {"kernel_shape": _two(o["kernel_size"]), "ceil_mode": int(o["ceil_mode"])}
-
-
-OPERATORS: dict[str, tuple[str, Callable[[dict[str, Any]], dict[str, Any]]]] = {
-    "conv2d": ("Conv", lambda o: _window(o) | {"group": o["groups"]}),
-    "conv_transpose2d": (
-        "ConvTranspose",
-        lambda o: _window(o) | {"group": o["groups"], "output_padding": _two(o["output_padding"])},
-    ),
-    "max_pool2d": ("MaxPool", _pool),
-    "avg_pool2d": (
-        "AveragePool",
-        lambda o: _pool(o) | {"count_include_pad": int(o["count_include_pad"])},
-    ),
-    "relu": ("Relu", lambda o: {}),
-    "softmax": ("Softmax", lambda o: {"axis": o["dim"]}),
-    "log_softmax": ("LogSoftmax", lambda o: {"axis": o["dim"]}),
-}
+OPERATORS = {name: record.onnx for name, record in OPERATIONS.items() if record.onnx}
 """ONNX's operator for each of ours, and its attributes from our options."""
 
 

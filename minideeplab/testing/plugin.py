@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(
         op, _, functions = request.partition("=")
         arrays = config.getoption("--minideeplab-arrays")
         try:
-            collector = Operation.from_parent(
+            collector = JudgedOperation.from_parent(
                 session, name=f"minideeplab/{op}", op=op, functions=functions, arrays=arrays
             )
             items.extend(collector.collect())
@@ -57,13 +57,13 @@ def pytest_collection_modifyitems(
             raise pytest.UsageError(f"--minideeplab-op {request}: {error}") from error
 
 
-class Operation(pytest.Collector):
+class JudgedOperation(pytest.Collector):
     """The rows of one operation, judged once, when the first of them runs."""
 
     def __init__(self, *, op: str, functions: str, arrays: str, **rest: Any):
         super().__init__(**rest)
         from minideeplab.testing.frameworks import library
-        from minideeplab.testing.loading import load_function
+        from minideeplab.testing.function_under_test import load_function
 
         self.op, self.arrays = op, arrays
         library(arrays)
@@ -73,7 +73,7 @@ class Operation(pytest.Collector):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Yield a test for each row of the table, and one for the properties together."""
-        from minideeplab.testing.cases import cases
+        from minideeplab.testing.operations import cases
 
         for case in cases(self.op):
             if "quirk" not in case.tags:
@@ -104,8 +104,8 @@ class Row(pytest.Item):
         results = self.parent.judged()
         for result in results[self.name]:
             if result.status == "fail":
-                said = f"\ndiagnosis: {results['diagnosis']}" if results["diagnosis"] else ""
-                pytest.fail(f"{result}{said}", pytrace=False)
+                diagnosis = results["diagnosis"] and f"\ndiagnosis: {results['diagnosis']}"
+                pytest.fail(f"{result}{diagnosis}", pytrace=False)
         if all(result.status == "skip" for result in results[self.name]):
             pytest.skip(results[self.name][0].reason)
 

@@ -1,4 +1,4 @@
-"""What random rows are drawn from: numbers, shapes, layouts, options that may be left out."""
+"""Random numbers, shapes, layouts and options for fuzzing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.testing.case import LAYOUTS, Fill, normal
-from minideeplab.testing.cases import Array
+from minideeplab.testing.case import LAYOUTS, Array, Fill, normal
 
 Rng = np.random.Generator
+
+
+def normals(rng: Rng, dtype: Any, *shapes: tuple[int, ...]) -> list[np.ndarray]:
+    """Return standard normal arrays of these shapes."""
+    return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
+
+
+def integers(rng: Rng, dtype: Any, shape: tuple[int, ...], most: int = 9) -> np.ndarray:
+    """Return whole numbers up to ``most``, of which sums are exact."""
+    return rng.integers(-most, most + 1, shape).astype(dtype)
 
 
 def whole(rng: Rng, low: int, high: int) -> int:
@@ -17,7 +26,17 @@ def whole(rng: Rng, low: int, high: int) -> int:
     return int(rng.integers(low, high + 1))
 
 
-def pair(rng: Rng, low: int, high: int) -> int | tuple[int, int]:
+def chance(rng: Rng, share: float) -> bool:
+    """Return True with probability ``share``."""
+    return bool(rng.random() < share)
+
+
+def decimal(rng: Rng, low: float = 0.0, high: float = 1.0) -> float:
+    """Return a number between ``low`` and ``high`` with two decimals."""
+    return round(float(rng.uniform(low, high)), 2)
+
+
+def random_pair(rng: Rng, low: int, high: int) -> int | tuple[int, int]:
     """Return a whole number or, more often, two of them."""
     if rng.random() < 0.3:
         return whole(rng, low, high)
@@ -45,7 +64,7 @@ def array(rng: Rng, shape: tuple[int, ...], fill: Fill = normal) -> Array:
     return Array(shape, fill, layout)
 
 
-def some(rng: Rng, options: dict[str, Any]) -> dict[str, Any]:
+def some(rng: Rng, **options: Any) -> dict[str, Any]:
     """Return the options, each left at its default sometimes."""
     return {name: value for name, value in options.items() if rng.random() < 0.75}
 

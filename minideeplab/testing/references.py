@@ -11,10 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minideeplab.testing.cases import NETWORK, TABLE, Case
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import tolerance
-from minideeplab.testing.frameworks import library, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import library
 from minideeplab.testing.library import Outcome
+from minideeplab.testing.operations import NETWORK, cases
 
 PROJECTIONS = 12
 STAND_INS = {"nan": 1.2345, "posinf": 2.3456, "neginf": 3.4567}
@@ -47,7 +49,7 @@ def results(case: Case, outcome: Outcome) -> Iterator[tuple[str, np.ndarray]]:
 
 def recordable(op: str) -> list[Case]:
     """Return the rows of ``op`` whose results do not depend on chance."""
-    return [case for case in TABLE[op] if "random" not in case.tags]
+    return [case for case in cases(op) if "random" not in case.tags]
 
 
 def write(path: Path = DEFAULT_PATH) -> int:

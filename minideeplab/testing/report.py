@@ -1,4 +1,4 @@
-"""What a check found, as text, JSON and Markdown."""
+"""Reports of a check as text, JSON and Markdown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SHOWN = 10
 
 
 LEAST = 0.5
-"""The share of the rows that must be judged: less is not said to have passed."""
+"""The share of the rows that must be judged: with less there is no verdict."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class RowResult:
-    """One row's verdict: "pass", "fail", or "skip" (not implemented, said why in ``reason``)."""
+    """One row's verdict: "pass", "fail", or "skip" (not implemented, ``reason`` says why)."""
 
     row: str
     status: str

@@ -1,4 +1,4 @@
-"""One runner for every backend, framework and outside function: a row in, what is wrong out."""
+"""Run rows of the table on backends, frameworks and outside functions, and compare."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing import frameworks
-from minideeplab.testing.cases import Case
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch, compare, largest, tolerance
-from minideeplab.testing.frameworks import Minideeplab, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.library import Library, Outcome
+from minideeplab.testing.operations import OPERATIONS
 
 DTYPES = ("float64", "float32")
 
@@ -26,7 +28,7 @@ _REFERENCE = Minideeplab(backend="numpy")
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Judge without warnings: rows with NaN and infinity are meant, and a filter is no verdict."""
+    """Run without warnings: rows with NaN and infinity are intended."""
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -129,8 +131,8 @@ def judge(
     """
     found: list[Mismatch | None] = []
     if "random" in case.tags:
-        expected, wrong = given_mask(case, arguments, outcome, expected)
-        found.append(wrong)
+        expected, wrong = OPERATIONS[case.op].given_chance(case, arguments, outcome, expected)
+        found.append(Mismatch("output", "share", wrong) if wrong else None)
     dtype = arguments["input"].dtype
     usual = expected is reference(case, dtype.name)
     for what, value in expected.items():
@@ -159,24 +161,3 @@ def _written(case: Case, outcome: Outcome) -> Iterable[Mismatch]:
             continue
         if not np.array_equal(before, after, equal_nan=before.dtype.kind == "f"):
             yield Mismatch(name, "written", "this input was changed by the call")
-
-
-def given_mask(
-    case: Case, arguments: dict[str, np.ndarray | None], outcome: Outcome, expected: Outcome
-) -> tuple[Outcome, Mismatch | None]:
-    """Return what dropout should give for the entries that it chose to keep, and a wrong share.
-
-    The kept share of n entries is within 5 standard deviations of 1 - p, sqrt(p (1 - p) / n).
-    """
-    x, y = arguments["input"].astype(np.float64), outcome["output"]
-    if np.shape(y) != x.shape:
-        return expected, None
-    p = case.options.get("p", 0.5)
-    factor = np.where(np.asarray(y) != 0, 1.0 / (1.0 - p), 0.0)
-    cotangent = case.cotangent(x.shape, arguments["input"].dtype)
-    given = expected | {"output": x * factor, "grad_input": cotangent * factor}
-    share, spread = float(np.mean(factor != 0)), np.sqrt(p * (1 - p) / x.size)
-    if abs(share - (1 - p)) > 5 * spread:
-        message = f"{share:.1%} of the entries were kept, expected {1 - p:.1%}"
-        return given, Mismatch("output", "share", message)
-    return given, None

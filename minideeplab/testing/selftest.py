@@ -1,19 +1,18 @@
-"""The judge judged: every known wrong implementation must be caught and recognised."""
+"""Test of the kit itself: every known wrong implementation must be caught and recognised."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from minideeplab.testing.cases import TABLE
 from minideeplab.testing.conformance import check_op
-from minideeplab.testing.mutant import right, right_backward
-from minideeplab.testing.mutants import Mutant, mutants
+from minideeplab.testing.mutant import Mutant, right, right_backward
+from minideeplab.testing.operations import NAMES, mutants
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One wrong implementation before the judge."""
+    """What the kit says of one wrong implementation."""
 
     mutant: Mutant
     caught: bool
@@ -21,8 +20,8 @@ class Trial:
     diagnosis: str
 
 
-def trials(ops: Sequence[str] = tuple(TABLE), every: int = 1) -> Iterator[Trial]:
-    """Judge every mutant of ``ops``, or every so-manieth for a quick look."""
+def trials(ops: Sequence[str] = NAMES, every: int = 1) -> Iterator[Trial]:
+    """Judge every mutant of ``ops``, or one in ``every`` for a quick look."""
     for op in ops:
         for mutant in mutants(op)[::every]:
             report = check_op(op, mutant.forward or right(op), mutant.backward, raises=False)
@@ -30,15 +29,15 @@ def trials(ops: Sequence[str] = tuple(TABLE), every: int = 1) -> Iterator[Trial]
             yield Trial(mutant, report.verdict == "FAIL", recognised, report.diagnosis)
 
 
-def false_alarms(ops: Sequence[str] = tuple(TABLE)) -> list[str]:
-    """Return the operations whose own definition the judge would refuse."""
+def false_alarms(ops: Sequence[str] = NAMES) -> list[str]:
+    """Return the operations whose own definition is refused."""
     return [
         op for op in ops if not check_op(op, right(op), right_backward(op), raises=False).passed
     ]
 
 
-def self_test(ops: Sequence[str] = tuple(TABLE), show: Callable[[str], object] = print) -> bool:
-    """Judge every mutant, show the result and return whether the judge is good enough.
+def self_test(ops: Sequence[str] = NAMES, show: Callable[[str], object] = print) -> bool:
+    """Judge every mutant, show the result and return whether the kit is good enough.
 
     Good enough: every one caught, at least 90 % recognised, and no definition refused.
     """
@@ -49,7 +48,8 @@ def self_test(ops: Sequence[str] = tuple(TABLE), show: Callable[[str], object] =
         if not trial.caught:
             show(f"MISSED {name}: {trial.mutant.diagnosis}")
         elif not trial.recognised:
-            show(f"unrecognised {name}: {trial.mutant.diagnosis}; said: {trial.diagnosis!r}")
+            shown = f"the diagnosis was {trial.diagnosis!r}"
+            show(f"unrecognised {name}: {trial.mutant.diagnosis}; {shown}")
     refused = false_alarms(ops)
     show(
         f"{caught}/{len(judged)} wrong implementations caught, {recognised} recognised; "

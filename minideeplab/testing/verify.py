@@ -1,7 +1,7 @@
-"""Who agrees with whom: every backend here, the NumPy definition and the frameworks installed.
+"""Cross-check backends, definitions and frameworks.
 
-Two implementations agree on a row if their results differ by no more than the derived tolerance;
-how far they are apart is told in units in the last place of the terms they sum.
+Two implementations agree on a row if their results differ by no more than the derived tolerance.
+Distances are in units in the last place of the summed terms.
 """
 
 from __future__ import annotations
@@ -14,27 +14,24 @@ from itertools import combinations
 import numpy as np
 
 from minideeplab.backends import available_backends
-from minideeplab.testing.cases import Case, cases
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch, compare, scale, tolerance
-from minideeplab.testing.frameworks import (
-    Minideeplab,
-    Torch,
-    installed,
-    operation,
-)
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab, Torch, installed
 from minideeplab.testing.library import Library, Outcome
+from minideeplab.testing.operations import cases
 from minideeplab.testing.runner import attempt, judge, reference
 
 
 @dataclass(frozen=True)
-class Party:
-    """One implementation of all operations."""
+class Implementation:
+    """A backend or framework: it implements all operations."""
 
     name: str
     library: Library
 
     def attempt(self, case: Case, dtype: str) -> Outcome | Mismatch:
-        """Return what the party gives on a row."""
+        """Return the outcome of a row."""
         source = "torch" if isinstance(self.library, Torch) else "minideeplab"
         return attempt(operation(source, case.op), case, dtype, self.library)
 
@@ -43,48 +40,48 @@ class Party:
 class Agreement:
     """What was found for one operation.
 
-    ``right`` counts for each party the rows on which it agrees with the definition; ``ulps`` is
-    the largest distance of each pair of parties; ``votes`` are the rows with different opinions.
+    ``right`` counts the rows on which each implementation agrees with the definition; ``ulps`` is
+    the largest distance of each pair; ``disagreements`` describes the other rows.
     """
 
     op: str
     rows: int = 0
     right: dict[str, int] = field(default_factory=dict)
     ulps: dict[tuple[str, str], float] = field(default_factory=dict)
-    votes: list[str] = field(default_factory=list)
+    disagreements: list[str] = field(default_factory=list)
 
     @property
-    def unanimous(self) -> bool:
-        """Return whether everybody agrees with the definition on every row."""
-        return not self.votes
+    def complete(self) -> bool:
+        """Return whether all implementations agree with the definition on every row."""
+        return not self.disagreements
 
 
-def parties(backends: Sequence[str] | None = None) -> list[Party]:
+def implementations(backends: Sequence[str] | None = None) -> list[Implementation]:
     """Return the backends that work here (or the named ones) and the frameworks installed."""
     names = available_backends() if backends is None else backends
-    found = [Party(name, Minideeplab(backend=name)) for name in names]
-    return found + ([Party("torch", Torch())] if installed("torch") else [])
+    found = [Implementation(name, Minideeplab(backend=name)) for name in names]
+    return found + ([Implementation("torch", Torch())] if installed("torch") else [])
 
 
-def verify(op: str, judged: Sequence[Party], dtype: str = "float64") -> Agreement:
-    """Run every row of ``op`` on all parties; compare with the definition and each other."""
-    found = Agreement(op, right={party.name: 0 for party in judged})
+def verify(op: str, judged: Sequence[Implementation], dtype: str = "float64") -> Agreement:
+    """Run every row of ``op`` on all implementations; compare with the definition and pairwise."""
+    found = Agreement(op, right={one.name: 0 for one in judged})
     for case in cases(op):
         if "random" in case.tags:
             continue
         found.rows += 1
-        outcomes = {party.name: party.attempt(case, dtype) for party in judged}
-        _vote(found, case, dtype, outcomes)
+        outcomes = {one.name: one.attempt(case, dtype) for one in judged}
+        _count(found, case, dtype, outcomes)
         for one, other in combinations(outcomes, 2):
             distance = _ulps(outcomes[one], outcomes[other], case, dtype)
             found.ulps[one, other] = max(distance, found.ulps.get((one, other), 0.0))
     return found
 
 
-def _vote(
+def _count(
     found: Agreement, case: Case, dtype: str, outcomes: dict[str, Outcome | Mismatch]
 ) -> None:
-    """Count who agrees with the definition on a row, and note what the others say."""
+    """Count the results that agree with the definition on a row, and describe the others."""
     expected, arguments = reference(case, dtype), case.arguments(dtype)
     wrong = {}
     for name, outcome in outcomes.items():
@@ -99,16 +96,16 @@ def _vote(
     if wrong:
         agreeing = len(outcomes) - len(wrong)
         reasons = "; ".join(f"{name}: {text}" for name, text in wrong.items())
-        allies = _allies(case, dtype, outcomes, list(wrong))
-        found.votes.append(
-            f"{case.id}: {agreeing} of {len(outcomes)} agree with the definition; {reasons}{allies}"
+        pairs = _agreeing(case, dtype, outcomes, list(wrong))
+        found.disagreements.append(
+            f"{case.id}: {agreeing} of {len(outcomes)} agree with the definition; {reasons}{pairs}"
         )
 
 
-def _allies(
+def _agreeing(
     case: Case, dtype: str, outcomes: dict[str, Outcome | Mismatch], wrong: list[str]
 ) -> str:
-    """Return which of the dissenting parties agree with each other, as text."""
+    """Return which of the ``wrong`` implementations agree with each other, as text."""
     expected, arguments = reference(case, dtype), case.arguments(dtype)
     pairs = []
     for one, other in combinations(wrong, 2):
@@ -160,7 +157,7 @@ def table(found: Sequence[Agreement], dtype: str) -> str:
         f"## {dtype}",
         "",
         "Below each name: the rows on which it agrees with the NumPy definition. Below each pair:",
-        "how far the two are apart at most, in units in the last place of the terms summed.",
+        "their largest distance, in units in the last place of the summed terms.",
         "",
         "| operation | rows | "
         + " | ".join(names)
@@ -173,6 +170,6 @@ def table(found: Sequence[Agreement], dtype: str) -> str:
         right = " | ".join(str(agreement.right.get(name, "")) for name in names)
         ulps = " | ".join(_number(agreement.ulps.get(pair)) for pair in pairs)
         lines.append(f"| {agreement.op} | {agreement.rows} | {right} | {ulps} |")
-    votes = [vote for agreement in found for vote in agreement.votes]
-    lines += ["", *(f"- {vote}" for vote in votes)] if votes else ["", "Everybody agrees."]
+    others = [text for agreement in found for text in agreement.disagreements]
+    lines += ["", *(f"- {text}" for text in others)] if others else ["", "All agree."]
     return "\n".join(lines) + "\n"

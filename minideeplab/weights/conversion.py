@@ -107,6 +107,8 @@ def save(
         ValueError: another ending, or values that float16 cannot hold.
     """
     _check_target(path)
+    if "__metadata__" in state and Path(path).suffix.lower() == ".safetensors":
+        raise ValueError("'__metadata__': no array in a .safetensors file can have this name")
     meta = {"origin": getattr(state, "origin", None), **(meta or {})}
     if half:
         state = {name: _halved(name, array) for name, array in state.items()}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from minideeplab.testing.cases import cases
 from minideeplab.testing.compare import compare, exact, tolerance
+from minideeplab.testing.operations import cases
 from minideeplab.testing.runner import reference
 
 NAN, INF = float("nan"), float("inf")

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from minideeplab.testing import check_op
-from minideeplab.testing.cases import TABLE
 from minideeplab.testing.mutant import right, right_backward
-from minideeplab.testing.mutants import mutants
+from minideeplab.testing.operations import NAMES, mutants
 from minideeplab.testing.selftest import trials
 
 
@@ -21,7 +20,7 @@ def relu_backward(dy, x):
     return np.where(x <= 0, 0, dy)
 
 
-@pytest.mark.parametrize("op", TABLE)
+@pytest.mark.parametrize("op", NAMES)
 def test_definition_passes(op):
     report = check_op(op, right(op), right_backward(op))
     assert report.passed and not report.failures and report.diagnosis == ""
@@ -131,8 +130,8 @@ def test_a_sample_of_the_known_mistakes_is_caught_and_recognised():
 
 
 def test_enough_known_mistakes():
-    assert sum(len(mutants(op)) for op in TABLE) > 300
-    assert all(any(m.backward for m in mutants(op)) for op in TABLE if op != "dropout")
+    assert sum(len(mutants(op)) for op in NAMES) > 300
+    assert all(any(m.backward for m in mutants(op)) for op in NAMES if op != "dropout")
 
 
 def test_a_lattice_is_an_approximation():

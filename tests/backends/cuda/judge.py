@@ -26,8 +26,9 @@ from minideeplab.backends.cuda import launch, sources
 from minideeplab.crf import DenseCRF
 from minideeplab.functional import fused
 from minideeplab.testing import simt
-from minideeplab.testing.cases import NETWORK, cases
-from minideeplab.testing.frameworks import Minideeplab, operation
+from minideeplab.testing.definitions import operation
+from minideeplab.testing.frameworks import Minideeplab
+from minideeplab.testing.operations import NETWORK, cases
 from minideeplab.testing.runner import check_row
 
 IMPLICIT = ("plain", "everything", "groups", "strided", "dilated", "same", "float")

@@ -10,7 +10,7 @@ import pytest
 from conftest import RUNS
 
 from minideeplab.backends.cuda import sources
-from minideeplab.testing.cases import NETWORK
+from minideeplab.testing.operations import NETWORK
 
 
 @pytest.mark.parametrize("what", [*NETWORK, "implicit", "epilogue", "crf"])

@@ -114,8 +114,9 @@ def segment_all(
     net: Network,
     executor: Executor | None = None,
     return_errors: bool = False,
+    probabilities: bool = False,
     **options: Any,
-) -> Iterator[np.ndarray | Exception]:
+) -> Iterator[Any]:
     """Yield the labels (H, W) of many images, in their order.
 
     Args:
@@ -123,26 +124,30 @@ def segment_all(
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
             Processes should be spawned, not forked (see ``minideeplab.executors``).
-        return_errors: yield the ValueError or MemoryError of an image in place of its labels and
-            continue; by default it is raised.
+        return_errors: yield the ValueError or MemoryError of an image instead of raising it.
+        probabilities: yield labels and probabilities, as ``segment`` returns them.
         options: further arguments of ``segment``: crf, scales, ...
 
     Raises:
         ValueError: as ``segment``.
         RuntimeError: a worker process died.
     """
+    flags = return_errors, probabilities
     if executor is None:
-        work = partial(_labels, net, options, return_errors)
+        work = partial(_labels, net, options, flags)
     else:
         shared = executors.Shared((net, options))
-        work = partial(_labels_elsewhere, shared, backends.current_name(), return_errors)
+        work = partial(_labels_elsewhere, shared, backends.current_name(), flags)
     yield from executors.spread(work, images, executor)
 
 
 def _labels(
-    net: Network, options: Mapping[str, Any], return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+    net: Network, options: Mapping[str, Any], flags: tuple[bool, bool], image: np.ndarray
+) -> Any:
+    return_errors, probabilities = flags
     try:
+        if probabilities:
+            return segment(image, net, **options)
         return labels_in_strips(_probabilities(image, net, **options), image.shape[:2])
     except (ValueError, MemoryError) as error:
         if return_errors:
@@ -151,11 +156,11 @@ def _labels(
 
 
 def _labels_elsewhere(
-    shared: executors.Shared, backend: str, return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+    shared: executors.Shared, backend: str, flags: tuple[bool, bool], image: np.ndarray
+) -> Any:
     net, options = shared.get()
     with backends.use_backend(backend):
-        return _labels(net, options, return_errors, image)
+        return _labels(net, options, flags, image)
 
 
 def _known_size(image: np.ndarray, net: Network) -> float:

@@ -1,20 +1,34 @@
 """Tensor: an ndarray with a record of how it was computed, from which `backward` differentiates.
 
 Operations of networks are in `minideeplab.functional`; the class itself has arithmetic with
-broadcasting, sums, shapes and indexing. `minideeplab.tape` describes how differentiation works.
+broadcasting, elementary functions, sums, extrema, shapes and indexing, named as in NumPy.
+`minideeplab.tape` describes how differentiation works.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from minideeplab.arrays import add_at, as_array, is_array, like, to_host
 from minideeplab.backends.registry import to
-from minideeplab.tape import Backward, Node, add, backpropagate, is_recording, no_grad, seed, sum_to
+from minideeplab.numpy_functions import call_numpy
+from minideeplab.tape import (
+    Backward,
+    Node,
+    add,
+    backpropagate,
+    detect_changes,
+    is_recording,
+    no_grad,
+    seed,
+    sum_to,
+)
 
-__all__ = ["Tensor", "no_grad", "record"]
+__all__ = ["Tensor", "detect_changes", "no_grad", "record"]
 
 Axis = int | tuple[int, ...] | None
 Operand = "Tensor | np.ndarray | float"
@@ -63,6 +77,8 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
     size = property(lambda self: self.data.size, doc="Number of elements.")
 
+    T = property(lambda self: self.transpose(), doc="The axes in reverse order.")
+
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(to_host(self.data), dtype, copy=copy)
 
@@ -72,9 +88,20 @@ class Tensor:
     def __float__(self) -> float:
         return float(self.data)
 
+    def __bool__(self) -> bool:
+        return bool(self.data)  # ValueError for several elements, as of an ndarray
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Differentiate NumPy's arithmetic; refuse other functions where a gradient is recorded."""
+        return call_numpy(Tensor, ufunc, method, inputs, options)
+
     def __repr__(self) -> str:
         values = np.array2string(to_host(self.data), separator=", ", prefix="Tensor(", threshold=20)
         return f"Tensor({values}, dtype={self.dtype}, requires_grad={self.requires_grad})"
+
+    def numpy(self) -> np.ndarray:
+        """The elements as NumPy's array: `data` itself, or a copy from the GPU."""
+        return to_host(self.data)
 
     def item(self) -> float:
         """The only element, as a Python number. ValueError if there are more, or none."""
@@ -86,8 +113,8 @@ class Tensor:
 
     def to(self, device: str) -> Tensor:
         """The same values on "cpu" or "cuda" (a GPU, through CuPy); the gradient goes back."""
-        x = self.data
-        return record(to(x, device), (self,), lambda dy, _: (like(x, dy),))
+        back = partial(like, self.data)
+        return record(to(self.data, device), (self,), lambda dy, _: (back(dy),))
 
     def backward(self, grad: np.ndarray | None = None) -> None:
         """Add the gradient of sum(grad * self) to the `grad` of every leaf that requires one.
@@ -131,7 +158,23 @@ class Tensor:
     def __neg__(self) -> Tensor:
         return record(-self.data, (self,), lambda dy, _: (-dy,))
 
-    __radd__, __rmul__ = __add__, __mul__
+    def __abs__(self) -> Tensor:
+        x = self.data
+        return record(np.abs(x), (self,), lambda dy, _: (dy * np.sign(x),))
+
+    __radd__, __rmul__, abs = __add__, __mul__, __abs__
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return Tensor(self.data < _operand(other, self).data)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return Tensor(self.data <= _operand(other, self).data)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return Tensor(self.data > _operand(other, self).data)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return Tensor(self.data >= _operand(other, self).data)
 
     def __rsub__(self, other: Operand) -> Tensor:
         return _operand(other, self) - self
@@ -142,13 +185,53 @@ class Tensor:
     def __rmatmul__(self, other: Operand) -> Tensor:
         return _operand(other, self) @ self
 
-    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
-        """Sum over one axis, several or all."""
+    def exp(self) -> Tensor:
+        """e to the power of each element."""
+        y = np.exp(self.data)
+        return record(y, (self,), lambda dy, _: (dy * y,))
+
+    def log(self) -> Tensor:
+        """Natural logarithm of each element."""
         x = self.data
-        kept = x.sum(axis, keepdims=True)
+        return record(np.log(x), (self,), lambda dy, _: (dy / x,))
+
+    def sqrt(self) -> Tensor:
+        """Square root of each element."""
+        y = np.sqrt(self.data)
+        return record(y, (self,), lambda dy, _: (dy / (2 * y),))
+
+    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
+        """Elements moved into [min, max]; those outside get no gradient."""
+        x = self.data
+        y = np.clip(x, min, max)
+        return record(y, (self,), lambda dy, _: (dy * (x == y),))
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Maximum over one axis, several or all; NaN if one is. Ties share the gradient."""
+        return self._extremum(np.max, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Minimum over one axis, several or all; NaN if one is. Ties share the gradient."""
+        return self._extremum(np.min, axis, keepdims)
+
+    def _extremum(self, pick: Callable, axis: Axis, keepdims: bool) -> Tensor:
+        x = self.data
+        kept = pick(x, axis=axis, keepdims=True)
 
         def backward(dy, _):
-            return (np.broadcast_to(dy.reshape(kept.shape), x.shape).copy(),)
+            best = (x == kept) | (x != x)  # NaN is its own maximum
+            share = dy.reshape(kept.shape) / best.sum(axis, dtype=x.dtype, keepdims=True)
+            return (np.where(best, share, 0),)
+
+        return record(kept if keepdims else kept.squeeze(axis), (self,), backward)
+
+    def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Sum over one axis, several or all."""
+        kept = self.data.sum(axis, keepdims=True)
+        before, after = self.shape, kept.shape
+
+        def backward(dy, _):
+            return (np.broadcast_to(dy.reshape(after), before).copy(),)
 
         return record(kept if keepdims else kept.squeeze(axis), (self,), backward)
 
@@ -159,8 +242,8 @@ class Tensor:
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
         """The same elements in another shape, as `ndarray.reshape`."""
-        x = self.data
-        return record(x.reshape(*shape), (self,), lambda dy, _: (dy.reshape(x.shape),))
+        before = self.shape
+        return record(self.data.reshape(*shape), (self,), lambda dy, _: (dy.reshape(before),))
 
     def transpose(self, *axes: int) -> Tensor:
         """The axes in another order, as `ndarray.transpose(*axes)`: reversed if none are given."""
@@ -169,11 +252,14 @@ class Tensor:
         return record(self.data.transpose(*axes), (self,), lambda dy, _: (dy.transpose(back),))
 
     def __getitem__(self, index) -> Tensor:
+        if isinstance(index, Tensor):  # a mask such as x > 0
+            index = index.data
         x, y = self.data, self.data[index]
+        zeros, is_view = partial(np.zeros_like, x), np.may_share_memory(x, y)
 
         def backward(dy, _):
-            dx = np.zeros_like(x)
-            if np.may_share_memory(x, y):  # slices: a view of x, no element twice
+            dx = zeros()
+            if is_view:  # slices: a view of x, no element twice
                 dx[index] = dy
             else:
                 add_at(dx, index, dy)
@@ -199,10 +285,12 @@ def _operand(value: Operand, other: Tensor) -> Tensor:
 def _broadcasting(y: np.ndarray, a: Tensor, b: Tensor, da: Share, db: Share) -> Tensor:
     """Record y = f(a, b); da and db map dy to the cotangents of a and b, before broadcasting."""
 
+    first, second = (a.shape, a.dtype), (b.shape, b.dtype)
+
     def backward(dy, needs):
         return (
-            sum_to(a.data, da(dy)) if needs[0] else None,
-            sum_to(b.data, db(dy)) if needs[1] else None,
+            sum_to(*first, da(dy)) if needs[0] else None,
+            sum_to(*second, db(dy)) if needs[1] else None,
         )
 
     return record(y, (a, b), backward)

@@ -73,8 +73,25 @@ def test_load_not_strict_passes_over_names_but_not_over_shapes():
     net = Net()
     net.load_state_dict({"score.weight": np.full((2, 4, 1, 1), 3.0), "other": np.zeros(1)}, False)
     assert (net.score.weight.data == 3).all() and net.score.weight.dtype == np.float32
-    with pytest.raises(ValueError, match=r"score\.weight"):
-        net.load_state_dict({"score.weight": np.zeros((1, 4, 1, 1))}, strict=False)
+    with pytest.raises(ValueError, match=r"stem\.conv\.weight"):
+        net.load_state_dict({"stem.conv.weight": np.zeros((1, 4, 1, 1))}, strict=False)
+
+
+def test_load_not_strict_passes_over_a_last_layer_of_other_classes_with_a_message():
+    net, state = Net(), {name: array + 1 for name, array in Net().state_dict().items()}
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    state["score.weight"] = np.zeros((5, 4, 1, 1))
+    with pytest.raises(ValueError, match=r"score\.weight: shape \(5, 4, 1, 1\)"):
+        net.load_state_dict(state)
+    with pytest.warns(UserWarning, match=r"kept: score\.weight: shape \(5, 4, 1, 1\)"):
+        net.load_state_dict(state, strict=False)
+    for name, array in net.state_dict().items():
+        expected = before[name] if name.startswith("score") else state[name]
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_load_ignores_the_batch_counters_of_torch():
+    Net().load_state_dict(Net().state_dict() | {"stem.bn.num_batches_tracked": np.array(7)})
 
 
 def test_train_and_eval_reach_every_layer():

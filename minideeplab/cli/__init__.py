@@ -57,6 +57,9 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status."""
     debug = arguments[:1] == ["--debug"]
+    for name in ("stdout", "stderr"):  # None where the caller has closed it: >&-
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
     try:
         status = cli.main(arguments, prog_name="minideeplab", standalone_mode=False)
         sys.stdout.flush()

@@ -16,7 +16,7 @@ _TRAIN_IMAGE = click.option("--train-image", default=321, show_default=True, hel
 
 @click.group()
 def command() -> None:
-    """Measure speed against torch and pydensecrf where they are installed.
+    """Measure speed against torch, inference engines and pydensecrf where they are installed.
 
     \b
     Example:
@@ -63,10 +63,13 @@ def _reports(measure: Callable) -> Callable:
 @click.option("--layers/--no-layers", default=True, help="Also every layer of LargeFOV.")
 @_reports
 def cpu(progress: Callable, networks: tuple[str, ...], **options: Any) -> Any:
-    """Compare the numba backend with torch on this CPU: layers, networks, memory.
+    """Compare the numba backend with others on this CPU: layers, networks, memory.
 
-    Columns "torch ... / ours" are torch's time in that memory format over ours, the median over
-    interleaved runs. "error" is the largest error against float64, in units of the largest result.
+    Others are torch and, for networks forward, onnxruntime and OpenVINO, where installed.
+    "... / ours" is another's time over ours, the median over interleaved runs. "error" is the
+    largest error against float64, "difference" the largest between ours and any engine's, both in
+    units of the largest result. "cores" says whether the first two cores share their last cache
+    (near) or not (far), by the time of a word between them before and after the row.
 
     \b
     Example:

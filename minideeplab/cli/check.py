@@ -151,7 +151,9 @@ def check_function(
 @command.command("export")
 @click.argument("op", type=_Operation())
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--onnx", is_flag=True, help="Write ONNX node tests into the folder PATH.")
+@click.option(
+    "--onnx", is_flag=True, help="Write ONNX node tests into the folder PATH (needs onnx)."
+)
 def export_rows(op: str, path: Path, onnx: bool) -> None:
     """Write the rows of OP to PATH, a .npz file or a new folder of .npy files.
 
@@ -160,10 +162,10 @@ def export_rows(op: str, path: Path, onnx: bool) -> None:
       minideeplab check export conv2d cases.npz
       minideeplab check export conv2d node_tests --onnx
     """
-    from minideeplab.testing.export import export as export_arrays
-    from minideeplab.testing.onnx_format import export_onnx
-
-    export = export_onnx if onnx else export_arrays
+    if onnx:
+        from minideeplab.testing.onnx_format import export_onnx as export
+    else:
+        from minideeplab.testing.export import export
     click.echo(f"{export(op, path)} rows of {op} written to {path}")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from minideeplab.crf.refinement import CRFParameters
 
 UNDECIDED = 1e-6  # difference of the largest and smallest probability
+MOST_LABELS = 255  # 255 means unknown
 LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -134,6 +135,11 @@ def read_source(
 
     if path.suffix.lower() in (".npy", ".npz"):
         array = read_array(path)
+        if len(array) > MOST_LABELS:
+            raise ValueError(
+                f"{path}: {len(array)} labels; expected at most {MOST_LABELS}, which is what an "
+                "8-bit label image holds"
+            )
         return array, np.arange(len(array)), palette_of(weights, len(array))
     annotation = read_annotation(path, black)
     if len(annotation.numbers) < 2:

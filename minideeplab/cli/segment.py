@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minideeplab.budget import one_line
 from minideeplab.cli._executor import executor_options
 from minideeplab.cli._outputs import refuse_to_overwrite
 
@@ -52,25 +53,28 @@ def parse_scales(
               help="Scale larger images down to this, pixels of the longer side.")  # fmt: skip
 @click.option("--overlay-alpha", default=0.5, type=click.FloatRange(0, 1),
               help="Strength of the colours in the overlay.")  # fmt: skip
+@click.option("--save", multiple=True, type=click.Choice(["probabilities", "polygons"]),
+              help="Also NAME-probabilities.npy or NAME.geojson; may be repeated.")  # fmt: skip
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
 @executor_options
 def command(
-    inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, backend: str | None,
-    jobs: int, dask: str | None, scales: tuple[float, ...] | None, flip: bool | None,
-    **options: Any,
+    inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, save: tuple[str, ...],
+    backend: str | None, jobs: int, dask: str | None, scales: tuple[float, ...] | None,
+    flip: bool | None, **options: Any,
 ) -> None:  # fmt: skip
     """Label every pixel of images with a trained network.
 
     For each image NAME it writes NAME.png, the class numbers as a palette image of the same
     size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
-    is accepted. An image that cannot be read is reported, the others are processed, and the exit
-    status is 1.
+    is accepted. --save adds the class probabilities, (C, H, W) float32, or the regions as GeoJSON
+    polygons in pixels, for tools that people label with. An image that cannot be read is reported,
+    the others are processed, and the exit status is 1.
 
     \b
     Example:
       minideeplab segment street.jpg holiday/ 'more/*.png' --out results
       minideeplab segment street.jpg --out results --scales 0.5,0.75,1 --no-crf
-      minideeplab segment holiday/ --out results --jobs 4
+      minideeplab segment holiday/ --out results --jobs 4 --save polygons
     """
     from minideeplab import executors, inference, io, models, pretrained
     from minideeplab.backends import use_backend
@@ -87,7 +91,7 @@ def command(
         use_backend(backend) if backend else nullcontext(),
         executors.open_executor(jobs, dask) as executor,
     ):
-        failed = _segment_all(paths, names, out, net, overlay_alpha, executor, options)
+        failed = _segment_all(paths, names, out, net, overlay_alpha, save, executor, options)
     if failed:
         done = len(paths) - len(failed)
         click.echo(f"{done} of {len(paths)} images done; failed: {', '.join(failed)}", err=True)
@@ -96,7 +100,7 @@ def command(
 
 def _segment_all(
     paths: Sequence[Path], names: Sequence[str], out: Path, net: Any, alpha: float,
-    executor: Executor | None, options: dict[str, Any],
+    save: Sequence[str], executor: Executor | None, options: dict[str, Any],
 ) -> list[str]:  # fmt: skip
     """Segment images one by one, or several at a time; return the paths that failed."""
     from tqdm import tqdm
@@ -108,9 +112,9 @@ def _segment_all(
 
         def fail(path: Path, error: Exception) -> None:
             reason = str(error) or "out of memory; try a smaller --max-side"
-            progress.write(f"minideeplab: {reason}", file=sys.stderr)
+            progress.write(f"minideeplab: {one_line(reason)}", file=sys.stderr)
             progress.update()
-            failed.append(str(path))
+            failed.append(one_line(path))
 
         def images() -> Iterator[np.ndarray]:
             for path, name in zip(paths, names, strict=True):
@@ -122,33 +126,63 @@ def _segment_all(
                 waiting.append((path, out / name, image))
                 yield image
 
-        results = inference.segment_all(images(), net, executor, return_errors=True, **options)
-        for labels in results:
+        both = "probabilities" in save
+        results = inference.segment_all(images(), net, executor, True, both, **options)
+        for result in results:
             path, target, image = waiting.popleft()
             try:
-                if isinstance(labels, Exception):
-                    raise labels
+                if isinstance(result, Exception):
+                    raise result
+                labels, probabilities = result if both else (result, None)
                 line = _write(target, image, labels, net, alpha)
+                save_more(target, labels, probabilities, net, "polygons" in save)
             except (ValueError, OSError, MemoryError) as error:
                 fail(path, error)
                 continue
-            progress.write(line, file=sys.stdout)
+            progress.write(one_line(line), file=sys.stdout)
             progress.update()
     return failed
 
 
 def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha: float) -> str:
     """Write the label image and the overlay; return a line with the most frequent classes."""
-    import numpy as np
-
     from minideeplab import io, visualize
-    from minideeplab.visualize.palettes import voc_palette
 
-    palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
+    palette = palette_of(net)
     overlay = visualize.overlay(image, labels, palette, alpha)
     io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)
     io.write_image(target.with_name(f"{target.name}-overlay.png"), overlay)
     return f"{target}.png  {summary(labels, net.meta.get('classes'))}"
+
+
+def save_more(
+    target: Path, labels: np.ndarray, probabilities: np.ndarray | None, net: Any, polygons: bool
+) -> None:
+    """Write NAME-probabilities.npy, unless they are None, and NAME.geojson if ``polygons``."""
+    import json
+
+    import numpy as np
+
+    from minideeplab import io
+    from minideeplab.visualize.polygons import geojson
+
+    if probabilities is not None:
+        path = target.with_name(f"{target.name}-probabilities.npy")
+        with io.atomic_write(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, np.asarray(probabilities, np.float32))
+    if polygons:
+        found = geojson(labels, palette_of(net), net.meta.get("classes"))
+        with io.atomic_write(target.with_name(f"{target.name}.geojson")) as temporary:
+            temporary.write_text(json.dumps(found), "utf-8")
+
+
+def palette_of(net: Any) -> np.ndarray:
+    """Return the colours of a network's classes, (K, 3) uint8: its own, else PASCAL VOC's."""
+    import numpy as np
+
+    from minideeplab.visualize.palettes import voc_palette
+
+    return np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:

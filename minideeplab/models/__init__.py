@@ -9,7 +9,7 @@ import numpy as np
 from minideeplab.budget import one_line
 from minideeplab.models.deeplab import VARIANTS, DeepLab
 from minideeplab.models.description import check_description
-from minideeplab.models.files import read_npz, save_weights
+from minideeplab.models.files import read_weights, save_weights
 from minideeplab.models.preprocessing import CAFFE, IMAGENET, Preprocessing
 from minideeplab.models.resnet import DeepLabResNet
 from minideeplab.models.small import DeepLabSmall, deeplab_small
@@ -63,19 +63,19 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     shapes).
     """
     try:
-        state, meta = read_npz(path)
+        state, meta = read_weights(path)
     except ValueError as error:
         advice = "other frameworks' weights: minideeplab convert FILE NEW.npz --to largefov"
         raise ValueError(f"{error}; {advice}") from error
-    if any("/" in name for name in state):
+    if any(name.startswith("optimizer/") for name in state):
         raise ValueError(f"{path}: a checkpoint of training; pass the weights.npz beside it")
     try:
         check_description(meta, state)
-    except ValueError as error:
+        preprocessing = Preprocessing(**meta["preprocessing"]) if "preprocessing" in meta else None
+        net = build(meta["model"], meta["num_classes"])
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {one_line(error)}") from None
-    net = build(meta["model"], meta["num_classes"])
-    if "preprocessing" in meta:
-        net.preprocessing = Preprocessing(**meta["preprocessing"])
+    net.preprocessing = preprocessing or net.preprocessing
     net.load_state_dict(state)
     net.meta = meta
     return net.eval()

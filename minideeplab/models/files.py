@@ -1,7 +1,8 @@
 """Weight files of minideeplab: a .npz with a state dict's arrays and a JSON entry ``__meta__``.
 
 The JSON says what is needed to use the weights: the model's name, its classes and their palette,
-how images are prepared, and how the weights were trained.
+how images are prepared, and how the weights were trained. A .safetensors file holds the same, each
+entry of the JSON as a text in its metadata.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ def write_npz(
 def check_name(name: str) -> None:
     """Raise ValueError for an array's name that would be lost or changed in a .npz file."""
     entry = f"{name}.npy"
-    if name == META or zipfile.ZipInfo(entry).filename != entry or len(entry.encode()) > 1 << 15:
+    length = len(entry.encode(errors="surrogatepass"))
+    is_text = name.isprintable() or name == name.encode(errors="ignore").decode()
+    if name == META or zipfile.ZipInfo(entry).filename != entry or length > 1 << 15 or not is_text:
         raise ValueError(f"{one_line(repr(name), 100)}: no array in a .npz file can have this name")
 
 
@@ -63,6 +66,38 @@ def read_npz(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[
     if not isinstance(meta, dict):
         raise ValueError(f"{path}: {META} is not a JSON object")
     return arrays, meta
+
+
+def read_weights(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a ``.npz`` or ``.safetensors`` file of ours: (arrays by name, meta).
+
+    Raises FileNotFoundError, or ValueError for any other file.
+    """
+    if os.fspath(path).lower().endswith(".safetensors"):
+        return read_safetensors(path)
+    return read_npz(path)
+
+
+def read_safetensors(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read a ``.safetensors`` file: (arrays by name, meta), the meta's texts parsed if JSON."""
+    from safetensors import SafetensorError, safe_open
+
+    require_file(path, "a .safetensors file")
+    try:
+        with safe_open(path, "np") as file:
+            arrays = {name: file.get_tensor(name) for name in file.keys()}
+            meta = file.metadata() or {}
+    except (SafetensorError, TypeError) as error:
+        reason = one_line(error, 150)
+        raise ValueError(f"{path}: not a readable .safetensors file ({reason})") from error
+    return arrays, {key: _parsed(text) for key, text in meta.items()}
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def read_arrays(

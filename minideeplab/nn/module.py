@@ -7,6 +7,7 @@ child.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,11 @@ import numpy as np
 from minideeplab.arrays import is_array, like
 from minideeplab.backends import to
 from minideeplab.tensor import Tensor
+
+
+def _dtype(value: Any) -> np.dtype:
+    return value.dtype if is_array(value) else np.asarray(value).dtype
+
 
 _evaluating: ContextVar[bool] = ContextVar("evaluating", default=False)
 
@@ -113,15 +119,27 @@ class Module:
     def load_state_dict(self, state: Mapping[str, np.ndarray], strict: bool = True) -> None:
         """Copy arrays of the same names and shapes into this module, in place.
 
-        Values are cast to this module's dtype. With ``strict=False`` missing and unexpected
-        names are ignored; a shape that differs is always an error. Nothing is copied unless
-        everything fits. Raises ValueError listing every mismatch, one layer a line.
+        Values are cast to this module's dtype. ``num_batches_tracked``, which torch's batch norms
+        have, is ignored. With ``strict=False`` missing and unexpected names are ignored, and a
+        last layer of another shape, as for other classes, keeps its values with a UserWarning;
+        any other shape that differs is an error. Nothing is copied unless everything fits. Raises
+        ValueError listing every mismatch, one layer a line.
         """
         own = self.state_dict()
-        problems = [
-            f"{name}: shape {np.shape(state[name])} in the weights, {array.shape} in the network"
+        state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+        shapes = {
+            name: f"{name}: shape {np.shape(state[name])} in the weights, {array.shape} in the "
+            "network"
             for name, array in own.items()
             if name in state and np.shape(state[name]) != array.shape
+        }
+        last = () if strict else self.last_layers()
+        kept = {name for name in shapes if name.rpartition(".")[0] in last}
+        problems = [text for name, text in shapes.items() if name not in kept]
+        problems += [
+            f"{name}: {kind} in the weights, expected real numbers"
+            for name in own
+            if name in state and (kind := _dtype(state[name])).kind not in "fiub"
         ]
         if strict:
             problems += [f"{name}: missing from the weights" for name in own if name not in state]
@@ -129,9 +147,17 @@ class Module:
         if problems:
             lines = "\n  ".join(problems)
             raise ValueError(f"weights do not fit {type(self).__name__}:\n  {lines}")
+        if kept:
+            lines = "; ".join(shapes[name] for name in shapes if name in kept)
+            warnings.warn(f"not loaded, the network's values are kept: {lines}", stacklevel=2)
         for name, array in own.items():
-            if name in state:
+            if name in state and name not in kept:
                 array[...] = like(array, state[name])
+
+    def last_layers(self) -> tuple[str, ...]:
+        """Return the dotted names of the layers that compute the result: the last one in order."""
+        names = [name for name, _ in self.named_parameters()]
+        return (names[-1].rpartition(".")[0],) if names else ()
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""

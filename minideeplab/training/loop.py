@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from minideeplab import evaluation
 from minideeplab import functional as F
-from minideeplab.io import remove_unfinished, require_writable
+from minideeplab.files import lock, remove_unfinished, require_writable
 from minideeplab.models import save_weights
 from minideeplab.nn import Module
 from minideeplab.tensor import Tensor
@@ -120,8 +120,17 @@ class Trainer:
     def run(self) -> None:
         """Train up to ``config.iterations``, then write the weights and the curve.
 
+        The folder is locked meanwhile; ValueError if another process trains in it.
+
         Raises Diverged when the loss is not finite; the last finite checkpoint is kept.
         """
+        try:
+            with lock(self.out / ".lock", wait=False):
+                self._run()
+        except BlockingIOError:
+            raise ValueError(f"{self.out}: another process trains in this folder") from None
+
+    def _run(self) -> None:
         config = self.config
         if self.class_weights is None:
             self.class_weights = class_weights(

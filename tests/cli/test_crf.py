@@ -105,3 +105,9 @@ def test_never_overwrites_the_image(photo, tmp_path, capsys):
 def test_unknown_parameters_list_the_known(photo, capsys):
     assert run(photo, photo, "--parameters", "best", "--out", photo.parent / "o") == 1
     assert "v1-largefov" in capsys.readouterr().err
+
+
+def test_more_classes_than_a_label_image_holds_are_refused(photo, tmp_path, capsys):
+    np.save(tmp_path / "q.npy", np.full((300, 24, 32), 1 / 300, np.float32))
+    assert run(photo, tmp_path / "q.npy", "--out", tmp_path / "o") == 1
+    assert "300 labels; expected at most 255" in capsys.readouterr().err

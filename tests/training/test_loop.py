@@ -16,7 +16,8 @@ from tiny import CONFIG, scenes, tiny_net
 
 import minideeplab
 from minideeplab import use_backend
-from minideeplab.models.files import read_npz
+from minideeplab.files import lock
+from minideeplab.models.files import read_npz, write_npz
 from minideeplab.training import Config, Diverged, Trainer, checkpoint
 from minideeplab.training.loop import FILES
 from minideeplab.training.records import Log, read_log
@@ -213,3 +214,17 @@ def test_log_drops_rows_after_the_checkpoint_and_a_torn_one(tmp_path):
     assert [(row["iteration"], row["loss"]) for row in read_log(path)] == [
         ("0", "0.5"), ("1", "0.5"), ("2", "0.25"),
     ]  # fmt: skip
+
+
+def test_two_runs_of_one_folder_are_refused(tmp_path):
+    pytest.importorskip("fcntl")
+    trainer = Trainer(tiny_net(), scenes(), CONFIG, tmp_path)
+    with lock(tmp_path / ".lock"), pytest.raises(ValueError, match="another process trains in"):
+        trainer.run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_no_checkpoint(tmp_path):
+    write_npz(tmp_path / "checkpoint.npz", {"model/w": np.ones(1)}, {"model": "small"})
+    with pytest.raises(ValueError, match=r"checkpoint\.npz: not the checkpoint of a training run"):
+        Trainer(tiny_net(), scenes(), CONFIG, tmp_path).resume()

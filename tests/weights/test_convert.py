@@ -63,7 +63,7 @@ def test_the_result_opens_as_a_network(reduced, tmp_path):
 
 def test_the_source_can_be_given(reduced, tmp_path, capsys):
     arguments = ["convert", str(reduced), str(tmp_path / "net.npz"), "--source", "matconvnet"]
-    assert run(arguments) == 2 and "--source needs --to" in capsys.readouterr().err
+    assert run(arguments) == 2 and "--source needs --to and" in capsys.readouterr().err
     state = load(reduced)
     state["conv1_1.weight"] = state["conv1_1.weight"] * np.float32([1, 2, 3])[:, None, None]
     save(tmp_path / "rgb.npz", state)
@@ -72,6 +72,15 @@ def test_the_source_can_be_given(reduced, tmp_path, capsys):
     assert "new, with random weights: fc8\n" in capsys.readouterr().err
     found = load(tmp_path / "net.npz")["conv1_1.weight"][0, :, 0, 0]
     np.testing.assert_array_equal(found, [3, 2, 1])
+
+
+def test_a_network_of_another_frameworks_weights_as_onnx(reduced, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    target = tmp_path / "net.onnx"
+    assert run(["convert", str(reduced), str(target), "--to", "largefov", "--classes", "4"]) == 0
+    assert "output scores (N, 4, H', W')" in capsys.readouterr().out
+    weights = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(target).graph.initializer}
+    assert (weights["fc6.weight"] == 0.5).all() and weights["fc8.weight"].shape[0] == 4
 
 
 def test_an_official_file_by_name(tmp_path, monkeypatch, capsys):

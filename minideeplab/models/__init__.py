@@ -62,7 +62,13 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     "preprocessing", "training". Raises FileNotFoundError or ValueError (not our file, wrong
     shapes).
     """
-    state, meta = read_weights(path)
+    try:
+        state, meta = read_weights(path)
+    except ValueError as error:
+        advice = "other frameworks' weights: minideeplab convert FILE NEW.npz --to largefov"
+        raise ValueError(f"{error}; {advice}") from error
+    if any(name.startswith("optimizer/") for name in state):
+        raise ValueError(f"{path}: a checkpoint of training; pass the weights.npz beside it")
     try:
         check_description(meta, state)
         preprocessing = Preprocessing(**meta["preprocessing"]) if "preprocessing" in meta else None

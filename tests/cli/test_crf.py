@@ -75,6 +75,8 @@ def test_probabilities_in_and_out_agree_with_refine(photo, tmp_path):
     [
         ("a.npy", b"nonsense", "not an array file"),
         ("a.npy", np.zeros((2, 3)), "expected one array"),
+        ("a.npy", np.zeros((24, 32)), "for two labels save np.stack([1 - p, p])"),
+        ("a.npy", np.full((24, 32, 2), 0.5, np.float32), "labels come first"),
         ("a.npy", np.full((2, 3, 4), 0.5, np.float32), "same height and width"),
         ("a.png", b"<html>", "not an image"),
         ("a.png", np.full((24, 32), 255, np.uint8), "no pixel has a label"),

@@ -13,6 +13,7 @@ from minideeplab.crf.potentials import unary_from_labels
 from minideeplab.visualize.palettes import voc_palette
 
 MOST_COLOURS = 64
+FEW_COLOURS = 8
 UNKNOWN = 255
 NOISE, MOSTLY = 40, 0.95  # of JPEG: levels that black and white change by; share of such pixels
 BLACK = ("auto", "unknown", "label")
@@ -43,21 +44,18 @@ def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annota
     black and white alone, or of 0 and 255, has two labels; so has a JPEG of such a mask.
 
     Raises ValueError if the file is no image, has too many colours for labels, fewer than two
-    labels, or is a JPEG that is not black and white.
+    labels, or was saved with loss (JPEG) and is not black and white.
     """
     if black not in BLACK:
         raise ValueError(f"black must be one of {BLACK}, got {black!r}")
     io.read_image(path)  # a file that is no image fails here, with the reason
     with Image.open(path) as image:
-        mode, colours, lossy = image.mode, image.getpalette(), image.format == "JPEG"
+        mode, colours, lossy = image.mode, image.getpalette(), image.format in ("JPEG", "MPO")
         rgba = np.array(image.convert("RGBA"))
     if black == "auto" and _is_binary(rgba, lossy):
         white = (rgba[:, :, 0] > 127).astype(np.int64)
         return Annotation(white, np.arange(2), np.uint8([[0, 0, 0], [255, 255, 255]]))
-    if lossy:
-        raise ValueError(
-            f"{path}: JPEG is lossy and changes labels; expected PNG, or a mask of black and white"
-        )
+    _refuse_lossy(rgba[:, :, :3], lossy, path)
     in_colour = mode in ("RGB", "RGBA", "CMYK")
     if in_colour:
         labels, palette = _number_colours(np.where(rgba[:, :, 3:] == 0, 0, rgba[:, :, :3]), path)
@@ -91,6 +89,20 @@ def _is_binary(rgba: np.ndarray, lossy: bool) -> bool:
         return bool(((values == 0) | (values == 255)).all() and (values == values[..., :1]).all())
     near = (values < NOISE) | (values > 255 - NOISE)
     return bool(near.mean() > MOSTLY and np.ptp(values.astype(int), axis=2).max() < NOISE)
+
+
+def _refuse_lossy(image: np.ndarray, lossy: bool, path: str | os.PathLike[str]) -> None:
+    """Raise ValueError for more than two colours in a JPEG, and for many with some nearly white.
+
+    The latter are what JPEG or smooth edges leave of white in a mask.
+    """
+    colours = np.unique(image.reshape(-1, 3), axis=0)
+    pale = ((colours >= 224) & (colours < UNKNOWN)).all(axis=1)
+    if (lossy and len(colours) > 2) or (len(colours) > FEW_COLOURS and pale.sum() > 1):
+        raise ValueError(
+            f"{path}: {len(colours)} colours; expected labels, without smooth edges and not as "
+            "JPEG, which is lossy: threshold the mask and save it as PNG"
+        )
 
 
 def _black_in_palette(labels: np.ndarray, palette: np.ndarray, mode: str) -> str:

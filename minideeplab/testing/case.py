@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+FLOAT32_IN_TORCH = "float32-in-torch"
+"""The tag of rows that torch refuses in float64."""
+
 Fill = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 

@@ -24,6 +24,8 @@ ROWS = [
     row("kernel", X, kernel_size=(3, 2)),
     both("indices", X, kernel_size=(3, 2)),
     row("stride", X, kernel_size=(2, 3), stride=(3, 1)),
+    row("stride-of-nothing", X, kernel_size=(2, 3), stride=(), tags="quirk",
+        note="torch takes () as the kernel's size, its own default"),
     row("deeplab-pool1", (2, 3, 9, 17), kernel_size=3, stride=2, padding=1),
     both("deeplab-pool5", (2, 3, 5, 6), kernel_size=3, stride=1, padding=1,
          note="windows overlap: one pixel may win nine times and collect nine gradients"),

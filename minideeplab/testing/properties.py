@@ -20,6 +20,7 @@ from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.function_under_test import FunctionUnderTest
 from minideeplab.testing.operation import Equation, Sides
 from minideeplab.testing.operations import NAMES, OPERATIONS
+from minideeplab.testing.runner import raised
 
 
 @dataclass(frozen=True)
@@ -163,7 +164,7 @@ def check_property(
     except NotImplementedError as error:
         return Mismatch("call", "not implemented", str(error) or "NotImplementedError")
     except (Exception, SystemExit) as error:  # whatever an outside function does is its verdict
-        return Mismatch("call", "raised", f"{type(error).__name__}: {error}")
+        return raised(error)
     if left.shape != right.shape:
         return Mismatch("identity", "shape", f"sides of shapes {left.shape} and {right.shape}")
     size = largest(right)

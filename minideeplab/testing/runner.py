@@ -85,7 +85,15 @@ def attempt(
     except NotImplementedError as error:
         return Mismatch("call", "not implemented", str(error) or "NotImplementedError")
     except (Exception, SystemExit) as error:  # whatever an outside function does is its verdict
-        return Mismatch(_place(error, bool(called)), "raised", f"{type(error).__name__}: {error}")
+        return raised(error, bool(called))
+
+
+def raised(error: BaseException, backward: bool = False) -> Mismatch:
+    """Return an exception as a mismatch: forward or backward, line, type, message and cause."""
+    text, cause = f"{type(error).__name__}: {error}", error.__cause__
+    if cause is not None:
+        text += f" (caused by {type(cause).__name__}: {cause})"
+    return Mismatch(_place(error, backward), "raised", text)
 
 
 def _place(error: BaseException, backward: bool) -> str:

@@ -161,8 +161,9 @@ class Case:
 
     ``differentiable`` names the arguments whose gradient is judged; ``updated`` those that the
     operation writes to by its definition (running statistics). ``tags`` say what the row is for:
-    "edge", "tie", "nan", "empty", "strided", "unbatched", "random", and "quirk" where torch's
-    result follows from its way of computing, so that other right implementations may differ.
+    "edge", "tie", "nan", "empty", "strided", "unbatched", "random", "size" (many channels, a large
+    kernel), and "quirk" where torch's result follows from its way of computing, so that other right
+    implementations may differ.
     """
 
     op: str

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -71,7 +71,7 @@ class FunctionUnderTest:
 
     def __call__(self, *arrays: np.ndarray | None, **options: Any) -> np.ndarray:
         """Return the output for given arrays, as a NumPy array that may share its memory."""
-        case = self._given(arrays, options)
+        case = self.case(arrays, options)
         library = replace(self.library, differentiates=False)
         dtype = str(arrays[0].dtype)
         return library.run(self.fn, case, case.arguments(dtype))["output"]
@@ -83,14 +83,14 @@ class FunctionUnderTest:
 
         They may share the function's memory, as what it returned does.
         """
-        case = self._given(arrays, options)
+        case = self.case(arrays, options)
         dtype = str(arrays[0].dtype)
         outcome = self.library.run(self.fn, case, case.arguments(dtype), self.backward)
         cotangent = case.cotangent(np.shape(outcome["output"]), dtype)
         gradients = [outcome[f"grad_{name}"] for name in case.differentiable]
         return outcome["output"], cotangent, gradients
 
-    def _given(self, arrays: tuple[np.ndarray | None, ...], options: dict[str, Any]) -> Case:
+    def case(self, arrays: Sequence[np.ndarray | None], options: dict[str, Any]) -> Case:
         """Return a row made of arrays instead of recipes; NotImplementedError if it is lacking."""
         record = OPERATIONS[self.op]
         recipes = {

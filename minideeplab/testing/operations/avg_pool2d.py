@@ -57,6 +57,9 @@ ROWS = [
     row.laid("reversed", X, kernel_size=2),
     row.laid("channels_last", X, kernel_size=3, stride=2),
     row.tile((1, 2, 37, 70), kernel_size=3, stride=(1, 2), padding=1),
+    row.large("channels", (1, 300, 2, 3), kernel_size=2),
+    row.large("batch", (20, 1, 2, 3), kernel_size=2),
+    row.large("kernel", (1, 1, 30, 40), kernel_size=(13, 17), stride=(10, 9), padding=(3, 5)),
 ]  # fmt: skip
 
 

@@ -88,6 +88,9 @@ ROWS = [
     train.laid("strided", X),
     train.laid("reversed", X),
     train.laid("channels_last", X),
+    train.large("channels", (2, 300, 1, 2)),
+    evaluated.large("channels", (2, 300, 1, 2)),
+    train.large("batch", (300, 2)),
 ]  # fmt: skip
 
 

@@ -62,6 +62,13 @@ ROWS = [
     row.laid("strided", XT, WT, 4, stride=2),
     row.laid("reversed transposed", XT, WT, 4, padding=1),
     row.laid("readonly", XT, WT),
+    row.large("channels", (1, 300, 2, 2), (300, 2, 1, 2)),
+    row.large("filters", (1, 2, 2, 3), (2, 300, 2, 1), 300),
+    row.large("batch", (20, 1, 2, 3), (1, 2, 2, 2)),
+    row.large("groups", (1, 40, 2, 3), (40, 1, 2, 1), groups=40),
+    row.large("kernel", (1, 1, 2, 3), (1, 2, 13, 17)),
+    row.large("stride", (1, 1, 3, 2), (1, 2, 5, 20), stride=(12, 17)),
+    row.large("dilation", (1, 1, 2, 2), (1, 2, 2, 3), dilation=(40, 27)),
 ]  # fmt: skip
 
 

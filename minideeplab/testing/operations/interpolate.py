@@ -98,6 +98,10 @@ ROWS = [
     nearest.tile((1, 2, 9, 35), size=(37, 70)),
     half("beyond-a-tile", (1, 2, 9, 35), size=(37, 70)),
     corners("beyond-a-tile", (1, 2, 9, 17), size=(65, 129)),
+    *(kind.large("factor", (1, 1, 3, 2), size=(75, 44)) for kind in (nearest, half, corners)),
+    *(kind.large("shrinking", (1, 1, 75, 44), size=(3, 2)) for kind in (nearest, half, corners)),
+    half.large("channels", (1, 300, 2, 3), size=3),
+    half.large("batch", (20, 1, 2, 3), size=3),
 ]  # fmt: skip
 
 

@@ -75,7 +75,7 @@ ROWS = [
     both.large("channels", (1, 300, 2, 3), kernel_size=2),
     both.large("batch", (20, 1, 2, 3), kernel_size=2),
     both.large("kernel", (1, 1, 30, 40), kernel_size=(13, 17), stride=(10, 9), padding=(3, 5)),
-    both.large("dilation", (1, 1, 32, 40), kernel_size=2, dilation=(30, 27), stride=1),
+    both.large("dilation", (1, 1, 32, 40), kernel_size=2, dilation=30, stride=1),
 ]  # fmt: skip
 
 

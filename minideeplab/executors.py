@@ -3,13 +3,21 @@
 The work is a pure function of one item; results are yielded in the items' order, each exactly once,
 whatever the executor repeats or reorders. What every item needs, such as the network, is pickled
 into each task, so that a worker that joins late or replaces a dead one has it too.
+
+``open_executor`` spawns its processes. An executor of your own should not fork (Linux's default
+before Python 3.14): a child forked while another thread computes can hang, because it inherits
+locks of BLAS and of the thread pool, but not the threads that hold them. Use
+``ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))``, or "forkserver".
 """
 
 from __future__ import annotations
 
 import hashlib
+import multiprocessing
 import os
 import pickle
+import signal
+import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import (
@@ -116,16 +124,56 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
             yield executor
 
 
+class _ProcessPool(ProcessPoolExecutor):
+    """A pool whose workers are started so that Ctrl-C does not reach them."""
+
+    def submit(self, *arguments: Any, **options: Any) -> Future[Any]:
+        """Schedule a call, and start a worker if none is idle."""
+        with interrupts_blocked():
+            return super().submit(*arguments, **options)
+
+
 @contextmanager
 def _process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Yield a pool of spawned processes: forked ones would lack threads that hold locks."""
-    from multiprocessing import get_context
-
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    context = multiprocessing.get_context("spawn")
+    pool = _ProcessPool(jobs, mp_context=context, initializer=end_with_parent)
     try:
         yield pool
+    except KeyboardInterrupt:
+        for process in list(pool._processes.values()):
+            process.terminate()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_with_parent() -> None:
+    """Make this worker process end as soon as its parent has, even one that was killed."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=wait, name="end-with-parent", daemon=True).start()
+
+
+@contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Delay Ctrl-C inside the block; processes started there never see it.
+
+    The parent is interrupted and ends its workers, instead of every process printing a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -37,6 +37,21 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
             temporary.unlink()
 
 
+def require_file(path: str | os.PathLike[str], what: str) -> Path:
+    """Return the path of a regular file, which can be read to its end.
+
+    Raises FileNotFoundError for none, ValueError for a folder, device or pipe, saying that
+    ``what`` was expected.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such file")
+    if not path.is_file():
+        kind = "folder" if path.is_dir() else "device or pipe"
+        raise ValueError(f"{path}: expected {what}, got a {kind}")
+    return path
+
+
 def remove_unfinished(path: str | os.PathLike[str]) -> None:
     """Delete temporary files that killed processes left for ``path``; none may still write."""
     target = Path(os.path.realpath(path))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -17,8 +16,11 @@ from PIL import Image
 
 from minideeplab import backends, executors
 from minideeplab import functional as F
-from minideeplab.nn import Module
+from minideeplab.nn import evaluating
+from minideeplab.ops.resize import linear_source
 from minideeplab.tensor import no_grad
+
+STRIP = 1 << 20  # pixels whose probabilities are interpolated at a time
 
 Network = Callable[[np.ndarray], Any]
 
@@ -55,20 +57,56 @@ def segment(
     Raises:
         ValueError: an argument out of its range, or scores that are not finite.
     """
+    working = _probabilities(image, net, crf, scales, flip, fusion, max_side)
+    if working.shape[1:] == image.shape[:2]:
+        return most_probable(working), working
+    probabilities = np.empty((len(working), *image.shape[:2]), working.dtype)
+    return labels_in_strips(working, image.shape[:2], probabilities), probabilities
+
+
+def _probabilities(
+    image: np.ndarray,
+    net: Network,
+    crf: bool | Mapping[str, Any] = True,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    fusion: str = "mean",
+    max_side: int = 1024,
+) -> np.ndarray:
+    """Return the probabilities (C, h, w) of ``segment`` at the size that is processed."""
     _check(image, net, scales, fusion, max_side)
-    height, width = image.shape[:2]
-    working = resize(image, min(1.0, max_side / max(height, width)))
+    working = resize(image, min(1.0, max_side / max(image.shape[:2])))
     known = _known_size(working, net)
     probabilities = predict(working, net, [known * scale for scale in scales], flip, fusion)
-    if crf is not False:
-        from minideeplab.crf import refine
+    if crf is False:
+        return probabilities
+    from minideeplab.crf import refine
 
-        probabilities = refine(working, probabilities, **crf_options(crf, net))
-    if probabilities.shape[1:] != (height, width):
-        probabilities = F.interpolate(
-            probabilities[None], size=(height, width), mode="bilinear", align_corners=False
-        )[0]
-    return most_probable(probabilities), probabilities
+    return refine(working, probabilities, **crf_options(crf, net))
+
+
+def labels_in_strips(
+    probabilities: np.ndarray, size: tuple[int, int], full: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the labels (H, W) of probabilities (C, h, w) that are interpolated to ``size``.
+
+    A strip of rows at a time, since all probabilities of a large image may not fit into memory;
+    ``full`` (C, H, W) receives them if it is given.
+    """
+    rows = max(1, STRIP // size[1])
+    dtype = probabilities.dtype
+    low, high, fraction = linear_source(probabilities.shape[1], size[0], False, None, dtype)
+    labels = np.empty(size, np.min_scalar_type(len(probabilities) - 1))
+    for first in range(0, size[0], rows):
+        part = slice(first, first + rows)
+        lower = fraction[part, None]
+        strip = probabilities[:, low[part]] * (1 - lower) + probabilities[:, high[part]] * lower
+        target = strip.shape[1], size[1]
+        strip = F.interpolate(strip[None], size=target, mode="bilinear", align_corners=False)[0]
+        labels[part] = most_probable(strip)
+        if full is not None:
+            full[:, part] = strip
+    return labels
 
 
 def segment_all(
@@ -76,35 +114,41 @@ def segment_all(
     net: Network,
     executor: Executor | None = None,
     return_errors: bool = False,
+    probabilities: bool = False,
     **options: Any,
-) -> Iterator[np.ndarray | Exception]:
+) -> Iterator[Any]:
     """Yield the labels (H, W) of many images, in their order.
 
     Args:
         images: (H, W, 3) uint8 each; drawn as they are needed.
         net: as in ``segment``.
         executor: any of ``concurrent.futures``, whose workers need no files; None for this process.
-        return_errors: yield the ValueError or MemoryError of an image in place of its labels and
-            continue; by default it is raised.
+            Processes should be spawned, not forked (see ``minideeplab.executors``).
+        return_errors: yield the ValueError or MemoryError of an image instead of raising it.
+        probabilities: yield labels and probabilities, as ``segment`` returns them.
         options: further arguments of ``segment``: crf, scales, ...
 
     Raises:
         ValueError: as ``segment``.
         RuntimeError: a worker process died.
     """
+    flags = return_errors, probabilities
     if executor is None:
-        work = partial(_labels, net, options, return_errors)
+        work = partial(_labels, net, options, flags)
     else:
         shared = executors.Shared((net, options))
-        work = partial(_labels_elsewhere, shared, backends.current_name(), return_errors)
+        work = partial(_labels_elsewhere, shared, backends.current_name(), flags)
     yield from executors.spread(work, images, executor)
 
 
 def _labels(
-    net: Network, options: Mapping[str, Any], return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+    net: Network, options: Mapping[str, Any], flags: tuple[bool, bool], image: np.ndarray
+) -> Any:
+    return_errors, probabilities = flags
     try:
-        return segment(image, net, **options)[0]
+        if probabilities:
+            return segment(image, net, **options)
+        return labels_in_strips(_probabilities(image, net, **options), image.shape[:2])
     except (ValueError, MemoryError) as error:
         if return_errors:
             return error
@@ -112,11 +156,11 @@ def _labels(
 
 
 def _labels_elsewhere(
-    shared: executors.Shared, backend: str, return_errors: bool, image: np.ndarray
-) -> np.ndarray | Exception:
+    shared: executors.Shared, backend: str, flags: tuple[bool, bool], image: np.ndarray
+) -> Any:
     net, options = shared.get()
     with backends.use_backend(backend):
-        return _labels(net, options, return_errors, image)
+        return _labels(net, options, flags, image)
 
 
 def _known_size(image: np.ndarray, net: Network) -> float:
@@ -192,7 +236,7 @@ def coarse_scores(image: np.ndarray, net: Network) -> np.ndarray:
     height, width = padded_size(image.shape[:2])
     bottom, right = height - image.shape[0], width - image.shape[1]
     x = np.pad(net.preprocessing(image), ((0, 0), (0, bottom), (0, right)))
-    with _evaluating(net), no_grad():
+    with evaluating(), no_grad():
         scores = np.asarray(net(x[None]))[0]
     if not np.isfinite(scores).all():
         raise ValueError("net: its scores are not finite; the weights look damaged")
@@ -236,20 +280,6 @@ def resize(image: np.ndarray, scale: float) -> np.ndarray:
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-@contextmanager
-def _evaluating(net: Network) -> Iterator[None]:
-    """Put every module of a network in evaluation mode, and back as it was."""
-    modules = list(net.modules()) if isinstance(net, Module) else []
-    before = [module.training for module in modules]
-    for module in modules:
-        module.training = False
-    try:
-        yield
-    finally:
-        for module, training in zip(modules, before, strict=True):
-            module.training = training
 
 
 def _check(

@@ -12,7 +12,12 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from minideeplab.files import atomic_write, remove_unfinished, require_writable  # noqa: F401
+from minideeplab.files import (  # noqa: F401
+    atomic_write,
+    remove_unfinished,
+    require_file,
+    require_writable,
+)
 from minideeplab.visualize.palettes import VOID_COLOUR, full_palette, voc_palette
 
 IMAGE_SUFFIXES = (
@@ -37,8 +42,8 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
         FileNotFoundError: there is no such file.
         ValueError: the file is not an image, or a damaged one.
     """
-    with _opened(path) as image:
-        image = ImageOps.exif_transpose(image)
+    with open_image(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
         if image.mode in WIDE_MODES:
             grey = _wide_to_uint8(np.asarray(image))
             return np.repeat(grey[:, :, None], 3, axis=2)
@@ -60,7 +65,7 @@ def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None)
         ValueError: the file is not an image, has colours that no palette explains, or labels
             above 255.
     """
-    with _opened(path) as image:
+    with open_image(path) as image:
         if image.mode in ("P", "L", "1"):
             return np.array(image, dtype=np.uint8)
         if image.mode in WIDE_MODES:
@@ -74,14 +79,12 @@ def read_labels(path: str | os.PathLike[str], palette: np.ndarray | None = None)
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
-    """Open and decode an image; any error of a decoder becomes a ValueError."""
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected an image, got a folder")
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file")
-    with open(path, "rb") as file:
+def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open and decode an image; any error of a decoder becomes a ValueError.
+
+    A device or pipe is refused, since reading it may never end.
+    """
+    with open(require_file(path, "an image"), "rb") as file:
         try:
             image = Image.open(file)
             image.load()
@@ -105,7 +108,7 @@ def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
 
 def _over_white(image: Image.Image) -> Image.Image:
     if "A" not in image.getbands() and "transparency" not in image.info:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     image = image.convert("RGBA")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")
@@ -181,7 +184,8 @@ def _save(image: Image.Image, path: str | os.PathLike[str]) -> None:
 def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) -> list[Path]:
     """Turn files, folders and globs into a list of image paths, each once, in order.
 
-    A folder is replaced by the images directly in it, sorted by name. A name that matches nothing
+    A folder is replaced by the images directly in it, sorted by name, without hidden ones, such as
+    those that a killed process leaves. A name that matches nothing
     is kept, so that the reader can report it and continue.
 
     Raises:
@@ -197,7 +201,11 @@ def expand(inputs: Iterable[str | os.PathLike[str]] | str | os.PathLike[Any]) ->
 
 def _expand_one(path: Path) -> list[Path]:
     if path.is_dir():
-        inside = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        inside = sorted(
+            p
+            for p in path.iterdir()
+            if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".")
+        )
         if not inside:
             raise ValueError(f"{path}: a folder without images ({', '.join(IMAGE_SUFFIXES)})")
         return inside

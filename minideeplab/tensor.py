@@ -1,7 +1,8 @@
 """Tensor: an ndarray with a record of how it was computed, from which `backward` differentiates.
 
 Operations of networks are in `minideeplab.functional`; the class itself has arithmetic with
-broadcasting, sums, shapes and indexing. `minideeplab.tape` describes how differentiation works.
+broadcasting, elementary functions, sums, extrema, shapes and indexing, named as in NumPy.
+`minideeplab.tape` describes how differentiation works.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ class Tensor:
     ndim = property(lambda self: self.data.ndim, doc="Number of axes.")
     size = property(lambda self: self.data.size, doc="Number of elements.")
 
+    T = property(lambda self: self.transpose(), doc="The axes in reverse order.")
+
     def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
         return np.array(to_host(self.data), dtype, copy=copy)
 
@@ -72,9 +75,16 @@ class Tensor:
     def __float__(self) -> float:
         return float(self.data)
 
+    def __bool__(self) -> bool:
+        return bool(self.data)  # ValueError for several elements, as of an ndarray
+
     def __repr__(self) -> str:
         values = np.array2string(to_host(self.data), separator=", ", prefix="Tensor(", threshold=20)
         return f"Tensor({values}, dtype={self.dtype}, requires_grad={self.requires_grad})"
+
+    def numpy(self) -> np.ndarray:
+        """The elements as NumPy's array: `data` itself, or a copy from the GPU."""
+        return to_host(self.data)
 
     def item(self) -> float:
         """The only element, as a Python number. ValueError if there are more, or none."""
@@ -131,7 +141,23 @@ class Tensor:
     def __neg__(self) -> Tensor:
         return record(-self.data, (self,), lambda dy, _: (-dy,))
 
-    __radd__, __rmul__ = __add__, __mul__
+    def __abs__(self) -> Tensor:
+        x = self.data
+        return record(np.abs(x), (self,), lambda dy, _: (dy * np.sign(x),))
+
+    __radd__, __rmul__, abs = __add__, __mul__, __abs__
+
+    def __lt__(self, other: Operand) -> Tensor:
+        return Tensor(self.data < _operand(other, self).data)
+
+    def __le__(self, other: Operand) -> Tensor:
+        return Tensor(self.data <= _operand(other, self).data)
+
+    def __gt__(self, other: Operand) -> Tensor:
+        return Tensor(self.data > _operand(other, self).data)
+
+    def __ge__(self, other: Operand) -> Tensor:
+        return Tensor(self.data >= _operand(other, self).data)
 
     def __rsub__(self, other: Operand) -> Tensor:
         return _operand(other, self) - self
@@ -141,6 +167,46 @@ class Tensor:
 
     def __rmatmul__(self, other: Operand) -> Tensor:
         return _operand(other, self) @ self
+
+    def exp(self) -> Tensor:
+        """e to the power of each element."""
+        y = np.exp(self.data)
+        return record(y, (self,), lambda dy, _: (dy * y,))
+
+    def log(self) -> Tensor:
+        """Natural logarithm of each element."""
+        x = self.data
+        return record(np.log(x), (self,), lambda dy, _: (dy / x,))
+
+    def sqrt(self) -> Tensor:
+        """Square root of each element."""
+        y = np.sqrt(self.data)
+        return record(y, (self,), lambda dy, _: (dy / (2 * y),))
+
+    def clip(self, min: float | None = None, max: float | None = None) -> Tensor:
+        """Elements moved into [min, max]; those outside get no gradient."""
+        x = self.data
+        y = np.clip(x, min, max)
+        return record(y, (self,), lambda dy, _: (dy * (x == y),))
+
+    def max(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Maximum over one axis, several or all; NaN if one is. Ties share the gradient."""
+        return self._extremum(np.max, axis, keepdims)
+
+    def min(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
+        """Minimum over one axis, several or all; NaN if one is. Ties share the gradient."""
+        return self._extremum(np.min, axis, keepdims)
+
+    def _extremum(self, pick: Callable, axis: Axis, keepdims: bool) -> Tensor:
+        x = self.data
+        kept = pick(x, axis=axis, keepdims=True)
+
+        def backward(dy, _):
+            best = (x == kept) | (x != x)  # NaN is its own maximum
+            share = dy.reshape(kept.shape) / best.sum(axis, dtype=x.dtype, keepdims=True)
+            return (np.where(best, share, 0),)
+
+        return record(kept if keepdims else kept.squeeze(axis), (self,), backward)
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Sum over one axis, several or all."""
@@ -169,6 +235,8 @@ class Tensor:
         return record(self.data.transpose(*axes), (self,), lambda dy, _: (dy.transpose(back),))
 
     def __getitem__(self, index) -> Tensor:
+        if isinstance(index, Tensor):  # a mask such as x > 0
+            index = index.data
         x, y = self.data, self.data[index]
 
         def backward(dy, _):

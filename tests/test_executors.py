@@ -5,15 +5,21 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from minideeplab import cli, inference, models, use_backend
 from minideeplab.executors import Shared, open_executor, spread
+
+ROOT = str(Path(__file__).parents[1])
 
 
 def square(x):
@@ -130,3 +136,61 @@ def test_dask_segments_alike():
         found = list(inference.segment_all(images, net, executor, crf=False))
         expected = list(inference.segment_all(images, net, crf=False))
     np.testing.assert_array_equal(found, expected)
+
+
+SLEEPERS = """
+import os, sys, time
+from minideeplab.executors import open_executor, spread
+
+def work(seconds):
+    print(os.getpid(), flush=True)
+    time.sleep(seconds)
+
+if __name__ == "__main__":
+    with open_executor(2) as executor:
+        list(spread(work, [600, 600, 600], executor))
+"""
+
+
+@pytest.fixture
+def sleepers(tmp_path):
+    """A process with two workers that sleep, and the workers' ids."""
+    (tmp_path / "sleepers.py").write_text(SLEEPERS)
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "sleepers.py"], text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, start_new_session=True, env=os.environ | {"PYTHONPATH": ROOT},
+    )  # fmt: skip
+    workers = {int(parent.stdout.readline()) for _ in range(2)}
+    yield parent, workers
+    for process in (parent.pid, *workers):
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+    parent.wait()
+
+
+def running(process):
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_workers_end_with_a_killed_parent(sleepers):
+    parent, workers = sleepers
+    parent.kill()
+    parent.wait()
+    limit = time.monotonic() + 30
+    while any(map(running, workers)) and time.monotonic() < limit:
+        time.sleep(0.05)
+    assert not any(map(running, workers))
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_ctrl_c_ends_workers_without_their_tracebacks(sleepers):
+    parent, workers = sleepers
+    os.killpg(parent.pid, signal.SIGINT)  # as a terminal does
+    errors = parent.communicate(timeout=30)[1]
+    assert errors.count("Traceback") == 1 and errors.rstrip().endswith("KeyboardInterrupt")
+    assert "Process" not in errors and not any(map(running, workers))

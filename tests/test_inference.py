@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
+from minideeplab import functional as F
 from minideeplab import inference
 from minideeplab.models import Preprocessing
-from minideeplab.nn import Dropout, Sequential
+from minideeplab.nn import BatchNorm2d, Dropout, Sequential, evaluating
+from minideeplab.visualize import overlay
+from minideeplab.visualize.palettes import voc_palette
 
 
 class Sampler:
@@ -179,6 +186,47 @@ def test_evaluation_mode_inside_and_the_old_mode_after():
     assert [module.training for module in net.modules()] == before == [True, True, False]
 
 
+def test_threads_that_share_a_net_in_training_mode_change_nothing_of_it():
+    """Their runs overlap: each waits inside the network until the other one has begun or ended."""
+
+    class Net(Sequential):
+        preprocessing = Preprocessing()
+        barrier = None
+
+        def forward(self, x):
+            if self.barrier is not None:
+                self.barrier.wait(60)  # both are inside
+                if self.order.pop():
+                    self.ended.wait(60)  # the other one has left
+            return super().forward(x)[:, :, ::8, ::8]
+
+    def run(image):
+        try:
+            return inference.segment(image, net, crf=False)[1]
+        finally:
+            net.ended.set()
+
+    net = Net(BatchNorm2d(3), Dropout(0.5))
+    net.barrier, net.order, net.ended = None, [False, True], threading.Event()
+    images = [photo(17, 17, seed) for seed in range(2)]
+    alone = [inference.segment(image, net, crf=False)[1] for image in images]
+    state = {name: array.copy() for name, array in net.state_dict().items()}
+    net.barrier, net.ended = threading.Barrier(2), threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        for expected, found in zip(alone, pool.map(run, images), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert all(module.training for module in net.modules())
+    for name, array in net.state_dict().items():
+        np.testing.assert_array_equal(array, state[name])
+
+
+def test_a_net_is_trained_in_one_thread_while_another_evaluates():
+    net = Sequential(Dropout(0.5))
+    with evaluating(), ThreadPoolExecutor(1) as pool:
+        assert not net.training and pool.submit(lambda: net.training).result()
+    assert net.training
+
+
 def test_most_probable_is_argmax_with_ties_to_the_first():
     p = np.random.default_rng(0).integers(0, 3, (5, 20, 20)).astype(np.float32)
     np.testing.assert_array_equal(inference.most_probable(p), p.argmax(axis=0))
@@ -211,3 +259,38 @@ def test_bad_arguments_are_named(changes, error, message):
     arguments = {"image": photo(9, 9), "net": Sampler(), "crf": False}
     with pytest.raises(error, match=message):
         inference.segment(**(arguments | changes))
+
+
+class Many(Sampler):
+    """Twenty classes, whose scores differ from place to place."""
+
+    def __call__(self, x):
+        return np.concatenate([np.roll(x[:, :, ::8, ::8], k, 3) * (k % 3) for k in range(7)], 1)
+
+
+@pytest.mark.parametrize("size", [(90, 61), (61, 200), (33, 33), (400, 1)])
+def test_labels_in_strips_are_those_of_the_probabilities(size, monkeypatch):
+    image = photo(*size)
+    whole = inference.segment(image, Many(), crf=False, max_side=40)
+    monkeypatch.setattr(inference, "STRIP", 7 * size[1])
+    labels, probabilities = inference.segment(image, Many(), crf=False, max_side=40)
+    np.testing.assert_array_equal(labels, whole[0])
+    np.testing.assert_array_equal(probabilities, whole[1])
+    np.testing.assert_array_equal(labels, probabilities.argmax(0))
+    alone = next(inference.segment_all([image], Many(), crf=False, max_side=40))
+    np.testing.assert_array_equal(alone, labels)
+    working = inference.segment(inference.resize(image, 40 / max(size)), Many(), crf=False)[1]
+    if max(size) > 40:
+        whole = F.interpolate(working[None], size=size, mode="bilinear", align_corners=False)[0]
+        np.testing.assert_allclose(probabilities, whole, rtol=0, atol=1e-6)
+
+
+def test_memory_follows_max_side_not_the_image():
+    image = np.zeros((3000, 4000, 3), np.uint8)
+    next(inference.segment_all([image[:300]], Many(), crf=False, max_side=128))  # compiles
+    tracemalloc.start()
+    labels = next(inference.segment_all([image], Many(), crf=False, max_side=128))
+    overlay(image, labels, voc_palette())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 260 << 20  # all probabilities: 1 GB

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -222,3 +224,18 @@ def test_a_name_with_brackets_is_a_name_first(tmp_path):
     odd = tmp_path / "a[1].png"
     odd.touch()
     assert io.expand(odd) == [odd]
+
+
+def test_leftovers_of_killed_writes_are_no_images(tmp_path):
+    """What kill -9 leaves of a write to photo.png is not segmented."""
+    kill = (
+        "import os, signal, sys\n"
+        "from minideeplab.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as path:\n"
+        "    path.write_bytes(b'half')\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    io.write_image(tmp_path / "photo.png", np.zeros((4, 5, 3), np.uint8))
+    subprocess.run([sys.executable, "-c", kill, tmp_path / "photo.png"])
+    assert len(list(tmp_path.iterdir())) == 2
+    assert io.expand(tmp_path) == [tmp_path / "photo.png"]

@@ -73,8 +73,25 @@ def test_load_not_strict_passes_over_names_but_not_over_shapes():
     net = Net()
     net.load_state_dict({"score.weight": np.full((2, 4, 1, 1), 3.0), "other": np.zeros(1)}, False)
     assert (net.score.weight.data == 3).all() and net.score.weight.dtype == np.float32
-    with pytest.raises(ValueError, match=r"score\.weight"):
-        net.load_state_dict({"score.weight": np.zeros((1, 4, 1, 1))}, strict=False)
+    with pytest.raises(ValueError, match=r"stem\.conv\.weight"):
+        net.load_state_dict({"stem.conv.weight": np.zeros((1, 4, 1, 1))}, strict=False)
+
+
+def test_load_not_strict_passes_over_a_last_layer_of_other_classes_with_a_message():
+    net, state = Net(), {name: array + 1 for name, array in Net().state_dict().items()}
+    before = {name: array.copy() for name, array in net.state_dict().items()}
+    state["score.weight"] = np.zeros((5, 4, 1, 1))
+    with pytest.raises(ValueError, match=r"score\.weight: shape \(5, 4, 1, 1\)"):
+        net.load_state_dict(state)
+    with pytest.warns(UserWarning, match=r"kept: score\.weight: shape \(5, 4, 1, 1\)"):
+        net.load_state_dict(state, strict=False)
+    for name, array in net.state_dict().items():
+        expected = before[name] if name.startswith("score") else state[name]
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_load_ignores_the_batch_counters_of_torch():
+    Net().load_state_dict(Net().state_dict() | {"stem.bn.num_batches_tracked": np.array(7)})
 
 
 def test_train_and_eval_reach_every_layer():
@@ -164,3 +181,13 @@ def test_layers_compute_what_their_torch_twins_do():
 def test_a_module_without_forward_says_so():
     with pytest.raises(NotImplementedError, match="Module"):
         Module()(np.zeros(1))
+
+
+def test_repr_shows_layers_shapes_and_parameters():
+    net = Sequential(conv=Conv2d(3, 4, 3, dilation=2), pool=MaxPool2d(2, 2), relu=ReLU())
+    assert repr(net) == (
+        "Sequential(  # 112 parameters\n"
+        "  (conv): Conv2d(stride=1, padding=0, dilation=2, groups=1, weight 4x3x3x3, bias 4)\n"
+        "  (pool): MaxPool2d(kernel_size=2, stride=2, padding=0, ceil_mode=False)\n"
+        "  (relu): ReLU()\n)"
+    )

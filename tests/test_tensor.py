@@ -43,6 +43,20 @@ FORMULAS = {
     "matmul of stacks": (lambda a, b: a @ b, (5, 2, 3), (3, 4)),
     "sum": (lambda a, b: a * b.sum(axis=0) + b.sum(axis=(0, 1), keepdims=True), (3,), (2, 3)),
     "mean": (lambda a, b: a.mean() * b + a.mean(axis=1), (2, 3), (2,)),
+    "exp": (lambda a, b: (a * b).exp(), (2, 3), (3,)),
+    "log": (lambda a, b: (a * a + 1).log() - b, (2, 3), (3,)),
+    "sqrt": (lambda a, b: (a * a + 1).sqrt() * b, (2, 3), (3,)),
+    "abs": (lambda a, b: a.abs() + abs(b) * 2, (2, 3), (3,)),
+    "clip": (lambda a, b: a.clip(-0.5, 0.5) * a + b.clip(max=0.1) * b.clip(0.1), (5, 3), (3,)),
+    "max": (lambda a, b: a.max() * b + a.max(axis=-1) - b.max(0), (3, 4), (3,)),
+    "min": (lambda a, b: a.min((0, 2), keepdims=True) * a + b.min(), (2, 3, 2), (3,)),
+    "softmax": (
+        lambda a, b: (a - a.max(1, True)).exp() / (a - a.max(1, True)).exp().sum(1, True) * b,
+        (2, 3),
+        (3,),
+    ),
+    "T": (lambda a, b: a.T @ b.T, (3, 2), (4, 3)),
+    "mask": (lambda a, b: a * (a > 0) + a[a < 0.1].sum() * b * (b <= a), (2, 3), (3,)),
     "reshape": (lambda a, b: a.reshape(3, 2) @ b.reshape((2, 1)), (2, 3), (2,)),
     "transpose": (lambda a, b: a.transpose(2, 0, 1) * b.transpose(), (2, 3, 4), (3, 2)),
     "slice": (lambda a, b: a[1:, ::-2] * b[..., None], (3, 4), (2,)),
@@ -73,6 +87,47 @@ def test_formula_keeps_float32(name):
     assert y.dtype == np.float32
     assert a.grad.dtype == np.float32
     assert isinstance(a.grad, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("values", "extreme", "expected"),
+    [
+        ([1, 3, 3], lambda x: x.max(), [0, 0.5, 0.5]),
+        ([1, 1, 3], lambda x: x.min(axis=0), [0.5, 0.5, 0]),
+        ([np.nan, 5, np.nan], lambda x: x.max(), [0.5, 0, 0.5]),
+    ],
+)
+def test_ties_and_nan_share_the_gradient_of_an_extremum_as_in_torch(values, extreme, expected):
+    x = Tensor(np.array(values, float), requires_grad=True)
+    y = extreme(x)
+    y.backward()
+    np.testing.assert_array_equal(y.data, np.max(values) if expected[0] == 0 else values[0])
+    np.testing.assert_array_equal(x.grad, expected)
+
+
+@pytest.mark.parametrize("edge", [-0.5, 0.5])
+def test_clip_passes_the_gradient_at_its_bounds_as_torch_does(edge):
+    x = Tensor(np.array([edge, 2 * edge]), requires_grad=True)
+    x.clip(-0.5, 0.5).backward(np.ones(2))
+    np.testing.assert_array_equal(x.grad, [1, 0])
+
+
+def test_comparisons_are_masks_without_a_gradient():
+    x = leaf(4)
+    for mask, expected in (
+        (x > 0, x.data > 0), (x >= x, True), (x < x * 2, x.data > 0), (0.5 <= x, x.data >= 0.5),
+        (np.zeros(4) < x, x.data > 0),
+    ):  # fmt: skip
+        assert mask.dtype == bool and not mask.requires_grad
+        np.testing.assert_array_equal(mask, np.broadcast_to(expected, 4))
+    assert not (x.sum() > np.inf) and x.sum() < np.inf
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(x > 0)
+
+
+def test_numpy_is_the_data_itself():
+    x = leaf(2)
+    assert x.numpy() is x.data
 
 
 def test_gradients_accumulate_until_cleared():

@@ -97,6 +97,10 @@ TASKS = (
                 "stride 2, pixels left over",
                 (numbers(76, 2, 3, 3, 4), numbers(77, 2, 2, 8, 10), (3, 3), 2, 0),
             ),
+            Case(
+                "stride 2 and padding 1",
+                (numbers(78, 2, 3, 4, 5), numbers(79, 2, 2, 7, 9), (3, 3), 2, 1),
+            ),
         ),
     ),
     Task(
@@ -126,6 +130,10 @@ TASKS = (
             Case(
                 "stride 3 beyond a 2 × 2 kernel",
                 (numbers(88, 2, 2, 3, 2), numbers(89, 2, 3, 2, 2), (8, 6), 3, 0),
+            ),
+            Case(
+                "stride 2 and padding 1",
+                (numbers(90, 2, 3, 4, 5), numbers(91, 3, 2, 3, 3), (7, 9), 2, 1),
             ),
         ),
     ),

@@ -71,6 +71,8 @@ TASKS = (
             Case("stride 3, padding and rate", (19, 4, 3, 2, 3)),
             Case("the kernel just fits", (9, 5, 1, 0, 2)),
             Case("the kernel does not fit", (6, 3, 1, 0, 4)),
+            Case("one value too few, stride 3", (2, 3, 3, 0, 1)),
+            Case("it fits with its padding only", (4, 3, 2, 1, 2)),
         ),
     ),
     Task(

@@ -29,6 +29,31 @@ def cube_off_by_a_thousandth(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     return 3.003 * x**2 * dy
 
 
+def cube_off_by_3e_6(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Right to five digits only."""
+    return (3 + 9e-6) * x**2 * dy
+
+
+def faint(x: np.ndarray) -> np.ndarray:
+    """Small numbers: a hundred-millionth of the sine, entry by entry."""
+    return 1e-8 * np.sin(x)
+
+
+def faint_backward(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Right."""
+    return 1e-8 * np.cos(x) * dy
+
+
+def faint_halved(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Half of what it should be."""
+    return 5e-9 * np.cos(x) * dy
+
+
+def faint_doubled(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Twice what it should be."""
+    return 2e-8 * np.cos(x) * dy
+
+
 def cube_last_entry_lost(dy: np.ndarray, x: np.ndarray) -> np.ndarray:
     """Right but for the last entry, which is zero."""
     dx = 3 * x**2 * dy

@@ -170,6 +170,7 @@ TASKS = (
             Case("one pixel", (random(33, 4),)),
             Case("large energies", (1000 + 3 * random(34, 3, 3, 3, 3),)),
             Case("very negative energies", (-2000 + 5 * random(35, 2, 2, 2),)),
+            Case("energies from -900 to 900", (np.linspace(900, -900, 9).reshape(3, 3),)),
         ),
     ),
     Task(
@@ -204,6 +205,24 @@ TASKS = (
             Case(
                 "large energies",
                 (beliefs(54, 4, 3), 900 + random(55, 4, 3), coupling(56, 3), potts(4, 1.0)),
+            ),
+            Case(
+                "pixels of very different energies",
+                (
+                    beliefs(57, 3, 4),
+                    random(58, 3, 4) + np.array([0.0, 800.0, -800.0, 1600.0]),
+                    coupling(59, 4),
+                    potts(3, 1.0),
+                ),
+            ),
+            Case(
+                "labels of very different energies",
+                (
+                    beliefs(60, 3, 4),
+                    random(74, 3, 4) + np.array([[0.0], [-900.0], [900.0]]),
+                    coupling(75, 4),
+                    potts(3, 1.0),
+                ),
             ),
         ),
     ),

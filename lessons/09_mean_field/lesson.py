@@ -48,8 +48,25 @@ check = checker("09")
 # $$ f_i = \left(\frac{x_i}{\sigma_{xy}}, \frac{y_i}{\sigma_{xy}}, \frac{r_i}{\sigma_{rgb}},
 #          \frac{g_i}{\sigma_{rgb}}, \frac{b_i}{\sigma_{rgb}}\right). $$
 #
-# A *bilateral* kernel is an ordinary Gaussian in five dimensions. (DeepLab adds a second kernel
-# of position alone. It is the same with a two-dimensional $f$, so we leave it out.)
+# A *bilateral* kernel is an ordinary Gaussian in five dimensions. The paper adds a second kernel,
+# of position alone, and weighs the two (its equation 3):
+#
+# $$ k_{ij} = w_1 \exp\left(-\frac{|p_i - p_j|^2}{2\sigma_\alpha^2}
+#                           -\frac{|I_i - I_j|^2}{2\sigma_\beta^2}\right)
+#          + w_2 \exp\left(-\frac{|p_i - p_j|^2}{2\sigma_\gamma^2}\right). $$
+#
+# | paper | here | pydensecrf | what it does |
+# |---|---|---|---|
+# | $\sigma_\alpha$ | $\sigma_{xy}$, `sxy` | `sxy` of the bilateral kernel | how far apart, pixels |
+# | $\sigma_\beta$ | $\sigma_{rgb}$, `srgb` | `srgb` | how different in colour, 0 to 255 |
+# | $w_1$ | the factor $w$ of $\mu$ | `compat` | price of two labels, alike in colour |
+# | $w_2$, $\sigma_\gamma$ | left out | `compat`, `sxy` of the Gaussian | how smooth, pixels |
+#
+# The first, the *appearance* kernel, makes labels follow colours. The second, the *smoothness*
+# kernel, removes small isolated regions. The authors fix $w_2 = 3$ and $\sigma_\gamma = 3$ and
+# search for $w_1$, $\sigma_\alpha$ and $\sigma_\beta$ on 100 images with known truth. The second
+# kernel is the same computation with a two-dimensional $f$, and its messages are added to the
+# first one's. So we leave it out.
 #
 # ### Task 9.1 · The kernel of an image (2 points)
 #

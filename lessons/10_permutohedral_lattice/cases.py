@@ -45,6 +45,13 @@ def search_simplex(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return vertex, rank
 
 
+def two_to_repair() -> np.ndarray:
+    """Return points whose rounded coordinates have a sum of two steps, of either sign."""
+    elevated = lift(3 * random(16, 5, 400))
+    excess = np.rint(elevated / 6).sum(axis=0)
+    return np.concatenate([elevated[:, excess == 2][:, :3], elevated[:, excess == -2][:, :3]], 1)
+
+
 def solve_weights(offset: np.ndarray) -> np.ndarray:
     """Solve the linear equations for the weights."""
     size = len(offset)
@@ -125,6 +132,7 @@ TASKS = (
             Case("near a vertex", (lift(0.2 * random(13, 4, 5)),)),
             Case("three dimensions, far out", (lift(40 * random(14, 3, 12)),)),
             Case("five dimensions", (lift(2 * random(15, 5, 20)),)),
+            Case("two coordinates to repair", (two_to_repair(),)),
         ),
     ),
     Task(

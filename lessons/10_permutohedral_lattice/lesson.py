@@ -100,8 +100,11 @@ axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 # - **Splat** and **slice** interpolate linearly within a simplex. In one dimension the hat
 #   function of linear interpolation is a box convolved with a box, and $d = 1$ has two axes. It
 #   is so in general: the hat of this lattice is the convolution of $d+1$ boxes, from
-#   $-\frac12 s_j$ to $\frac12 s_j$ for each $j$. A box of length 1 has variance $\frac{1}{12}$,
-#   which makes $\frac{1}{12} s_j s_j^T$ for every axis.
+#   $-\frac12 s_j$ to $\frac12 s_j$ for each $j$. (The first $d$ boxes give a function that is
+#   constant on a parallelepiped. One more makes it linear between planes that are spanned by $d-1$
+#   of the axes, and these are the sides of the simplices. It is zero at all vertices but one: a
+#   hat.) A box of length 1 has variance $\frac{1}{12}$, which makes $\frac{1}{12} s_j s_j^T$ for
+#   every axis.
 #
 # With $\mathbf{1} = (1, \dots, 1)^T$, the sum over the axes is
 #
@@ -146,6 +149,12 @@ check("10.1", elevate)
 # $S$ of them by one multiple for which this costs least, those with the *smallest* offset
 # $e - (d+1) z$. If $S < 0$, raise the $|S|$ ones with the *largest* offset.
 #
+# Why the smallest? To lower $z_i$ by one turns its offset $\delta_i$ into $\delta_i + (d+1)$, and
+# the squared distance grows by $(\delta_i + d + 1)^2 - \delta_i^2 = (d+1)(2 \delta_i + d + 1)$,
+# which is smallest where $\delta_i$ is. After rounding, $|\delta_i| \le \frac{d+1}{2}$, so one step
+# costs at most $2 (d+1)^2$. A second step at the same coordinate costs
+# $(d+1)(2 \delta_i + 3(d+1))$, at least as much: no coordinate needs two.
+#
 # **2. The order of the offsets.** Let $\delta = e - (d+1) z$ be the offset from that vertex. The
 # simplex around $e$ is told by the order of its coordinates alone: give **rank** 0 to the
 # largest, ..., rank $d$ to the smallest. The vertex of remainder $k$ is reached by adding $k$ to
@@ -181,6 +190,38 @@ def find_simplex(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 check("10.2", find_simplex)
 
 # %% [markdown]
+# One point for $d = 2$. **Left**: the points whose nearest vertex of remainder 0 is the middle one
+# fill a hexagon. The ranks of their offset's coordinates cut it into six triangles, one for each
+# order. The arrow is the offset of the marked point. **Right**: the three coordinates of that
+# offset. The largest has rank 0.
+
+# %%
+TO_SPACE = plane(np.eye(3)).T  # (3, 2): from the plane to three coordinates
+POINT = TO_SPACE @ [[0.5], [-0.65]]
+across, up = np.meshgrid(np.linspace(-3, 3, 180), np.linspace(-3, 3, 180))
+everywhere = TO_SPACE @ np.stack([across.ravel(), up.ravel()])
+near, orders = find_simplex(everywhere)
+inside = (near == 0).all(axis=0)
+number = orders[0] * 2 + (orders[1] > orders[2])
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.2), width_ratios=(5, 4))
+draw_lattice(left, 4)
+left.scatter(*plane(everywhere[:, inside]), s=3, c=number[inside], cmap="Set2", zorder=-1)
+for value in range(6):
+    chosen = inside & (number == value)
+    ranks = orders[:, chosen][:, 0]
+    middle = 1.1 * plane(everywhere[:, chosen]).mean(axis=1)
+    left.text(*middle, f"{ranks[0]}, {ranks[1]}, {ranks[2]}", ha="center", va="center", fontsize=12)
+left.annotate("", plane(POINT)[:, 0], (0, 0), arrowprops={"arrowstyle": "->", "lw": 2})
+left.plot(*plane(POINT), "D", ms=7, color=PURPLE)
+left.set(xlim=(-3.2, 3.2), ylim=(-3.2, 3.2), title="ranks of the three coordinates")
+nearest, its_rank = find_simplex(POINT)
+right.barh(range(3), (POINT - nearest)[:, 0], color=PURPLE)
+right.axvline(0, color="0.4", lw=1)
+right.set(yticks=range(3), xlabel="offset from the vertex", ylim=(2.6, -0.6))
+right.set_yticklabels([f"coordinate {i}, rank {r}" for i, r in enumerate(its_rank[:, 0])])
+
+# %% [markdown]
 # ## How much for each corner?
 #
 # Let $c_k$ be the corner of remainder $k$ seen from the remainder-0 vertex. We look for weights
@@ -195,7 +236,11 @@ check("10.2", find_simplex)
 #    b_k = \frac{\delta_{(d-k)} - \delta_{(d-k+1)}}{d+1}\;\; (k = 1, \dots, d), \qquad
 #    b_0 = 1 - \sum_{k \ge 1} b_k . $$
 #
-# Because of the sorting none is negative. (That $b_0$ is not either needs the nearest vertex.)
+# Because of the sorting none of $b_1, \dots, b_d$ is negative. And by their sum
+# $b_0 = 1 - \frac{\delta_{(0)} - \delta_{(d)}}{d+1}$, and it is not negative either, because the
+# vertex is the nearest: take the vertex of remainder 0 one multiple further along the largest
+# coordinate and one back along the smallest. Its squared distance is larger by
+# $2(d+1)\bigl(d + 1 - (\delta_{(0)} - \delta_{(d)})\bigr)$, so this bracket is at least zero.
 #
 # ### Task 10.3 · Barycentric weights (2 points)
 
@@ -213,6 +258,31 @@ def barycentric(offset: np.ndarray) -> np.ndarray:
 
 
 check("10.3", barycentric)
+
+# %% [markdown]
+# The same point. **Left**: its offsets, sorted. The gap between two of them is $d + 1$ times the
+# weight of one corner. What is left of $d + 1$ belongs to the vertex of remainder 0. **Right**: the
+# three corners; the area of a disc is the weight.
+
+# %%
+shares = barycentric(POINT - nearest)[:, 0]
+ordered = np.sort((POINT - nearest)[:, 0])
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.6), width_ratios=(5, 4))
+for k, colour in ((1, ORANGE), (2, GREEN)):
+    left.plot(ordered[k - 1 : k + 1], [0, 0], lw=9, color=colour, solid_capstyle="butt", zorder=0)
+    left.text(ordered[k - 1 : k + 1].mean(), 0.25, f"$3\\,b_{k} = {3 * shares[k]:.2f}$",
+              ha="center", color=colour, fontsize=14)  # fmt: skip
+left.plot(ordered, np.zeros(3), "|", ms=30, mew=2, color="black")
+for place, value in enumerate(ordered[::-1]):
+    left.text(value, -0.45, f"$\\delta_{{({place})}}$", ha="center", fontsize=15)
+left.set(ylim=(-1, 1), yticks=[], xlabel=f"offset;  $3\\,b_0 = {3 * shares[0]:.2f}$ is left")
+left.spines["left"].set_visible(False)
+draw_lattice(right, 4)
+for k, colour in enumerate((BLUE, ORANGE, GREEN)):
+    corner = nearest + np.where(its_rank <= 2 - k, k, k - 3)
+    right.scatter(*plane(corner), s=2500 * shares[k], color=colour, alpha=0.5, zorder=3)
+right.plot(*plane(POINT), "D", ms=7, color=PURPLE, zorder=4)
+right.set(xlim=(-3.2, 3.2), ylim=(-3.2, 2.2))
 
 # %% [markdown]
 # ### Task 10.4 · Splat (1 point)
@@ -256,6 +326,25 @@ def blur(vertices: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
 
 
 check("10.5", blur)
+
+# %% [markdown]
+# A single vertex has the value 1. Each pass spreads what is there along one axis.
+
+# %%
+corners, neighbours = connect(*find_simplex(everywhere))
+places = np.zeros((3, neighbours.shape[2]))
+for k in range(3):
+    places[:, corners[k]] = near + np.where(orders <= 2 - k, k, k - 3)
+single = (places == 0).all(axis=0).astype(float)[None]
+figure, panels = plt.subplots(1, 4, figsize=(12, 3.1))
+for passes, axes in enumerate(panels):
+    draw_lattice(axes, 5)
+    for line in axes.lines[-3:]:
+        line.set(markersize=2, color="0.6")
+    spread = blur(single, neighbours[:passes]) if passes else single
+    axes.scatter(*plane(places), s=500 * spread[0], color=BLUE, zorder=2)
+    title = f"{passes} passes" if passes > 1 else ("at first", "1 pass")[passes]
+    axes.set(xlim=(-5.2, 5.2), ylim=(-5.2, 5.2), title=title)
 
 # %% [markdown]
 # ## One point's journey

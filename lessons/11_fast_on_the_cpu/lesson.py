@@ -112,29 +112,114 @@ check("11.2", col2im)
 #
 # $$ y_0 = d_0 g_0 + d_1 g_1 + d_2 g_2, \qquad y_1 = d_1 g_0 + d_2 g_1 + d_3 g_2. $$
 #
-# Let $g(t) = g_0 + g_1 t + g_2 t^2$, and use its values at $0$, $1$, $-1$ and "at infinity" (its
-# leading coefficient $g_2$). The middle two have $g_0 + g_2$ in common and differ in the sign of
-# $g_1$. Try
+# Where do they come from? From a product of polynomials. Take any two numbers $h_0, h_1$, and ask
+# for $h_0 y_0 + h_1 y_1$. Sorted by samples, it is
 #
-# $$ m_2 = (d_1 + d_2)\,\tfrac{g_0 + g_1 + g_2}{2}, \qquad
-#    m_3 = (d_2 - d_1)\,\tfrac{g_0 - g_1 + g_2}{2}. $$
+# $$ h_0 y_0 + h_1 y_1 = \sum_{p, i} h_p\, g_i\, d_{p+i} = \sum_{m=0}^{3} s_m d_m, \qquad
+#    s_m = \sum_{p + i = m} h_p\, g_i, \tag{2} $$
 #
-# Multiplied out, $m_2 + m_3 = d_2 (g_0 + g_2) + d_1 g_1$ and $m_2 - m_3 = d_1 (g_0 + g_2) + d_2
-# g_1$. The first lacks $d_0 g_0 - d_2 g_0$ to be $y_0$, the second lacks $d_3 g_2 - d_1 g_2$ to be
-# $y_1$: one product each, $m_1 = (d_0 - d_2)\, g_0$ and $m_4 = (d_1 - d_3)\, g_2$. So
+# and the $s_m$ are the coefficients of $s(t) = h(t)\, g(t)$, with $h(t) = h_0 + h_1 t$ and
+# $g(t) = g_0 + g_1 t + g_2 t^2$.
 #
-# $$ y_0 = m_1 + m_2 + m_3, \qquad y_1 = m_2 - m_3 - m_4, $$
+# A polynomial of degree 3 is known from its values at **four points**. And a value of $s$ costs one
+# multiplication, $s(t_k) = h(t_k)\, g(t_k)$. Take $t = 0, 1, -1$, and for the fourth "infinity",
+# the leading coefficient, $s_3 = h_1 g_2$. To evaluate is to multiply by a matrix,
 #
-# or with matrices, $y = A^T \bigl[(G g) \odot (B^T d)\bigr]$, where $\odot$ multiplies entry by
-# entry. In two dimensions, apply it to rows and columns: a tile $d$ of $4 \times 4$ samples and a
-# $3 \times 3$ filter $g$ give $2 \times 2$ outputs with 16 multiplications instead of 36,
+# $$ \begin{pmatrix} g(0) \\ g(1) \\ g(-1) \\ g(\infty) \end{pmatrix} =
+#    \underbrace{\begin{pmatrix} 1&0&0 \\ 1&1&1 \\ 1&-1&1 \\ 0&0&1 \end{pmatrix}}_{G} g, \qquad
+#    \begin{pmatrix} h(0) \\ h(1) \\ h(-1) \\ h(\infty) \end{pmatrix} =
+#    \underbrace{\begin{pmatrix} 1&0 \\ 1&1 \\ 1&-1 \\ 0&1 \end{pmatrix}}_{A} h, \qquad
+#    \begin{pmatrix} s(0) \\ s(1) \\ s(-1) \\ s(\infty) \end{pmatrix} =
+#    \underbrace{\begin{pmatrix} 1&0&0&0 \\ 1&1&1&1 \\ 1&-1&1&-1 \\ 0&0&0&1
+#    \end{pmatrix}}_{V} s. $$
 #
-# $$ Y = A^T \bigl[\,(G\, g\, G^T) \odot (B^T d\, B)\,\bigr] A. \tag{2} $$
+# Hence $s = V^{-1} [(G g) \odot (A h)]$, where $\odot$ multiplies entry by entry. Put it into (2):
+#
+# $$ h^T y = d^T s = d^T V^{-1} \bigl[(G g) \odot (A h)\bigr]
+#    = h^T A^T \bigl[(G g) \odot (V^{-T} d)\bigr]. $$
+#
+# That holds for every $h$, so with $B^T = V^{-T}$ we have $y = A^T [(G g) \odot (B^T d)]$: four
+# multiplications. $V^{-T}$ has halves in its rows for $1$ and $-1$. Move them into $G$, which is
+# applied to the filter only once; the last row changes its sign together with $A$'s. In two
+# dimensions, apply it to rows and columns: a tile $d$ of $4 \times 4$ samples and a $3 \times 3$
+# filter $g$ give $2 \times 2$ outputs with 16 multiplications instead of 36,
+#
+# $$ Y = A^T \bigl[\,(G\, g\, G^T) \odot (B^T d\, B)\,\bigr] A. \tag{3} $$
 
 # %%
 B_T = np.array([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
 G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
 A_T = np.array([[1.0, 1, 1, 0], [0, 1, -1, -1]])
+
+
+def winograd_matrices(points: list[float], outputs: int) -> tuple[np.ndarray, ...]:
+    """(A^T, G, B^T) for three taps, from the points and infinity, with no factors moved."""
+
+    def powers(count: int) -> np.ndarray:
+        rows = np.array(points)[:, None] ** np.arange(count)
+        return np.vstack([rows, np.arange(count) == count - 1])
+
+    return powers(outputs).T, powers(3), np.linalg.inv(powers(outputs + 2)).T
+
+
+signs = np.array([1.0, 2, 2, -1])[:, None]  # what was moved
+assert np.allclose(winograd_matrices([0, 1, -1], 2)[2] * signs, B_T)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
+for axes, size, title in ((left, 4, "input: tiles of 4 × 4"), (right, 2, "output: 2 × 2 each")):
+    side = 8 if axes is left else 6
+    for line in range(side + 1):
+        axes.plot([0, side], [line, line], color="0.85", lw=1, zorder=0)
+        axes.plot([line, line], [0, side], color="0.85", lw=1, zorder=0)
+    for corner, colour in (((0, 0), BLUE), ((2, 0), ORANGE), ((2, 2), GREEN)):
+        axes.add_patch(plt.Rectangle(corner, size, size, color=colour, alpha=0.25))
+        axes.add_patch(plt.Rectangle(corner, size, size, fill=False, ec=colour, lw=2.5))
+    axes.set(aspect="equal", title=title, xlim=(-0.2, 8.2), ylim=(8.2, -0.2), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+# %% [markdown]
+# ## Larger tiles, larger errors
+#
+# More points make larger tiles: with six, $F(4 \times 4, 3 \times 3)$ computes 16 outputs by 36
+# multiplications instead of 144, a factor of 4. With eight points it is 5.06. The price is
+# accuracy. $V^{-1}$ takes differences of powers up to $2^5$, so the entries of $A$, $G$ and $B$
+# grow, the products are larger than the result that their sum leaves, and so are their rounding
+# errors. In two dimensions all factors are squared. The usual second pair of points is $\pm 2$;
+# `minideeplab` takes $0, \pm \frac{1}{\sqrt 2}, \pm \sqrt 2$ and infinity
+# (`backends/numba_cpu/convolution/transforms.py`), whose powers are nearer to 1. The figure
+# measures it in `float32`, with 64 channels of random numbers. The unit is the rounding of the
+# largest sum that can occur, $\varepsilon \sum |w|\, |x|$.
+
+# %%
+ROOT = 2**0.5
+METHODS = {
+    "F(2, 3): 0, ±1, ∞": ([0, 1, -1], 2),
+    "F(4, 3): 0, ±1, ±2, ∞": ([0, 1, -1, 2, -2], 4),
+    "F(4, 3): 0, ±1/√2, ±√2, ∞": ([0, 1 / ROOT, -1 / ROOT, ROOT, -ROOT], 4),
+    "F(6, 3): 0, ±1, ±2, ±1/2, ∞": ([0, 1, -1, 2, -2, 0.5, -0.5], 6),
+}
+
+
+def rounding_errors(points: list[float], outputs: int) -> np.ndarray:
+    """Errors of 60 tiles by 20 filters in float32, in units of eps times sum |w| |x|."""
+    random = np.random.default_rng(outputs).standard_normal
+    size = outputs + 2
+    tiles = random((60, 64, size, size)).astype(np.float32)
+    filters = random((20, 64, 3, 3)).astype(np.float32)
+    a, g, b = (m.astype(np.float32) for m in winograd_matrices(points, outputs))
+    products = np.einsum("ncij,fcij->nfij", b @ tiles @ b.T, g @ filters @ g.T)
+    windows = np.lib.stride_tricks.sliding_window_view(tiles.astype(float), (3, 3), axis=(2, 3))
+    exact = np.einsum("ncpqij,fcij->nfpq", windows, filters.astype(float), optimize=True)
+    unit = np.einsum("ncpqij,fcij->nfpq", abs(windows), abs(filters).astype(float), optimize=True)
+    return abs(a @ products @ a.T - exact) / (np.finfo(np.float32).eps * unit)
+
+
+figure, axes = plt.subplots(figsize=(9, 2.6))
+for row, (points, outputs) in enumerate(METHODS.values()):
+    errors = rounding_errors(points, outputs)
+    axes.plot([np.sqrt(np.mean(errors**2)), errors.max()], [row, row], "o-", color=BLUE)
+axes.set(xscale="log", yticks=range(4), yticklabels=METHODS, ylim=(3.5, -0.5))
+axes.set_xlabel("error of the output: root mean square, and largest")
 
 # %% [markdown]
 # ### Task 11.3 · The filters, once (1 point)

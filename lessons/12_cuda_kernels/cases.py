@@ -63,6 +63,7 @@ TASKS = (
         function="scale",
         points=2,
         reference=lambda x, factor, threads: factor * x,
+        origin="a kernel",
         cases=(
             Case("whole blocks", (numbers(1, 8), 3.0, 4), shown=True),
             Case("threads left over", (numbers(2, 13), -0.5, 4), shown=True),
@@ -74,6 +75,7 @@ TASKS = (
         function="atrous_conv1d",
         points=2,
         reference=convolve,
+        origin="a kernel",
         cases=(
             Case("rate 1", (numbers(4, 10), numbers(5, 3), 1, 4), shown=True),
             Case("rate 3", (numbers(6, 15), numbers(7, 3), 3, 4)),
@@ -86,10 +88,13 @@ TASKS = (
         function="count_labels",
         points=2,
         reference=count,
+        origin="a kernel",
         cases=(
             Case("every pixel has a class", (np.array([0, 2, 1, 2, 2, 0]), 3, 3), shown=True),
             Case("ignored pixels", (labels(12, 14, 4), 4, 4)),
             Case("a class that does not occur", (np.array([0, 0, 3]), 5, 2)),
+            Case("labels below zero", (np.array([2, -1, 0, 1, -1, 2, 2]), 3, 4)),
+            Case("labels that are no class, nor 255", (np.array([0, 3, 1, 9, 2, 1, 1]), 3, 4)),
         ),
     ),
     Task(
@@ -97,6 +102,7 @@ TASKS = (
         function="block_sums",
         points=3,
         reference=piecewise,
+        origin="a kernel",
         cases=(
             Case("one block of 4", (numbers(13, 4), 4), shown=True),
             Case("two blocks of 8", (numbers(14, 16), 8)),

@@ -72,7 +72,8 @@ check("12.1", blocks_needed)
 #
 # ### Task 12.2 · A thread for each element (2 points)
 #
-# Write the kernel inside the function, launch it on enough blocks, and return `y`.
+# Write the kernel inside the function, launch it on enough blocks, and return `y`. From here on the
+# result has to be an array that a kernel wrote: `launch` keeps an account.
 
 
 # %%

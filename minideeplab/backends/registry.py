@@ -46,7 +46,13 @@ def load(name: str) -> ModuleType:
         module = importlib.import_module(MODULES[name])
     except Exception as error:
         raise ImportError(f"backend {name!r} cannot be used here: {error}") from error
+    return complete(module, name)
+
+
+def complete(module: ModuleType, name: str = "") -> ModuleType:
+    """The module itself; ImportError with the names of `ops` that it lacks as a backend."""
     if missing := sorted(set(ops.__all__) - vars(module).keys()):
+        name = name or module.__name__
         raise ImportError(f"backend {name!r} lacks names of minideeplab.ops: {', '.join(missing)}")
     return module
 
@@ -54,7 +60,10 @@ def load(name: str) -> ModuleType:
 def current_name() -> str:
     """The name of the backend in use, to hand to threads and processes, which do not inherit it."""
     module = current().__name__
-    return next(name for name, path in MODULES.items() if path == module)
+    for name, path in MODULES.items():
+        if path == module:
+            return name
+    raise ValueError(f"backend: {module} is a module without a name, expected one of {[*MODULES]}")
 
 
 def available_backends() -> list[str]:
@@ -87,12 +96,14 @@ def _default() -> ModuleType:
 class use_backend:
     """Select a backend: in a ``with`` block until its end, as a plain call from now on.
 
-    The choice holds for the current thread (or asyncio task) only. Raises ValueError for an
-    unknown name, and ImportError, with the reason, for a backend that cannot run here.
+    A backend is named, or is a module itself, with every name of `minideeplab.ops`. The choice
+    holds for the current thread (or asyncio task) only. Raises ValueError for an unknown name, and
+    ImportError, with the reason, for a backend that cannot run here.
     """
 
-    def __init__(self, name: str):
-        self._module, self._previous = load(name), _selected.get()
+    def __init__(self, backend: str | ModuleType):
+        module = load(backend) if isinstance(backend, str) else complete(backend)
+        self._module, self._previous = module, _selected.get()
         _selected.set(self._module)
 
     def __enter__(self) -> ModuleType:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from minideeplab.bench import layers, networks
+from minideeplab.bench import core_state, layers, networks
 from minideeplab.bench.report import (
     Progress,
     Results,
@@ -54,10 +56,17 @@ def measure(plan: Plan, progress: Progress) -> Results:
     return Results(numbers, "\n\n".join(parts) + "\n")
 
 
+def _with_cores(measure: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Return the row of a measurement, with the state of the cores before and after it."""
+    before = core_state.latency()
+    row = measure(*arguments)
+    return row | {"cores": core_state.describe(before, core_state.latency())}
+
+
 def _layers(plan: Plan) -> list[Step]:
     passes = ((plan.image, 1, False), (plan.train_image, plan.batch, True))
     return [
-        ("layers", partial(layers.measure, layer, *sizes, plan.rounds))
+        ("layers", partial(_with_cores, layers.measure, layer, *sizes, plan.rounds))
         for sizes in (passes if plan.layers else ())
         for layer in layers.LARGEFOV
     ]
@@ -66,8 +75,9 @@ def _layers(plan: Plan) -> list[Step]:
 def _networks(plan: Plan) -> list[Step]:
     passes = [(side, 1, False) for side in dict.fromkeys((plan.train_image, plan.image))]
     passes.append((plan.train_image, plan.batch, True))
+    measure = partial(_with_cores, networks.measure)
     return [
-        ("networks", partial(networks.measure, name, (side, side), batch, training, plan.rounds))
+        ("networks", partial(measure, name, (side, side), batch, training, plan.rounds))
         for name in plan.networks
         for side, batch, training in passes
     ]

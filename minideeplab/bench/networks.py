@@ -1,4 +1,4 @@
-"""Whole networks: a forward pass, a training step and peak memory, ours against torch."""
+"""Whole networks: a forward pass, a training step and peak memory, ours against other engines."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ import numpy as np
 from minideeplab import functional as F
 from minideeplab import models
 from minideeplab.bench import memory
-from minideeplab.bench.layers import compared, torch_formats
+from minideeplab.bench.engines import engines
+from minideeplab.bench.layers import torch_formats
 from minideeplab.bench.timing import interleaved, training_step
 from minideeplab.nn import Module
 from minideeplab.tensor import Tensor, no_grad
 from minideeplab.training.optim import SGD
 
 CLASSES = 21
+REST = 0.08  # seconds between two runs: the threads of inference engines spin for longer
 
 
 def measure(name: str, size: tuple[int, int], batch: int, training: bool, rounds: int) -> dict:
@@ -27,13 +29,25 @@ def measure(name: str, size: tuple[int, int], batch: int, training: bool, rounds
     run = {"ours": our_run(net, x, labels, training)}
     for layout, network in torch_networks(net).items():
         run[f"torch {layout}"] = network.run_on(x, labels, training)
+    run |= {} if training else engines(net, x)
     row = {"what": name, "pass": "training step" if training else "forward",
            "image": "x".join(map(str, size)), "batch": batch}  # fmt: skip
-    row |= compared(interleaved(run, rounds))
-    if not training and "torch NCHW" in run:
-        ours, theirs = run["ours"](), run["torch NCHW"]().numpy()
-        row["difference"] = float(np.abs(ours - theirs).max() / np.abs(theirs).max())
+    times = interleaved(run, rounds, REST)
+    row |= {f"{engine} ms": timing.median * 1e3 for engine, timing in times.items()}
+    ours = times.pop("ours")
+    if times:
+        ratios = {engine: ours.times_faster_than(theirs) for engine, theirs in times.items()}
+        row["best engine"] = min(ratios, key=ratios.get)
+        row["best engine / ours"] = ratios[row["best engine"]]
+    if times and not training:
+        row["difference"] = max(_difference(run["ours"](), run[engine]()) for engine in times)
     return row
+
+
+def _difference(ours: np.ndarray, theirs: Any) -> float:
+    """Return the largest difference of scores, in units of the largest score."""
+    theirs = np.asarray(theirs)
+    return float(np.abs(ours - theirs).max() / np.abs(theirs).max())
 
 
 def network_and_batch(

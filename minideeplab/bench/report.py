@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from minideeplab.backends.numba_cpu.runtime.parallel import thread_count
@@ -69,6 +71,9 @@ def machine() -> dict[str, Any]:
         "numpy": np.__version__,
         "numba": numba.__version__,
     }
+    for engine in ("onnxruntime", "openvino"):
+        with suppress(PackageNotFoundError):
+            facts[engine] = version(engine)
     try:
         import torch
     except ImportError:

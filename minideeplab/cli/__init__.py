@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import click
 
 from minideeplab import __version__
+from minideeplab.budget import one_line
 
 
 class CommandFolder(click.Group):
@@ -78,11 +79,11 @@ def run(arguments: list[str]) -> int:
 
 def _one_line(error: Exception) -> str:
     """Return an error's message in one line; an unexpected error also has its type."""
-    text = " ".join(str(error).split())
+    text = one_line(error)
     if isinstance(error, MemoryError):
         return f"out of memory; try a smaller image, --max-side or --crop {text}".strip()
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+        return one_line(f"{error.filename}: {error.strerror}")
     if text and isinstance(error, (ValueError, TypeError, OSError, ImportError)):
         return text
     return f"{type(error).__name__}: {text} (minideeplab --debug ... shows where)"

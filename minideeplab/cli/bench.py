@@ -16,7 +16,7 @@ _TRAIN_IMAGE = click.option("--train-image", default=321, show_default=True, hel
 
 @click.group()
 def command() -> None:
-    """Measure speed against torch and pydensecrf where they are installed.
+    """Measure speed against torch, inference engines and pydensecrf where they are installed.
 
     \b
     Example:
@@ -63,10 +63,13 @@ def _reports(measure: Callable) -> Callable:
 @click.option("--layers/--no-layers", default=True, help="Also every layer of LargeFOV.")
 @_reports
 def cpu(progress: Callable, networks: tuple[str, ...], **options: Any) -> Any:
-    """Compare the numba backend with torch on this CPU: layers, networks, memory.
+    """Compare the numba backend with others on this CPU: layers, networks, memory.
 
-    Columns "torch ... / ours" are torch's time in that memory format over ours, the median over
-    interleaved runs. "error" is the largest error against float64, in units of the largest result.
+    Others are torch and, for networks forward, onnxruntime and OpenVINO, where installed.
+    "... / ours" is another's time over ours, the median over interleaved runs. "error" is the
+    largest error against float64, "difference" the largest between ours and any engine's, both in
+    units of the largest result. "cores" says whether the first two cores share their last cache
+    (near) or not (far), by the time of a word between them before and after the row.
 
     \b
     Example:
@@ -94,6 +97,26 @@ def crf(progress: Callable, rounds: int, quick: bool) -> Any:
     from minideeplab.bench.crf import measure
 
     return measure(rounds, quick, progress)
+
+
+@command.command()
+@click.option("--channels", default=64, show_default=True, help="Of the input.")
+@click.option("--filters", default=64, show_default=True, help="Channels of the output.")
+@click.option("--dilation", default=1, show_default=True, help="Rate of the kernel.")
+@_reports
+def accuracy(progress: Callable, **options: Any) -> Any:
+    """Measure the error of convolution, each output by its own window, in float32.
+
+    A number is the largest |y - exact| / (eps * sum |w| |x|), with the sum over the values that one
+    result adds up: of the definition, of every algorithm, and of torch where it is installed.
+
+    \b
+    Example:
+      minideeplab bench accuracy --channels 256 --dilation 2
+    """
+    from minideeplab.bench.accuracy import measure
+
+    return measure(progress, **options)
 
 
 def _batch_sizes(ctx: click.Context, param: click.Parameter, text: str) -> tuple[int, ...]:

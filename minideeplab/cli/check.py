@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 
 class _OperationFirst(click.Group):
     """A group whose default command, ``op``, starts with the name of an operation."""
@@ -158,6 +160,9 @@ def check_function(
         Scope(only, scope, skip).validate(op)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
+    outputs = [path for path in (json_path, markdown_path) if path]
+    sources = [name.rpartition(":")[0] for name in (function, backward or "")]
+    refuse_to_overwrite(sources, outputs, "--json or --markdown")
     if arrays == "jax" or function.startswith("jax."):
         compile_quickly()
     report = check_op(
@@ -177,7 +182,9 @@ def check_function(
 @command.command("export")
 @click.argument("op", type=_Operation())
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--onnx", is_flag=True, help="Write ONNX node tests into the folder PATH.")
+@click.option(
+    "--onnx", is_flag=True, help="Write ONNX node tests into the folder PATH (needs onnx)."
+)
 def export_rows(op: str, path: Path, onnx: bool) -> None:
     """Write the rows of OP to PATH, a .npz file or a new folder of .npy files.
 
@@ -202,10 +209,10 @@ def export_rows(op: str, path: Path, onnx: bool) -> None:
       minideeplab check export conv2d cases.npz
       minideeplab check export conv2d node_tests --onnx
     """
-    from minideeplab.testing.export import export as export_arrays
-    from minideeplab.testing.onnx_format import export_onnx
-
-    export = export_onnx if onnx else export_arrays
+    if onnx:
+        from minideeplab.testing.onnx_format import export_onnx as export
+    else:
+        from minideeplab.testing.export import export
     click.echo(f"{export(op, path)} rows of {op} written to {path}")
 
 

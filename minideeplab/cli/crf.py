@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from minideeplab.cli._outputs import refuse_to_overwrite
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -57,10 +59,16 @@ def command(
 
     from minideeplab import inference, io, visualize
     from minideeplab.crf.refinement import crf_parameters
+    from minideeplab.visualize.mean_field import check_steps_path
 
     target = out if out.suffix.lower() in LABEL_SUFFIXES else out / f"{image.stem}.png"
-    outputs = [target, *([steps] if steps else [])]
+    overlay_path = target.with_name(f"{image.stem}-overlay.png")
+    outputs = [target, *([overlay_path] if target is not out else [])]
+    outputs += [target.with_suffix(".npy")] if probabilities else []
+    outputs += [steps] if steps else []
     refuse_to_overwrite((image, annotation), outputs)
+    if steps:
+        check_steps_path(steps)
     given = {name: value for name, value in changes.items() if value is not None}
     settings = dataclasses.replace(crf_parameters(parameters), **given)
     pixels = io.read_image(image)
@@ -73,7 +81,7 @@ def command(
     io.write_labels(target, labels, palette)
     if target is not out:
         overlay = visualize.overlay(pixels, labels, palette)
-        io.write_image(target.with_name(f"{image.stem}-overlay.png"), overlay)
+        io.write_image(overlay_path, overlay)
     if probabilities:
         with io.atomic_write(target.with_suffix(".npy")) as temporary:
             np.save(temporary, q.astype(np.float32))
@@ -93,17 +101,6 @@ def _refine(
     crf = build_crf(image, probabilities, settings)
     save_steps([colours[labels] for labels in crf.label_steps(iterations)], steps)
     return crf.q
-
-
-def refuse_to_overwrite(inputs: tuple[Path, ...], outputs: list[Path]) -> None:
-    """Raise before any work if an output would overwrite an input."""
-    from minideeplab.visualize.mean_field import check_steps_path
-
-    for path in outputs:
-        if path.resolve() in [given.resolve() for given in inputs]:
-            raise click.BadParameter(f"{path} would be overwritten", param_hint="--out")
-    for path in outputs[1:]:
-        check_steps_path(path)
 
 
 def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, ...]:
@@ -129,14 +126,11 @@ def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, .
 
 def read_array(path: Path) -> np.ndarray:
     """Return probabilities (C, H, W) from a .npy file or the only array of a .npz."""
-    import numpy as np
+    from minideeplab.weights import load
 
     try:
-        with open(path, "rb") as file:
-            loaded = np.load(file, allow_pickle=False)
-            names = getattr(loaded, "files", None)
-            arrays = [loaded] if names is None else [loaded[name] for name in names]
-    except (ValueError, EOFError, KeyError) as error:
+        arrays = list(load(path).values())
+    except ValueError as error:
         raise ValueError(f"{path}: not an array file ({error})") from error
     if len(arrays) != 1 or arrays[0].ndim != 3:
         shapes = ", ".join(str(array.shape) for array in arrays)

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minideeplab.cli._executor import executor_options
+from minideeplab.cli._outputs import dataset_files, refuse_to_overwrite
 
 if TYPE_CHECKING:
     import numpy as np
 
     from minideeplab.evaluation import Tally
     from minideeplab.nn import Module
+
+REPORT = ("scores.csv", "images.csv", "confusion.csv", "worst.png", "legend.png")
 
 
 @click.command()
@@ -67,21 +70,24 @@ def command(
     from minideeplab.training.validation import predictions
 
     dataset = open_dataset(data, split)
+    if out is not None:
+        labels_folder = out / _labels_folder(data, split)
+        outputs = [labels_folder / f"{name}.png" for name in dataset.names]
+        refuse_to_overwrite([*dataset_files(dataset), weights], outputs + [out / n for n in REPORT])
     net = _network(weights, data, len(dataset.classes))
     widths = [int(width) for width in _numbers("trimap", trimap, least=1)]
     sizes = None if scales is None else _numbers("scales", scales)
     options = {**inference.views(net, sizes, flip), "fusion": fusion, "crf": crf}
     around = "boundaries" if data.startswith("camvid:") else "ignored"
     tally = evaluation.Tally(net.num_classes, widths, around, boundaries=True)
-    labels_folder = None
     if out is not None:
-        labels_folder = require_writable(require_writable(out) / _labels_folder(data, split))
+        require_writable(labels_folder)
     count = min(limit or len(dataset), len(dataset))
     with executors.open_executor(jobs, dask) as executor:
         results = predictions(net, dataset, count, executor, **options)
         for name, labels, truth in tqdm(results, total=count):
             tally.add(name, labels, truth)
-            if labels_folder is not None:
+            if out is not None:
                 _write_labels(labels_folder / f"{name}.png", labels, dataset.palette)
     _print_scores(tally, dataset.classes)
     if out is not None:

@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from minideeplab.cli._executor import executor_options
+from minideeplab.cli._outputs import dataset_files, refuse_to_overwrite
 
 NAMES = ("variants", "field-of-view", "schedules", "multi-scale", "trimap", "crf-search")
 
@@ -73,6 +74,8 @@ def command(name: str, out: Path, jobs: int, dask: str | None, **options: Any) -
     command_line = given_command(click.get_current_context())
     with executors.open_executor(jobs, dask) as executor:
         setup = experiments.Setup(out=out, executor=executor, **options)
+        written = [out / f"{name}{ending}" for ending in (".md", ".csv", ".png")]
+        refuse_to_overwrite([*dataset_files(setup.validation_data), setup.weights], written)
         outcome = experiments.run(name, setup)
     paths = outcome.write(out, name, command_line)
     click.echo(paths[0].read_text(encoding="utf-8"))

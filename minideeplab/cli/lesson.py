@@ -144,3 +144,34 @@ def grade_submissions(
         click.echo(class_table(grades))
     for report in write_reports(grades, path, out)[:2]:
         click.echo(f"written: {report}", err=True)
+
+
+@command.command("run")
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.option("--image", "photograph", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="Photograph to segment; a street by default.")  # fmt: skip
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
+              help="Folder for the images.")  # fmt: skip
+@click.option("--size", type=click.IntRange(33, 481), default=161, show_default=True,
+              help="Pixels of the longer side that the network gets.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(1), default=60, show_default=True,
+              help="For each lesson's calls; what would take longer runs on our code.")  # fmt: skip
+@click.pass_obj
+def run_student_code(
+    lessons: Path | None, folders: tuple[Path, ...], photograph: Path | None, out: Path,
+    size: int, seconds: float,
+) -> None:  # fmt: skip
+    """Segment a photograph with a student's functions, from one folder for each lesson.
+
+    The bundled network and its CRF run on the functions of lessons 01, 02, 03, 05, 06, 09 and 10
+    that are judged right, in the sandbox, and on ours for the rest. Prints which operation ran on
+    whose code, and draws both results side by side.
+
+    \b
+    Example:
+      minideeplab lesson run my-lesson-01 my-lesson-02 --image photo.jpg --out results
+    """
+    from minideeplab.grading.run import report
+
+    for line in report(folders, photograph, out, lessons, size, seconds):
+        click.echo(line)

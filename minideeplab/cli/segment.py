@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from minideeplab.cli._executor import executor_options
+from minideeplab.cli._outputs import refuse_to_overwrite
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -51,32 +52,35 @@ def parse_scales(
               help="Scale larger images down to this, pixels of the longer side.")  # fmt: skip
 @click.option("--overlay-alpha", default=0.5, type=click.FloatRange(0, 1),
               help="Strength of the colours in the overlay.")  # fmt: skip
+@click.option("--save", multiple=True, type=click.Choice(["probabilities", "polygons"]),
+              help="Also NAME-probabilities.npy or NAME.geojson; may be repeated.")  # fmt: skip
 @click.option("--backend", metavar="NAME", help="Backend: numba, numpy, or cuda for a GPU.")
 @executor_options
 def command(
-    inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, backend: str | None,
-    jobs: int, dask: str | None, scales: tuple[float, ...] | None, flip: bool | None,
-    **options: Any,
+    inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, save: tuple[str, ...],
+    backend: str | None, jobs: int, dask: str | None, scales: tuple[float, ...] | None,
+    flip: bool | None, **options: Any,
 ) -> None:  # fmt: skip
     """Label every pixel of images with a trained network.
 
     For each image NAME it writes NAME.png, the class numbers as a palette image of the same
     size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
-    is accepted. An image that cannot be read is reported, the others are processed, and the exit
-    status is 1.
+    is accepted. --save adds the class probabilities, (C, H, W) float32, or the regions as GeoJSON
+    polygons in pixels, for tools that people label with. An image that cannot be read is reported,
+    the others are processed, and the exit status is 1.
 
     \b
     Example:
       minideeplab segment street.jpg holiday/ 'more/*.png' --out results
       minideeplab segment street.jpg --out results --scales 0.5,0.75,1 --no-crf
-      minideeplab segment holiday/ --out results --jobs 4
+      minideeplab segment holiday/ --out results --jobs 4 --save polygons
     """
     from minideeplab import executors, inference, io, models, pretrained
     from minideeplab.backends import use_backend
 
     paths = io.expand(inputs)
     names = unique_names(paths)
-    refuse_to_overwrite(paths, names, out)
+    refuse_to_overwrite(paths, [out / file for name in names for file in _files(name)])
     net = models.from_checkpoint(pretrained.find(weights))
     if backend == "cuda":
         net.to("cuda")
@@ -86,7 +90,7 @@ def command(
         use_backend(backend) if backend else nullcontext(),
         executors.open_executor(jobs, dask) as executor,
     ):
-        failed = _segment_all(paths, names, out, net, overlay_alpha, executor, options)
+        failed = _segment_all(paths, names, out, net, overlay_alpha, save, executor, options)
     if failed:
         done = len(paths) - len(failed)
         click.echo(f"{done} of {len(paths)} images done; failed: {', '.join(failed)}", err=True)
@@ -95,7 +99,7 @@ def command(
 
 def _segment_all(
     paths: Sequence[Path], names: Sequence[str], out: Path, net: Any, alpha: float,
-    executor: Executor | None, options: dict[str, Any],
+    save: Sequence[str], executor: Executor | None, options: dict[str, Any],
 ) -> list[str]:  # fmt: skip
     """Segment images one by one, or several at a time; return the paths that failed."""
     from tqdm import tqdm
@@ -121,13 +125,16 @@ def _segment_all(
                 waiting.append((path, out / name, image))
                 yield image
 
-        results = inference.segment_all(images(), net, executor, return_errors=True, **options)
-        for labels in results:
+        both = "probabilities" in save
+        results = inference.segment_all(images(), net, executor, True, both, **options)
+        for result in results:
             path, target, image = waiting.popleft()
             try:
-                if isinstance(labels, Exception):
-                    raise labels
+                if isinstance(result, Exception):
+                    raise result
+                labels, probabilities = result if both else (result, None)
                 line = _write(target, image, labels, net, alpha)
+                save_more(target, labels, probabilities, net, "polygons" in save)
             except (ValueError, OSError, MemoryError) as error:
                 fail(path, error)
                 continue
@@ -138,16 +145,43 @@ def _segment_all(
 
 def _write(target: Path, image: np.ndarray, labels: np.ndarray, net: Any, alpha: float) -> str:
     """Write the label image and the overlay; return a line with the most frequent classes."""
-    import numpy as np
-
     from minideeplab import io, visualize
-    from minideeplab.visualize.palettes import voc_palette
 
-    palette = np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
+    palette = palette_of(net)
     overlay = visualize.overlay(image, labels, palette, alpha)
     io.write_labels(target.with_name(f"{target.name}.png"), labels, palette)
     io.write_image(target.with_name(f"{target.name}-overlay.png"), overlay)
     return f"{target}.png  {summary(labels, net.meta.get('classes'))}"
+
+
+def save_more(
+    target: Path, labels: np.ndarray, probabilities: np.ndarray | None, net: Any, polygons: bool
+) -> None:
+    """Write NAME-probabilities.npy, unless they are None, and NAME.geojson if ``polygons``."""
+    import json
+
+    import numpy as np
+
+    from minideeplab import io
+    from minideeplab.visualize.polygons import geojson
+
+    if probabilities is not None:
+        path = target.with_name(f"{target.name}-probabilities.npy")
+        with io.atomic_write(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, np.asarray(probabilities, np.float32))
+    if polygons:
+        found = geojson(labels, palette_of(net), net.meta.get("classes"))
+        with io.atomic_write(target.with_name(f"{target.name}.geojson")) as temporary:
+            temporary.write_text(json.dumps(found), "utf-8")
+
+
+def palette_of(net: Any) -> np.ndarray:
+    """Return the colours of a network's classes, (K, 3) uint8: its own, else PASCAL VOC's."""
+    import numpy as np
+
+    from minideeplab.visualize.palettes import voc_palette
+
+    return np.array(net.meta["palette"], np.uint8) if "palette" in net.meta else voc_palette()
 
 
 def unique_names(paths: Sequence[Path]) -> list[str]:
@@ -172,22 +206,11 @@ def _files(name: str) -> tuple[str, str]:
     return f"{name}.png", f"{name}-overlay.png"
 
 
-def refuse_to_overwrite(paths: Sequence[Path], names: Sequence[str], out: Path) -> None:
-    """Raise before any work if an output would overwrite one of the images."""
-    inputs = {path.resolve() for path in paths}
-    for target in (out / file for name in names for file in _files(name)):
-        if target.resolve() in inputs:
-            raise click.BadParameter(
-                f"{target} is one of the images and would be overwritten; choose another folder",
-                param_hint="--out",
-            )
-
-
 def summary(labels: Any, classes: Sequence[str] | None) -> str:
     """Return the four most frequent classes: "Road 42%, Sky 30%, Tree 12% ..."."""
     import numpy as np
 
-    counts = np.bincount(labels.ravel())
+    counts = sum(np.bincount(row, minlength=256) for row in labels)
     largest = [int(label) for label in np.argsort(-counts, kind="stable")[:4] if counts[label]]
     names = [classes[label] if classes else f"class {label}" for label in largest]
     parts = [round(100 * counts[label] / labels.size) for label in largest]

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from minideeplab.cli._outputs import dataset_files, refuse_to_overwrite
 from minideeplab.training.config import AUTHORS, RESNET, Config
 
 VGG = ("largefov", "aspp-s", "aspp-l")
@@ -78,6 +79,7 @@ def command(
     from minideeplab.io import require_writable
     from minideeplab.models import build
     from minideeplab.training.initial import load_initial
+    from minideeplab.training.loop import FILES
     from minideeplab.training.parallel import make_trainer
 
     if backend == "cuda" and jobs > 1:
@@ -93,6 +95,7 @@ def command(
             raise ValueError(f"{out} already holds a run; add --resume, or name another folder")
         resume, config = False, Config.for_model(origin["model"], **given)
     dataset = open_dataset(origin["data"], origin["split"])
+    refuse_to_overwrite([*dataset_files(dataset), origin["init"]], [out / name for name in FILES])
     validation = open_dataset(origin["data"], "val") if config.validate_every else None
     net = build(origin["model"], len(dataset.classes), config.seed)
     if origin["init"] and not resume:

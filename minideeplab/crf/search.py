@@ -9,12 +9,13 @@ interrupted search goes on where it stopped.
 from __future__ import annotations
 
 import csv
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import astuple, dataclass, fields, replace
 from functools import partial
-from itertools import groupby, product
+from itertools import chain, groupby, product
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,8 @@ def search(
         rounds: number of grids.
         base: gives w2 and sigma_gamma, by default 3 and 3.
         iterations, normalization: of mean field.
-        csv_path: file of results; settings that it lists already are not computed again.
+        csv_path: file of results; settings that it lists already, for the same samples, are not
+            computed again.
         executor: any ``concurrent.futures`` executor, to spread the images over.
         progress: show a progress bar on stderr.
         ignore_index: label of the truth that does not count.
@@ -97,7 +99,8 @@ def search(
     if not samples or rounds < 1:
         raise ValueError(f"need samples and rounds, got {len(samples)} samples, {rounds} rounds")
     grid, base = grid or Grid(), base or CRFParameters(1, 1, 1)
-    results = Results(csv_path, f"{iterations} {normalization}")
+    mode = f"{iterations} {normalization} {_fingerprint(samples, ignore_index)}"
+    results = Results(csv_path, mode)
     measure = partial(
         _confusions,
         iterations=iterations,
@@ -117,6 +120,16 @@ def search(
         best = max(tried, key=tried.__getitem__)
         grid = grid.refined(best)
     return SearchResult(best, tried[best], tried)
+
+
+def _fingerprint(samples: Sequence[Sample], ignore_index: int) -> str:
+    """Return 16 hexadecimal digits that differ if an array of the samples does."""
+    digest = hashlib.sha256(str(ignore_index).encode())
+    for array in chain.from_iterable(samples):
+        array = np.ascontiguousarray(array)
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()[:16]
 
 
 def _measure_all(

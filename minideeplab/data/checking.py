@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from minideeplab.data.folders import by_stem
-from minideeplab.io import WIDE_MODES, read_image, read_labels
+from minideeplab.io import WIDE_MODES, open_image, read_image, read_labels
 
 IGNORE_INDEX = 255
 INDEX_MODES = ("P", "L", "1", *WIDE_MODES)
@@ -106,7 +105,7 @@ def _check_pair(report: Report, image: Path, mask: Path, palette: np.ndarray | N
         report.failure("images that cannot be read", image, error)
         return []
     try:
-        with Image.open(mask) as opened:
+        with open_image(mask) as opened:
             in_colour = opened.mode not in INDEX_MODES
         if in_colour and palette is None:
             text = "masks in colour; expected class numbers in a palette or grey image, or the "

@@ -18,6 +18,7 @@ from minideeplab.data import open_dataset
 from minideeplab.data.views import Cached, Scaled, Subset
 from minideeplab.evaluation import scores
 from minideeplab.experiments.defaults import MOST_SCENES, PHOTOS, PLAIN, SCENES, Defaults
+from minideeplab.experiments.fingerprint import fingerprint
 from minideeplab.experiments.net import OUTPUT_STRIDE, ExperimentNet
 from minideeplab.inference import crf_options
 from minideeplab.models import from_checkpoint
@@ -145,6 +146,7 @@ class Setup:
     ) -> tuple[Module, Trainer]:
         names = ("data", "split", "init", "scale", "trunk", "width")
         origin = {name: getattr(self, name) for name in names} | {
+            "contents of data or init": fingerprint(self.training_data, self.init),
             "pretrain": 0 if shape is PLAIN else self._pretraining,
             "stride": self._stride,
             "head": dataclasses.asdict(shape),

@@ -13,7 +13,14 @@ That is three frames: the wrapper that accepts input without a batch axis, the c
 package (``conv.py``), and the definition (``minideeplab/ops/conv.py``).
 """
 
-from minideeplab.functional.activation import dropout, dropout_rng, log_softmax, relu, softmax
+from minideeplab.functional.activation import (
+    dropout,
+    dropout_rng,
+    log_softmax,
+    relu,
+    sigmoid,
+    softmax,
+)
 from minideeplab.functional.combine import cat, maximum
 from minideeplab.functional.conv import conv2d, conv_transpose2d, linear
 from minideeplab.functional.im2col import fold, unfold
@@ -41,6 +48,7 @@ __all__ = [
     "maximum",
     "pad",
     "relu",
+    "sigmoid",
     "softmax",
     "unfold",
 ]

@@ -1,4 +1,4 @@
-"""Rectifier, dropout and softmax. Definitions: `minideeplab.ops.activation`."""
+"""Rectifier, sigmoid, dropout and softmax. Definitions: `minideeplab.ops.activation`."""
 
 from __future__ import annotations
 
@@ -27,6 +27,14 @@ def relu(input: Array, inplace: bool = False) -> Array:
     backend = current()
     y = backend.relu(x)
     return result(y, (input,), lambda dy, _: (backend.relu_backward(dy, y),))
+
+
+def sigmoid(input: Array) -> Array:
+    """1 / (1 + exp(-input)), any shape; NaN stays."""
+    (x,) = floats(input)
+    backend = current()
+    y = backend.sigmoid(x)
+    return result(y, (input,), lambda dy, _: (backend.sigmoid_backward(dy, y),))
 
 
 @contextmanager

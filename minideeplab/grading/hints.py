@@ -8,8 +8,6 @@ lost case.
 
 from __future__ import annotations
 
-import ast
-import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,97 +19,27 @@ from minideeplab.diagnosis.arguments import Function, other_arguments
 from minideeplab.diagnosis.evidence import (
     Evidence,
     Fault,
-    Raised,
     is_number,
-    largest,
     right_pairs,
     value_pairs,
-)  # fmt: skip
+)
 from minideeplab.diagnosis.explain import best_of
 from minideeplab.diagnosis.known import Mistake, Prediction, explanations
-from minideeplab.diagnosis.relations import factors_of_cases, place, related, shape_remark
-from minideeplab.grading.compare import difference
-from minideeplab.grading.model import Case, Lesson, Task, WrongAnswer
-from minideeplab.grading.outcome import VALUE, Outcome, run_case
+from minideeplab.diagnosis.relations import (
+    common_factor,
+    factors_of_cases,
+    place,
+    related,
+    shape_remark,
+)
+from minideeplab.grading.evidence import CHECKER, argument_names, parts
+from minideeplab.grading.model import Lesson, Task, WrongAnswer
+from minideeplab.grading.outcome import VALUE, run_case
 
 ENOUGH = 0.5
 """The share of the lost cases on which a known wrong answer must agree to be named."""
 
 AS_IF = "the result would be right for "
-
-CHECKER = {
-    "race": "threads race: one writes an element that another one touches, without a barrier or "
-    "an atomic operation between",
-    "bounds": "a thread goes beyond the end of an array",
-    "barrier": "not all threads of a block come to a barrier",
-    "uninitialised": "memory is read that no thread has written",
-}
-"""What the race checker finds, by the first word of its message."""
-
-
-def evidence_of(
-    lesson: Lesson, task: Task, case: Case, outcome: Outcome, expected: Any
-) -> Evidence:
-    """Return what an outcome says of a function; the parts of a tuple are results of their own."""
-    names = _names(lesson, task, len(case.args))
-    right, got = _parts(task, expected, expected), _parts(task, expected, outcome.value)
-    if outcome.kind != VALUE:
-        text = f"{outcome.error}: {outcome.message}".strip(": ") or outcome.kind
-        got, faults = _raised(outcome), [Fault("call", "raised", text)]
-    elif set(got) != set(right):
-        right, got = {"": expected}, {"": outcome.value}
-        text = difference(expected, outcome.value, task.rtol, task.returns)
-        faults = [Fault("", "type", text)]
-    else:
-        texts = {what: difference(right[what], got[what], task.rtol) for what in right}
-        faults = [
-            Fault(what, _kind(text, right[what], got[what]), text)
-            for what, text in texts.items() if text
-        ]  # fmt: skip
-    return Evidence(
-        case.name,
-        lambda: dict(zip(names, case.args, strict=True)),
-        case.options,
-        right,
-        got,
-        faults,
-        lambda what, one, other, room: not difference(other, one, 5 * room * task.rtol)
-        if room > 1 else not difference(other, one, task.rtol),
-        lambda what: task.rtol * (largest(right[what]) or 1.0),
-        source=(case, outcome),
-    )  # fmt: skip
-
-
-def _raised(outcome: Outcome) -> Raised:
-    """Return an outcome without a value; what the race checker says is told apart by its advice."""
-    message = outcome.message
-    if message.partition(":")[0] in CHECKER:
-        shared = "shared " if "shared array" in message else ""
-        message = f"{shared}{message.partition(':')[0]} {message.rpartition(';')[2]}:"
-    place = f"line {outcome.line}" if outcome.line else ""
-    return Raised(outcome.error or outcome.kind, message, place)
-
-
-def _parts(task: Task, expected: Any, value: Any) -> dict[str, Any]:
-    """Return a result by name: the parts of a tuple, or one result named ""."""
-    if not isinstance(expected, tuple) or not isinstance(value, tuple | list):
-        return {"": value}
-    names = task.returns if len(task.returns) == len(value) else range(len(value))
-    named = [str(name).replace("grad_", "gradient_") for name in names]  # "grad_" is the kit's
-    return dict(zip(named, value, strict=True))
-
-
-def _kind(text: str, right: Any, got: Any) -> str:
-    """Return in which way a result is wrong."""
-    if got is None:
-        return "none"
-    for kind in ("shape", "dtype", "returned"):
-        if text.startswith(kind):
-            return kind
-    if not is_number(got) or np.asarray(got).dtype.kind not in "iuf":
-        return "other"
-    finite = np.all(np.isfinite(got)) or not np.all(np.isfinite(right))
-    return "value" if finite else "nan"
 
 
 def known_mistake(answer: WrongAnswer, rows: Sequence[Evidence]) -> Mistake:
@@ -126,6 +54,9 @@ def hint_for(
     """Return a hint, and the name of the known wrong answer that it comes from ("" if none)."""
     lost = sorted((e for e in evidence if e.faults), key=lambda e: not e.source[0].shown)
     passed = [e for e in evidence if not e.faults]
+    for row in lost:
+        if row.faults[0].kind == "origin":
+            return f"case {row.name!r}: {row.faults[0].message}", ""
     alike = best_of(explanations(known, lost, passed, least=ENOUGH))
     answer = alike[0] if alike else None
     if answer is not None and answer.share == 1.0:
@@ -177,7 +108,7 @@ def _error(lost: Sequence[Evidence]) -> str:
     if not all(row.raised for row in lost):
         return ""
     outcome = lost[0].source[1]
-    place = f"line {outcome.line}: " if outcome.line else ""
+    place = f"{outcome.place}: " if outcome.place else ""
     if "read-only" in outcome.message:
         return place + "the function writes into its argument; work on a copy of it"
     if outcome.error in ("SystemExit", "KeyboardInterrupt", "GeneratorExit"):
@@ -224,14 +155,36 @@ def _relation(lost: Sequence[Evidence], passed: Sequence[Evidence]) -> str:
     if kinds <= {"returned", "type"}:
         return told(lost[0])
     if kinds == {"nan"}:
-        text = "NaN or infinity comes out where a number should; is something divided by zero?"
-        return _whole(lost, text)
+        return _whole(lost, _not_finite(lost))
     if kinds != {"value"}:
         return ""
     pairs = value_pairs(lost)
     passing = right_pairs(passed, names)
     text = _argument(lost) or related(pairs, passing)
+    if len(pairs) == 1 and " times the right one" in text and not _plain(common_factor(pairs)):
+        text = ""  # a number that is fitted to one case needs another that confirms it
     return _whole(lost, text or factors_of_cases(pairs, [row.name for row in lost]))
+
+
+def _not_finite(lost: Sequence[Evidence]) -> str:
+    """Say which of NaN and infinity there is, and what may cause it."""
+    values = [row.got[f.what] for row in lost for f in row.faults]
+    if all(not np.any(np.isnan(value)) for value in values):
+        return (
+            "infinity comes out where a number should; is it a division by zero, the logarithm of "
+            "zero, or exp of a large number?"
+        )
+    return (
+        "NaN comes out where a number should; is it 0/0, infinity less infinity or divided by "
+        "infinity, or the logarithm or root of a negative number?"
+    )
+
+
+def _plain(factor: float | None) -> bool:
+    """Tell whether a factor or its reciprocal is a whole number, as of a count or a forgotten 2."""
+    if not factor:
+        return False
+    return any(abs(f - round(f)) < 1e-6 * abs(f) and round(f) for f in (factor, 1 / factor))
 
 
 def _argument(lost: Sequence[Evidence]) -> str:
@@ -258,33 +211,17 @@ def _as_if(lesson: Lesson, task: Task, lost: Sequence[Evidence], passed: Sequenc
     rows = [row for row in lost if not row.raised]
     if 2 * len(rows) <= len(lost):
         return ""
-    names = _names(lesson, task, len(rows[0].arrays))
+    names = argument_names(lesson, task, len(rows[0].arrays))
 
     def forward(arguments: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         case = replace(rows[0].source[0], args=tuple(arguments.values()), options=options)
         outcome = run_case(task.reference, case, lesson.given)
         if outcome.kind != VALUE:
             raise ValueError(outcome.error)
-        return _parts(task, outcome.value, outcome.value)
+        return parts(task, outcome.value, outcome.value)
 
     function = Function(forward, {name: name for name in names}, fits=False, text=AS_IF + "{}")
     found = best_of(explanations(other_arguments(function, rows, False), rows, passed, least=1.0))
     confirmed = len(rows) > 1 or any(np.size(v) > 3 for v in rows[0].right.values())
     texts = [e.mistake.text.removeprefix(AS_IF) for e in found]
     return AS_IF + ", or for ".join(texts) if texts and confirmed else ""
-
-
-def _names(lesson: Lesson, task: Task, count: int) -> list[str]:
-    """Return the names of the function's arguments in lesson.py."""
-    known = _signatures(lesson.folder).get(task.function, ()) if lesson.folder else ()
-    return [known[i] if i < len(known) else f"argument {i + 1}" for i in range(count)]
-
-
-@functools.lru_cache(maxsize=64)
-def _signatures(folder: Any) -> dict[str, tuple[str, ...]]:
-    tree = ast.parse((folder / "lesson.py").read_text(encoding="utf-8"))
-    return {
-        node.name: tuple(arg.arg for arg in (*node.args.posonlyargs, *node.args.args))
-        for node in tree.body
-        if isinstance(node, ast.FunctionDef)
-    }

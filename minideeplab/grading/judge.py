@@ -9,7 +9,8 @@ from typing import Any
 
 from minideeplab.diagnosis.evidence import Evidence
 from minideeplab.diagnosis.known import Mistake
-from minideeplab.grading.hints import evidence_of, hint_for, known_mistake
+from minideeplab.grading.evidence import evidence_of
+from minideeplab.grading.hints import hint_for, known_mistake
 from minideeplab.grading.model import Case, Lesson, Task
 from minideeplab.grading.outcome import ERROR, MISSING, NOT_DONE, Outcome, prepare, run_case
 

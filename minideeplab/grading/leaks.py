@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.grading.judge import expected
-from minideeplab.grading.model import Case, Lesson
+from minideeplab.grading.model import Case, Lesson, Task
 from minideeplab.grading.serialization import encode_case
 from minideeplab.grading.source import has_output, read_notebook, solutions
 
@@ -76,18 +77,28 @@ def _numbers(value: Any) -> Iterator[str]:
 
 
 def _hidden_numbers(lesson: Lesson, files: Mapping[str, str]) -> Iterator[str]:
-    seen = {name: set(re.findall(r"\d+\.\d+(?:e[+-]?\d+)?", text)) for name, text in files.items()}
+    for task, case, secret in secrets(lesson):
+        for name, text in files.items():
+            if secret & numbers_in(text):
+                yield f"{name} has numbers of task {task.id}'s hidden case {case.name!r}"
+
+
+def secrets(lesson: Lesson) -> Iterator[tuple[Task, Case, set[str]]]:
+    """Yield each hidden case of a lesson with the long numbers that no visible case has."""
     rows = [(task, case) for task in lesson.tasks for case in task.cases]
     shown = {n for task, case in rows if case.shown for n in _all_numbers(lesson, task, case)}
-    for task in lesson.tasks:
-        for case in task.cases:
-            secret = set() if case.shown else set(_all_numbers(lesson, task, case)) - shown
-            for name, numbers in seen.items():
-                if secret & numbers:
-                    yield f"{name} has numbers of task {task.id}'s hidden case {case.name!r}"
+    for task, case in rows:
+        if not case.shown:
+            yield task, case, set(_all_numbers(lesson, task, case)) - shown
 
 
-def _all_numbers(lesson: Lesson, task: Any, case: Case) -> Iterator[str]:
+@functools.lru_cache(maxsize=512)
+def numbers_in(text: str) -> frozenset[str]:
+    """Return the numbers with a decimal point that are written in a text."""
+    return frozenset(re.findall(r"\d+\.\d+(?:e[+-]?\d+)?", text))
+
+
+def _all_numbers(lesson: Lesson, task: Task, case: Case) -> Iterator[str]:
     yield from _numbers([case.args, case.options, expected(lesson, task, case)])
 
 

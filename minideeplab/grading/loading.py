@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
+from minideeplab.grading.outcome import CELL, cell_name
 from minideeplab.grading.source import Cell
 
 _ANNOTATIONS = __future__.annotations.compiler_flag  # annotations are not evaluated
@@ -48,8 +49,9 @@ def load_definitions(
 ) -> tuple[dict[str, Any], list[str]]:
     """Return the names that a file defines, and complaints about what failed.
 
-    Imports, functions, classes and constants are run; calls, loops and plots are left out. A
-    statement that fails costs only the names that it defines, a syntax error those of its cell.
+    Imports, functions, classes and constants (names in capitals, literals and arithmetic with
+    them) are run; calls, loops and plots are left out. A statement that fails costs only the names
+    that it defines, a syntax error those of its cell.
 
     Args:
         cells: of the file.
@@ -59,31 +61,34 @@ def load_definitions(
     names: dict[str, Any] = {"__name__": "lesson", "__file__": file}
     complaints: list[str] = []
     statements = [
-        statement
+        (cell.number, statement)
         for cell in cells
         if cell.kind == "code"
-        for statement in _parsed(cell, complaints)
-        if _is_definition(statement)
+        for statement in parsed(cell, complaints)
+        if is_definition(statement)
     ]
     with importable(given):
-        for statement in statements:
-            _execute(statement, names, file, complaints)
+        for number, statement in statements:
+            _execute(statement, number, names, file, complaints)
     return names, complaints
 
 
-def _parsed(cell: Cell, complaints: list[str]) -> list[ast.stmt]:
-    """Parse a cell without its ``%magic`` and ``!shell`` lines, numbered as in the file."""
+def parsed(cell: Cell, complaints: list[str]) -> list[ast.stmt]:
+    """Return a cell's statements without ``%magic`` and ``!shell`` lines, numbered as in the file.
+
+    A cell that is no Python has none, and the reason is appended to ``complaints``.
+    """
     lines = ("" if re.match(r"\s*[%!]", line) else line for line in cell.text.splitlines())
     try:
         tree = ast.parse("\n".join(lines))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = cell.line + (getattr(error, "lineno", None) or 1) - 1
-        complaints.append(f"line {line}: {getattr(error, 'msg', error)}")
+        complaints.append(f"{cell_name(cell.number)}line {line}: {getattr(error, 'msg', error)}")
         return []
     return ast.increment_lineno(tree, cell.line - 1).body
 
 
-def _is_definition(statement: ast.stmt) -> bool:
+def is_definition(statement: ast.stmt) -> bool:
     """Tell whether a statement belongs to the answer, not to the plots around it."""
     if isinstance(statement, ast.Try):
         return all(isinstance(inner, (ast.Import, ast.ImportFrom)) for inner in statement.body)
@@ -91,14 +96,34 @@ def _is_definition(statement: ast.stmt) -> bool:
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         flat = [part for t in targets for part in (t.elts if isinstance(t, ast.Tuple) else [t])]
         constant = all(isinstance(t, ast.Name) and t.id.isupper() for t in flat)
-        return constant or isinstance(statement.value, ast.Lambda)
+        named = all(isinstance(t, ast.Name) for t in flat)
+        return constant or (named and statement.value is not None and _is_constant(statement.value))
     return isinstance(statement, _DEFINITIONS)
 
 
-def _execute(statement: ast.stmt, names: dict[str, Any], file: str, complaints: list[str]) -> None:
+def _is_constant(value: ast.expr) -> bool:
+    """Tell whether an expression is a function, a literal, or made of literals and names.
+
+    NumPy's functions of these are included, such as ``np.array([1, 2, 1]) / 4``.
+    """
+    if isinstance(value, ast.Lambda):
+        return True
+    for node in ast.walk(value):
+        if isinstance(node, ast.Call):
+            if ast.unparse(node.func).partition(".")[0] not in ("np", "numpy", "math", "range"):
+                return False
+        elif isinstance(node, (ast.Subscript, ast.Starred, ast.Await, ast.comprehension)):
+            return False
+    return True
+
+
+def _execute(
+    statement: ast.stmt, cell: int, names: dict[str, Any], file: str, complaints: list[str]
+) -> None:
     try:
         module = ast.Module([statement], type_ignores=[])
-        exec(compile(module, file, "exec", _ANNOTATIONS, dont_inherit=True), names)
+        name = f"{file}{CELL}{cell}" if cell else file
+        exec(compile(module, name, "exec", _ANNOTATIONS, dont_inherit=True), names)
     except BaseException as error:  # SystemExit, too
         if isinstance(statement, (ast.Import, ast.ImportFrom, ast.Try)):
             for node in ast.walk(statement):
@@ -107,4 +132,5 @@ def _execute(statement: ast.stmt, names: dict[str, Any], file: str, complaints: 
                     names.setdefault(name, Absent(str(error)))
         elif not isinstance(statement, (ast.Assign, ast.AnnAssign)):
             # An assignment that fails usually belongs to a plot; otherwise its use will raise.
-            complaints.append(f"line {statement.lineno}: {type(error).__name__}: {error}")
+            place = f"{cell_name(cell)}line {statement.lineno}"
+            complaints.append(f"{place}: {type(error).__name__}: {error}")

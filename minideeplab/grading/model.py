@@ -74,6 +74,8 @@ class Task:
         rtol: tolerance of floats, relative to the array's largest magnitude. 1e-9 allows any
             order of a float64 sum and is far below the effect of a mistake.
         seconds: processor time of all cases together, Python's start included.
+        origin: where a result must come from, such as "a kernel"; ``origin(value, arguments)``
+            in the lesson's ``given.py`` says where one comes from, "" if it does not know.
     """
 
     id: str
@@ -84,6 +86,7 @@ class Task:
     returns: tuple[str, ...] = ()
     rtol: float = 1e-9
     seconds: float = 10.0
+    origin: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,6 +13,9 @@ from minideeplab.grading.model import Case, Given
 
 VALUE, ERROR, NOT_DONE, MISSING = "value", "error", "not done", "missing"
 
+CELL = " cell "
+"""Between a notebook's name and a cell's number, in the file names of its compiled code."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -25,6 +28,8 @@ class Outcome:
         error: the name of the exception's type.
         message: its text.
         line: where in the student's file it was raised, 0 if unknown.
+        cell: in a notebook, the code cell that the line is counted in.
+        origin: what ``given.origin`` said the value comes from, such as "a kernel".
     """
 
     kind: str
@@ -32,6 +37,18 @@ class Outcome:
     error: str = ""
     message: str = ""
     line: int = 0
+    cell: int = 0
+    origin: str = ""
+
+    @property
+    def place(self) -> str:
+        """The line in words, such as "line 12" or "cell 3, line 12"; "" if it is unknown."""
+        return f"{cell_name(self.cell)}line {self.line}" if self.line else ""
+
+
+def cell_name(cell: int) -> str:
+    """Return "cell 3, " for a notebook's third code cell, "" for 0, which is a file."""
+    return f"cell {cell}, " if cell else ""
 
 
 def run_case(function: Callable[..., Any], case: Case, given: Any, file: str = "") -> Outcome:
@@ -45,15 +62,27 @@ def run_case(function: Callable[..., Any], case: Case, given: Any, file: str = "
     """
     args = prepare(case.args, given)
     options = prepare(case.options, given)
+    origin = getattr(given, "origin", lambda value, arguments: "")
     try:
         with np.errstate(all="ignore"):
-            return Outcome(VALUE, function(*args, **options))
+            value = function(*args, **options)
+        return Outcome(VALUE, value, origin=str(origin(value, args)))
     except NotImplementedError as error:
         return Outcome(NOT_DONE, message=str(error)[:300])
     except BaseException as error:  # SystemExit, too: it must not end the grading
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == file]
+        line, cell = _line_in(file, error)
         name = type(error).__name__
-        return Outcome(ERROR, error=name, message=str(error)[:300], line=(lines or [0])[-1] or 0)
+        return Outcome(ERROR, error=name, message=str(error)[:300], line=line, cell=cell)
+
+
+def _line_in(file: str, error: BaseException) -> tuple[int, int]:
+    """Return the innermost line of a file in a traceback, and its cell in a notebook."""
+    line, cell = 0, 0
+    for frame in traceback.extract_tb(error.__traceback__) if file else ():
+        name, _, number = frame.filename.partition(CELL)
+        if name == file:
+            line, cell = frame.lineno or 0, int(number or 0)
+    return line, cell
 
 
 def prepare(value: Any, given: Any) -> Any:

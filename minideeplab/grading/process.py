@@ -33,7 +33,7 @@ LONGEST = 16 * 2**20
 # The worker runs the same copy of this package as its parent, whatever else is installed.
 _START = (
     "import sys; sys.path.insert(0, {root!r}); import minideeplab; "
-    "sys.path.append(sys.path.pop(0)); from minideeplab.grading.worker import main; main()"
+    "sys.path.append(sys.path.pop(0)); from minideeplab.grading.worker import {entry} as run; run()"
 )
 _KEPT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NUMBA_ENABLE_CUDASIM")
 
@@ -84,12 +84,7 @@ def _request(
 
 def _run(request: bytes, folder: str, seconds: float) -> tuple[bytes, int | None]:
     """Return the output of the process, and its exit status, None after a timeout."""
-    root = str(Path(minideeplab.__file__).resolve().parents[1])
-    process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _START.format(root=root)],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-        cwd=folder, env=_environment(folder), start_new_session=os.name == "posix",
-    )  # fmt: skip
+    process = start_worker(folder)
     output: list[bytes] = []
     reader = threading.Thread(target=_read, args=(process.stdout, output), daemon=True)
     writer = threading.Thread(target=_write, args=(process.stdin, request), daemon=True)
@@ -100,9 +95,19 @@ def _run(request: bytes, folder: str, seconds: float) -> tuple[bytes, int | None
     except subprocess.TimeoutExpired:
         status = None
     finally:
-        _kill(process)
+        kill(process)
     reader.join(1.0)
     return b"".join(output), status
+
+
+def start_worker(folder: str, entry: str = "main") -> subprocess.Popen[bytes]:
+    """Start a sandboxed process, in an empty folder, that runs a function of `grading.worker`."""
+    root = str(Path(minideeplab.__file__).resolve().parents[1])
+    return subprocess.Popen(
+        [sys.executable, "-I", "-c", _START.format(root=root, entry=entry)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        cwd=folder, env=_environment(folder), start_new_session=os.name == "posix",
+    )  # fmt: skip
 
 
 def _environment(folder: str) -> dict[str, str]:
@@ -129,7 +134,7 @@ def _write(stream: IO[bytes], request: bytes) -> None:
         return
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
     """Kill the process and its children."""
     if os.name == "posix":
         try:

@@ -6,6 +6,7 @@ must match the number of its values.
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from dataclasses import asdict
@@ -21,6 +22,8 @@ DTYPES = (
     "float16", "float32", "float64",
 )  # fmt: skip
 DEEPEST = 20
+LARGE = 10_000
+"""Arrays of more numbers are written as bytes in base64; those of lessons are smaller."""
 
 
 def encode(value: Any, depth: int = 0) -> Any:
@@ -38,8 +41,14 @@ def encode(value: Any, depth: int = 0) -> Any:
         array = np.asarray(value)
         if array.dtype.name not in DTYPES:
             raise TypeError(f"the result is an array of {array.dtype}, which no task asks for")
-        shape, values = list(array.shape), array.ravel().tolist()
+        shape = list(array.shape)
+        if array.size > LARGE and array.dtype != bool:
+            raw = base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+            return {"array": array.dtype.name, "shape": shape, "base64": raw}
+        values = array.ravel().tolist()
         return {"array": array.dtype.name, "shape": shape, "values": values}
+    if isinstance(value, complex):  # a negative number to a power: a wrong result to explain
+        return {"complex": [value.real, value.imag]}
     if isinstance(value, Given):
         return {"given": value.name}
     if isinstance(value, (list, tuple)):
@@ -63,6 +72,8 @@ def decode(data: Any) -> Any:
     if "array" in data:
         return _array(data)
     kind, content = next(iter(data.items()), ("", None))
+    if kind == "complex" and isinstance(content, list):
+        return complex(*map(float, content[:2]))
     if kind == "given" and isinstance(content, str):
         return Given(content)
     if kind in ("list", "tuple") and isinstance(content, list):
@@ -74,8 +85,15 @@ def decode(data: Any) -> Any:
 
 def _array(data: dict[str, Any]) -> np.ndarray:
     dtype, shape, values = data["array"], data.get("shape"), data.get("values")
-    if dtype not in DTYPES or not isinstance(shape, list) or not isinstance(values, list):
-        raise ValueError("expected an array's dtype, shape and values")
+    if "base64" in data:
+        raw = base64.b64decode(data["base64"], validate=True)  # binascii.Error is a ValueError
+        if dtype not in DTYPES or dtype == "bool" or len(raw) % np.dtype(dtype).itemsize:
+            raise ValueError("expected an array's dtype, shape and bytes")
+        values = np.frombuffer(raw, dtype)
+    elif not isinstance(values, list):
+        raise ValueError("expected an array's values")
+    if dtype not in DTYPES or not isinstance(shape, list):
+        raise ValueError("expected an array's dtype and shape")
     if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(values):
         raise ValueError(f"{len(values)} values cannot have shape {shape}")
     return np.array(values, dtype=dtype).reshape(shape)
@@ -95,7 +113,8 @@ def encode_outcome(outcome: Outcome) -> dict[str, Any]:
     """Return an outcome as JSON-able data; a value that cannot be encoded becomes an error."""
     try:
         return asdict(Outcome(outcome.kind, error=outcome.error, message=outcome.message,
-                              line=outcome.line)) | {"value": encode(outcome.value)}  # fmt: skip
+                              line=outcome.line, cell=outcome.cell, origin=outcome.origin)
+                      ) | {"value": encode(outcome.value)}  # fmt: skip
     except TypeError as error:
         return asdict(Outcome(ERROR, error="TypeError", message=str(error)))
 
@@ -108,13 +127,14 @@ def decode_outcome(text: str) -> tuple[int, Outcome]:
     """
     try:
         data = json.loads(text)
-        kind, line = data["kind"], data["line"]
+        kind, line, cell = data["kind"], data["line"], data.get("cell", 0)
         value = decode(data["value"])
         words = [str(data[key])[:300] for key in ("error", "message")]
         index = data["case"]
-        known = kind in (VALUE, ERROR, NOT_DONE) and type(index) is int and type(line) is int
+        known = kind in (VALUE, ERROR, NOT_DONE)
+        known = known and all(type(number) is int for number in (index, line, cell))
     except (KeyError, TypeError, RecursionError, OverflowError) as error:
         raise ValueError(f"not an outcome: {error}") from None
     if not known:
         raise ValueError(f"not an outcome: kind {kind!r}")
-    return index, Outcome(kind, value, *words, line)
+    return index, Outcome(kind, value, *words, line, cell, str(data.get("origin", ""))[:100])

@@ -25,11 +25,15 @@ _ANSWER, _ANSWER_END = "# <!-- answer -->", "# <!-- end -->"
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: "code" or "markdown", its text, and its first line's number in the file."""
+    """A cell: "code" or "markdown", its text, and its first line's number in the file.
+
+    ``number``: of a notebook's code cell, from 1; its lines count from 1. 0 in a Python file.
+    """
 
     kind: str
     text: str
     line: int
+    number: int = 0
 
 
 def split_cells(text: str) -> list[Cell]:
@@ -147,21 +151,19 @@ def _cell(cell: Cell, number: int) -> dict[str, Any]:
 def read_notebook(text: str) -> tuple[list[Cell], str]:
     """Return a notebook's cells, and the lesson that its metadata name ("" if they do not).
 
-    A cell's line counts from the first code cell, as if the cells were one file.
-
     Raises:
         ValueError: the text is no notebook.
     """
     try:
         data = json.loads(text)
-        cells, line = [], 1
+        cells, number = [], 0
         for cell in data["cells"]:
             source = cell["source"]
             body = source if isinstance(source, str) else "".join(source)
             kind = "markdown" if cell["cell_type"] == "markdown" else "code"
             if cell["cell_type"] in ("code", "markdown"):
-                cells.append(Cell(kind, body, line))
-                line += body.count("\n") + 1
+                number += kind == "code"
+                cells.append(Cell(kind, body, 1, number if kind == "code" else 0))
         lesson = data.get("metadata", {}).get("minideeplab", {}).get("lesson", "")
     except (json.JSONDecodeError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"not a Jupyter notebook: {error}") from None

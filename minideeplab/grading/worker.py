@@ -1,8 +1,9 @@
 """The process that calls a student's function on a task's cases and writes the results.
 
-It reads one JSON request (the student's cells, a function's name, the cases' arguments) and
-writes one line for each case. Expected results never enter this process, so they cannot be read,
-and a forged line has to be right like any other.
+`main` reads one JSON request (the student's cells, a function's name, the cases' arguments) and
+writes one line for each case; `converse` reads the cells once, then requests line by line.
+Expected results never enter this process, so they cannot be read, and a forged line has to be right
+like any other.
 """
 
 from __future__ import annotations
@@ -24,14 +25,32 @@ from minideeplab.grading.source import Cell
 def main() -> None:
     """Serve one request, then end the process without running exit handlers."""
     request = json.loads(sys.stdin.buffer.read())
+    given, output = _enter_sandbox(request)
+    loaded = _load_cells(request, given)
+    _serve(loaded, request, request["file"], given, output)
+    os._exit(0)
+
+
+def converse() -> None:
+    """Load a student's cells, then answer the cases of each line until the pipe is closed."""
+    lines = os.fdopen(os.dup(0), "rb")
+    request = json.loads(lines.readline())
+    given, output = _enter_sandbox(request)
+    loaded = _load_cells(request, given)
+    for line in lines:
+        _serve(loaded, json.loads(line), request["file"], given, output)
+    os._exit(0)
+
+
+def _enter_sandbox(request: dict[str, Any]) -> tuple[ModuleType | None, TextIO]:
+    """Limit this process; return the lesson's given.py and the pipe to the judge."""
     sandbox.limit(request["memory"], request["seconds"])
     output = _take_streams()
     given = _load_given(request["given"])
     for name in request["allow"]:
         importlib.import_module(name)
     sandbox.install(tuple(request["allow"]))
-    _serve(request, given, output)
-    os._exit(0)
+    return given, output
 
 
 def _take_streams() -> TextIO:
@@ -53,9 +72,19 @@ def _load_given(source: str | None) -> ModuleType | None:
     return given
 
 
-def _serve(request: dict[str, Any], given: ModuleType | None, output: TextIO) -> None:
-    file, name = request["file"], request["function"]
-    names, complaints = load_definitions([Cell(**cell) for cell in request["cells"]], file, given)
+def _load_cells(
+    request: dict[str, Any], given: ModuleType | None
+) -> tuple[dict[str, Any], list[str]]:
+    return load_definitions([Cell(**cell) for cell in request["cells"]], request["file"], given)
+
+
+def _serve(
+    loaded: tuple[dict[str, Any], list[str]], request: dict[str, Any], file: str,
+    given: ModuleType | None, output: TextIO,
+) -> None:  # fmt: skip
+    """Call the request's function on its cases and write a line for each."""
+    names, complaints = loaded
+    name = request["function"]
     function = names.get(name)
     if complaints:
         missing = Outcome(

@@ -6,8 +6,10 @@ import os
 
 import numpy as np
 
+from minideeplab.budget import one_line
 from minideeplab.models.deeplab import VARIANTS, DeepLab
-from minideeplab.models.files import read_npz, save_weights
+from minideeplab.models.description import check_description
+from minideeplab.models.files import read_weights, save_weights
 from minideeplab.models.preprocessing import CAFFE, IMAGENET, Preprocessing
 from minideeplab.models.resnet import DeepLabResNet
 from minideeplab.models.small import DeepLabSmall, deeplab_small
@@ -60,10 +62,11 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     "preprocessing", "training". Raises FileNotFoundError or ValueError (not our file, wrong
     shapes).
     """
-    state, meta = read_npz(path)
-    for key in ("model", "num_classes"):
-        if key not in meta:
-            raise ValueError(f"{path}: its description has no {key!r}")
+    state, meta = read_weights(path)
+    try:
+        check_description(meta, state)
+    except ValueError as error:
+        raise ValueError(f"{path}: {one_line(error)}") from None
     net = build(meta["model"], meta["num_classes"])
     if "preprocessing" in meta:
         net.preprocessing = Preprocessing(**meta["preprocessing"])

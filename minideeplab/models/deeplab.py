@@ -133,3 +133,7 @@ class DeepLab(Module):
         for names in self.branches[1:]:
             scores = scores + self._run(names, features)
         return scores
+
+    def last_layers(self) -> tuple[str, ...]:
+        """Return the names of the layers of scores: fc8, or fc8_1 ... fc8_4."""
+        return tuple(names[-1] for names in self.branches)

@@ -124,6 +124,10 @@ class DeepLabResNet(Module):
             scores = scores + getattr(self, name)(x)
         return scores
 
+    def last_layers(self) -> tuple[str, ...]:
+        """Return the names of the layers of scores: fc1, or fc1_c0 ... fc1_c3."""
+        return self.head
+
 
 def bottleneck(
     name: str,

@@ -9,10 +9,11 @@ from minideeplab.nn.layers import (
     MaxPool2d,
     ReLU,
     Sequential,
+    Sigmoid,
     he_normal,
     run_layers,
 )
-from minideeplab.nn.module import Module
+from minideeplab.nn.module import Module, evaluating
 
 __all__ = [
     "AvgPool2d",
@@ -24,6 +25,8 @@ __all__ = [
     "Module",
     "ReLU",
     "Sequential",
+    "Sigmoid",
+    "evaluating",
     "he_normal",
     "run_layers",
 ]

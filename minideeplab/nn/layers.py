@@ -126,6 +126,14 @@ class ReLU(Module):
         return F.relu(x)
 
 
+class Sigmoid(Module):
+    """1 / (1 + exp(-x))."""
+
+    def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
+        """Any shape -> the same shape."""
+        return F.sigmoid(x)
+
+
 class MaxPool2d(Module):
     """Maximum over windows; ``ceil_mode=True`` sizes the output as Caffe does."""
 

@@ -7,7 +7,10 @@ child.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -16,12 +19,36 @@ from minideeplab.arrays import is_array, like
 from minideeplab.backends import to
 from minideeplab.tensor import Tensor
 
+_evaluating: ContextVar[bool] = ContextVar("evaluating", default=False)
+
+
+@contextmanager
+def evaluating() -> Iterator[None]:
+    """Run every module as after ``eval()`` inside the block, in this thread alone.
+
+    The modules are not changed, so that other threads may train them or use them at the same time.
+    """
+    token = _evaluating.set(True)
+    try:
+        yield
+    finally:
+        _evaluating.reset(token)
+
 
 class Module:
     """Base of every layer and network; ``module(x)`` runs ``forward``."""
 
     def __init__(self) -> None:
         self.training = True
+
+    @property
+    def training(self) -> bool:
+        """Whether to use batch statistics and dropout: never inside ``evaluating()``."""
+        return self._training and not _evaluating.get()
+
+    @training.setter
+    def training(self, mode: bool) -> None:
+        self._training = mode
 
     def forward(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """Compute the module's output; every subclass defines it."""
@@ -30,6 +57,23 @@ class Module:
     def __call__(self, x: Tensor | np.ndarray) -> Tensor | np.ndarray:
         """Run ``forward``."""
         return self.forward(x)
+
+    def __repr__(self) -> str:
+        """The layers, one a line, with the shapes of their arrays and their settings."""
+        children = list(self.named_children())
+        if not children:
+            return f"{type(self).__name__}({', '.join(self._settings())})"
+        lines = [f"({name}): {child!r}".replace("\n", "\n  ") for name, child in children]
+        count = sum(parameter.size for parameter in self.parameters())
+        body = "\n  ".join(lines)
+        return f"{type(self).__name__}(  # {count:,} parameters\n  {body}\n)"
+
+    def _settings(self) -> Iterator[str]:
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor) or is_array(value):
+                yield f"{name} {'x'.join(map(str, value.shape))}"
+            elif isinstance(value, (int, float, tuple)) and not name.startswith("_"):
+                yield f"{name}={value}"
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Yield (attribute name, module) for each module held directly by this one."""
@@ -70,25 +114,40 @@ class Module:
     def load_state_dict(self, state: Mapping[str, np.ndarray], strict: bool = True) -> None:
         """Copy arrays of the same names and shapes into this module, in place.
 
-        Values are cast to this module's dtype. With ``strict=False`` missing and unexpected
-        names are ignored; a shape that differs is always an error. Nothing is copied unless
-        everything fits. Raises ValueError listing every mismatch, one layer a line.
+        Values are cast to this module's dtype. ``num_batches_tracked``, which torch's batch norms
+        have, is ignored. With ``strict=False`` missing and unexpected names are ignored, and a
+        last layer of another shape, as for other classes, keeps its values with a UserWarning;
+        any other shape that differs is an error. Nothing is copied unless everything fits. Raises
+        ValueError listing every mismatch, one layer a line.
         """
         own = self.state_dict()
-        problems = [
-            f"{name}: shape {np.shape(state[name])} in the weights, {array.shape} in the network"
+        state = {k: v for k, v in state.items() if not k.endswith("num_batches_tracked")}
+        shapes = {
+            name: f"{name}: shape {np.shape(state[name])} in the weights, {array.shape} in the "
+            "network"
             for name, array in own.items()
             if name in state and np.shape(state[name]) != array.shape
-        ]
+        }
+        last = () if strict else self.last_layers()
+        kept = {name for name in shapes if name.rpartition(".")[0] in last}
+        problems = [text for name, text in shapes.items() if name not in kept]
         if strict:
             problems += [f"{name}: missing from the weights" for name in own if name not in state]
             problems += [f"{name}: not in the network" for name in state if name not in own]
         if problems:
             lines = "\n  ".join(problems)
             raise ValueError(f"weights do not fit {type(self).__name__}:\n  {lines}")
+        if kept:
+            lines = "; ".join(shapes[name] for name in shapes if name in kept)
+            warnings.warn(f"not loaded, the network's values are kept: {lines}", stacklevel=2)
         for name, array in own.items():
-            if name in state:
+            if name in state and name not in kept:
                 array[...] = like(array, state[name])
+
+    def last_layers(self) -> tuple[str, ...]:
+        """Return the dotted names of the layers that compute the result: the last one in order."""
+        names = [name for name, _ in self.named_parameters()]
+        return (names[-1].rpartition(".")[0],) if names else ()
 
     def zero_grad(self) -> None:
         """Set the gradients of all parameters to None."""

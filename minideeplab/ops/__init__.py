@@ -17,6 +17,8 @@ from minideeplab.ops.activation import (
     log_softmax_backward,
     relu,
     relu_backward,
+    sigmoid,
+    sigmoid_backward,
     softmax,
     softmax_backward,
 )
@@ -100,6 +102,8 @@ __all__ = [
     "relu",
     "relu_backward",
     "sgd_update",
+    "sigmoid",
+    "sigmoid_backward",
     "softmax",
     "softmax_backward",
     "unfold",

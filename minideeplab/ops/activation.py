@@ -1,4 +1,4 @@
-"""Rectifier, dropout and softmax (used after every layer, in fc6 and fc7, and on the scores)."""
+"""Rectifier, sigmoid, dropout and softmax (fc6, fc7 and the scores)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ def relu(x: np.ndarray) -> np.ndarray:
 def relu_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """dy where the output was above 0 (or NaN), 0 elsewhere: the gradient at 0 is 0."""
     return np.where(y <= 0, 0, dy)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) without overflow; NaN stays NaN. Any shape."""
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def sigmoid_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """dx = dy y (1 - y), y the output of `sigmoid`."""
+    return dy * y * (1 - y)
 
 
 def dropout(x: np.ndarray, p: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

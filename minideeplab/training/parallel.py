@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab import backends
-from minideeplab.executors import fewer_threads
+from minideeplab.executors import end_with_parent, fewer_threads, interrupts_blocked
 from minideeplab.nn import Module
 from minideeplab.training.config import Config
 from minideeplab.training.loop import Batch, Trainer, accumulate
@@ -111,7 +111,7 @@ class Workers:
         self._work, self._gradients = work.views(), [part.views() for part in gradients]
         self._barrier = _context.Barrier(jobs, timeout=TIMEOUT)
         self._pipes, self._processes = [], []
-        with fewer_threads(jobs):
+        with fewer_threads(jobs), interrupts_blocked():
             for rank in range(jobs):
                 ours, theirs = _context.Pipe()
                 shared = (self._barrier, weights, gradients[rank], work)
@@ -185,6 +185,7 @@ def _run_worker(
     work: SharedArrays,
 ) -> None:
     """Loop of a process: receive an iteration, send the loss of its part of the batch."""
+    end_with_parent()
     net, class_weights, config, backend = pickle.loads(job)
     own, views, arrays = gradients.views(), weights.views(), work.views()
     kept = views if rank == 0 else {name: a.copy() for name, a in net.named_buffers()}

@@ -15,6 +15,8 @@ from minideeplab.visualize.palettes import full_palette
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+STRIP = 256  # rows that are mixed at a time
+
 
 def colourise(labels: np.ndarray, palette: np.ndarray) -> np.ndarray:
     """Paint labels (H, W) in the palette's colours (K, 3): (H, W, 3) uint8; 255 is pale yellow."""
@@ -42,12 +44,16 @@ def overlay(
         raise ValueError(f"labels: expected {image.shape[:2]} as the image, got {labels.shape}")
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha: expected a number in 0..1, got {alpha}")
-    strength = np.where(labels == 255, 0, round(256 * alpha)).astype(np.uint16)[:, :, None]
-    colours = colourise(labels, palette)
-    mixed = (image * (256 - strength) + colours * strength) >> 8
-    if alpha:
-        mixed[outline(labels)] = 255
-    return mixed.astype(np.uint8)
+    mixed = np.empty(image.shape, np.uint8)
+    for first in range(0, len(labels), STRIP):  # the numbers in between take much memory
+        part = slice(first, first + STRIP)
+        strength = np.where(labels[part] == 255, 0, round(256 * alpha)).astype(np.uint16)
+        strength, colours = strength[:, :, None], colourise(labels[part], palette)
+        mixed[part] = (image[part] * (256 - strength) + colours * strength) >> 8
+        if alpha:
+            edge = outline(labels[first : first + STRIP + 1])  # with the row below
+            mixed[part][edge[:STRIP]] = 255
+    return mixed
 
 
 def outline(labels: np.ndarray) -> np.ndarray:

@@ -16,10 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minideeplab.weights.state import StateDict, checked_size
+from minideeplab.budget import AXES, Budget, checked_size
+from minideeplab.weights.state import StateDict
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MAX_FIELDS = 100_000  # a net has thousands; the limit bounds the time
+FIELD = 5  # steps of the budget that a field costs: a net has thousands
+LONGEST_NAME = 1000  # of a layer, in bytes
 
 # Messages and field numbers of caffe.proto.
 NET_V1_LAYER, NET_LAYER = 2, 100
@@ -73,15 +75,14 @@ def read(path: Path) -> StateDict:
     """
     with open(path, "rb") as handle:
         message = memoryview(mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ))
-    state = _network(message)
+    state = _network(message, _Reader(Budget(len(message))))
     if not state:
         raise ValueError("a Caffe network without weights (a definition only?)")
     return state
 
 
-def _network(message: memoryview) -> StateDict:
+def _network(message: memoryview, reader: _Reader) -> StateDict:
     state = StateDict(origin="caffe")
-    reader = _Reader()
     for field in reader.fields(message):
         if field.number in (NET_V1_LAYER, NET_LAYER) and field.wire == BYTES:
             layout = V1_LAYER if field.number == NET_V1_LAYER else LAYER
@@ -93,7 +94,7 @@ def _layer(reader: _Reader, message: memoryview, layout: LayerFields) -> dict[st
     name, kind, blobs = "", "", []
     for field in reader.fields(message):
         if field.number == layout.name and field.wire == BYTES:
-            name = bytes(field.value).decode()
+            name = bytes(field.value[:LONGEST_NAME]).decode()
         elif field.number == layout.type:
             value = field.value
             kind = V1_TYPES.get(value, "") if isinstance(value, int) else bytes(value).decode()
@@ -144,9 +145,11 @@ def _dims(reader: _Reader, message: memoryview) -> tuple[int, ...]:
             dims.append(field.value)
             continue
         position = 0
-        while position < len(field.value):
+        while position < len(field.value) and len(dims) <= AXES:
             value, position = _varint(field.value, position)
             dims.append(value)
+    if len(dims) > AXES:
+        raise ValueError(f"a blob of more than {AXES} axes")
     return tuple(dims)
 
 
@@ -175,16 +178,14 @@ def _array(blob: Blob, kind: str, index: int) -> np.ndarray:
 class _Reader:
     """Iterates over messages; counts fields, to bound the time for any file."""
 
-    def __init__(self) -> None:
-        self.count = 0
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
 
     def fields(self, message: memoryview, runs: tuple[int, ...] = ()) -> Iterator[Field]:
         """Yield a message's fields; a run of unpacked numbers in ``runs`` is one field."""
         position = 0
         while position < len(message):
-            self.count += 1
-            if self.count > MAX_FIELDS:
-                raise ValueError(f"more than {MAX_FIELDS:,} fields, implausible for a network")
+            self.budget.step(FIELD)
             begin = position
             tag, position = _varint(message, position)
             number, wire = tag >> 3, tag & 7

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab import pretrained
+from minideeplab import models, pretrained
 from minideeplab.io import atomic_write
 from minideeplab.models.deeplab import VARIANTS
-from minideeplab.models.files import write_npz
+from minideeplab.models.files import read_weights, write_npz
 from minideeplab.models.preprocessing import CAFFE
+from minideeplab.nn import Module
 from minideeplab.weights.download import KNOWN, fetch
 from minideeplab.weights.reading import load
 from minideeplab.weights.state import StateDict
@@ -39,9 +40,9 @@ def convert(
     Args:
         source: a weight file, or a name in ``download.KNOWN``.
         target: a ``.npz`` or ``.safetensors`` file; written completely or not at all.
-        to: None keeps names and arrays as :func:`load` gives them; "vgg16" gives Caffe's names and
-            input; "largefov", "aspp-s" and "aspp-l" a DeepLab's initial weights, in a file that
-            ``models.from_checkpoint`` and ``minideeplab train --init`` take.
+        to: None keeps names and arrays as :func:`load` gives them, and our own description;
+            "vgg16" gives Caffe's names and input; "largefov", "aspp-s" and "aspp-l" a DeepLab's
+            initial weights, in a file that ``models.from_checkpoint`` and ``train --init`` take.
         num_classes: of the DeepLab.
         half: store float16, half the size.
         progress: show a bar while downloading.
@@ -57,7 +58,7 @@ def convert(
     if to is not None and to not in TARGETS:
         raise ValueError(f"to: {to!r}, expected one of {', '.join(TARGETS)}")
     path = locate(source, progress)
-    state, meta = load(path), {}
+    state, meta = load(path), _description(path)
     if to == "vgg16":
         state = vgg16_state(state)
         meta = {"model": "vgg16", "preprocessing": dataclasses.asdict(CAFFE)}
@@ -70,6 +71,36 @@ def convert(
         }  # fmt: skip
     save(target, state, meta, half)
     return state
+
+
+def network(
+    source: str | os.PathLike[str],
+    to: str | None = None,
+    num_classes: int = 21,
+    progress: bool = True,
+) -> Module:
+    """Return the network of a weight file of ours, or the DeepLab that ``to`` makes of a VGG-16.
+
+    Raises:
+        FileNotFoundError: ``source`` is neither a file nor a known name.
+        ValueError: not weights of a network of ours, or layers that do not fit ``to``.
+    """
+    path = locate(source, progress)
+    if to is None:
+        return models.from_checkpoint(path)
+    net = models.deeplab(to, num_classes=num_classes)
+    net.load_state_dict(vgg16_to_deeplab(load(path), to, num_classes))
+    return net.eval()
+
+
+def _description(path: Path) -> dict[str, Any]:
+    """Return the description in a weight file of ours, {} for any other file."""
+    if path.suffix.lower() not in SUFFIXES:
+        return {}
+    try:
+        return read_weights(path)[1]
+    except ValueError:
+        return {}
 
 
 def locate(source: str | os.PathLike[str], progress: bool = True) -> Path:
@@ -104,6 +135,8 @@ def save(
         ValueError: another ending, or values that float16 cannot hold.
     """
     _check_target(path)
+    if "__metadata__" in state and Path(path).suffix.lower() == ".safetensors":
+        raise ValueError("'__metadata__': no array in a .safetensors file can have this name")
     meta = {"origin": getattr(state, "origin", None), **(meta or {})}
     if half:
         state = {name: _halved(name, array) for name, array in state.items()}

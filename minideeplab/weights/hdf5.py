@@ -19,7 +19,8 @@ from typing import BinaryIO
 import h5py
 import numpy as np
 
-from minideeplab.weights.state import StateDict, read_entry, unpacking_limit
+from minideeplab.budget import Budget, read_entry
+from minideeplab.weights.state import StateDict
 
 NUMBERS = "fiub"  # NumPy's dtype kinds
 
@@ -45,22 +46,21 @@ def read(path: Path) -> StateDict:
         ValueError: damaged, no arrays, links to other files, or sizes that the file cannot have.
     """
     with open(path, "rb") as file:
-        return _read(file, path.stat().st_size)
+        return _read(file, Budget(path.stat().st_size))
 
 
 def read_keras_zip(path: Path) -> StateDict:
     """Read a Keras 3 ``.keras`` archive: the ``model.weights.h5`` in it, as :func:`read`."""
-    size = path.stat().st_size
+    budget = Budget(path.stat().st_size)
     with zipfile.ZipFile(path) as archive:
         entry = archive.getinfo("model.weights.h5")
-        if entry.file_size > unpacking_limit(size):
-            raise ValueError(f"model.weights.h5 claims to unpack to {entry.file_size:,} bytes")
-        return _read(io.BytesIO(read_entry(archive, entry)), entry.file_size)
+        budget.spend("its weights", 2 * entry.file_size)  # unpacked, and as a file in memory
+        return _read(io.BytesIO(read_entry(archive, entry)), budget)
 
 
-def _read(stream: BinaryIO, size: int) -> StateDict:
+def _read(stream: BinaryIO, budget: Budget) -> StateDict:
     with h5py.File(stream, "r") as file:
-        found = dict(datasets(file, unpacking_limit(size)))
+        found = dict(datasets(file, budget))
         if not found:
             raise ValueError("an HDF5 file without arrays; expected weights")
         if not _is_keras(file, found):
@@ -73,26 +73,25 @@ def _read(stream: BinaryIO, size: int) -> StateDict:
         return state
 
 
-def datasets(file: h5py.File, limit: int) -> Iterator[tuple[str, h5py.Dataset]]:
+def datasets(file: h5py.File, budget: Budget) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yield every array of numbers with its path; links are not followed.
 
     Raises:
-        ValueError: an array with data in another file, or more than ``limit`` bytes in all.
+        ValueError: an array with data in another file, or more bytes in all than the budget has.
     """
     found: list[tuple[str, h5py.Dataset]] = []
 
     def visit(name: str, node: h5py.Group | h5py.Dataset) -> None:
+        budget.step()
+        budget.spend("its names", len(name))
         if isinstance(node, h5py.Dataset) and node.shape is not None:
             found.append((name, node))
 
     file.visititems(visit)
-    total = 0
     for name, array in found:
         if array.is_virtual or array.external:
             raise ValueError(f"the data of {name} are in another file, which is not read")
-        total += math.prod(array.shape) * array.dtype.itemsize
-        if total > limit:
-            raise ValueError(f"its arrays claim more than {limit:,} bytes (at {name})")
+        budget.spend("its arrays", math.prod(array.shape) * array.dtype.itemsize)
         if array.dtype.kind in NUMBERS:
             yield name, array
 

@@ -12,9 +12,10 @@ from typing import Any
 import h5py
 import numpy as np
 
+from minideeplab.budget import Budget
 from minideeplab.weights.hdf5 import NUMBERS, datasets
-from minideeplab.weights.mat5 import MAX_DEPTH, MAX_ELEMENTS, read_variables
-from minideeplab.weights.state import StateDict, unpacking_limit
+from minideeplab.weights.mat5 import ELEMENT, MAX_DEPTH, read_variables
+from minideeplab.weights.state import StateDict
 
 
 def read(path: Path) -> StateDict:
@@ -28,14 +29,15 @@ def read(path: Path) -> StateDict:
     """
     with open(path, "rb") as file:
         old = file.read(10) == b"MATLAB 5.0"
-    variables = read_variables(path) if old else _read_73(path)
+    budget = Budget(path.stat().st_size)
+    variables = read_variables(path, budget) if old else _read_73(path, budget)
     net = variables.get("net", variables)
     layers = net.get("layers") if isinstance(net, dict) else None
     if isinstance(layers, dict):
         layers = [layers]  # a network of one layer
     if isinstance(layers, list) and all(isinstance(layer, dict) for layer in layers):
         parameters = net.get("params")
-        return _dag_nn(layers, parameters) if parameters is not None else _simple_nn(layers)
+        return _simple_nn(layers) if parameters is None else _dag_nn(layers, parameters, budget)
     arrays = {name: value for name, value in variables.items() if isinstance(value, np.ndarray)}
     if not arrays:
         raise ValueError("holds neither a MatConvNet network nor arrays")
@@ -56,7 +58,7 @@ def _simple_nn(layers: list[dict[str, Any]]) -> StateDict:
     return _not_empty(state)
 
 
-def _dag_nn(layers: list[dict[str, Any]], parameters: Any) -> StateDict:
+def _dag_nn(layers: list[dict[str, Any]], parameters: Any, budget: Budget) -> StateDict:
     """Return the arrays of layers that refer to parameters by name: (name, value) structs."""
     parameters = [parameters] if isinstance(parameters, dict) else parameters
     values = {entry["name"]: entry["value"] for entry in parameters}
@@ -64,6 +66,7 @@ def _dag_nn(layers: list[dict[str, Any]], parameters: Any) -> StateDict:
     for layer in layers:
         names = layer.get("params")
         weights = [values[name] for name in names] if isinstance(names, list) else []
+        budget.spend("its layers", sum(getattr(value, "nbytes", 0) for value in weights))
         state.update(_parameters(str(layer["name"]), str(layer.get("type")), weights))
     return _not_empty(state)
 
@@ -101,36 +104,43 @@ def _batch_norm(name: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
 
 # ---------------------------------------------------------------- version 7.3
 
+TEXT = 40  # bytes of Python objects that a byte of characters becomes for a moment
 
-def _read_73(path: Path) -> dict[str, Any]:
+
+def _read_73(path: Path, budget: Budget) -> dict[str, Any]:
     """Return a version 7.3 file's variables, as ``read_variables`` does; the format is HDF5."""
     with h5py.File(path, "r") as file:
-        for _ in datasets(file, unpacking_limit(path.stat().st_size)):
+        for _ in datasets(file, Budget(budget.file_size)):
             pass  # all sizes are checked before anything is read
-        reader = _Reader73(file)
+        reader = _Reader73(file, budget)
         return {name: reader.value(file[name], 0) for name in file if not name.startswith("#")}
 
 
 class _Reader73:
-    """Converter of HDF5 nodes to MATLAB's values; counts them, since references can form loops."""
+    """Converter of HDF5 nodes to MATLAB's values.
 
-    def __init__(self, file: h5py.File) -> None:
-        self.file, self.count = file, 0
+    Each visit of a node is counted, since references can form loops and name an array repeatedly.
+    """
+
+    def __init__(self, file: h5py.File, budget: Budget) -> None:
+        self.file, self.budget = file, budget
 
     def value(self, node: h5py.Group | h5py.Dataset, depth: int) -> Any:
         """Return a node's value: groups are structs, references cells, arrays are transposed."""
-        self.count += 1
-        if depth > MAX_DEPTH or self.count > MAX_ELEMENTS:
+        self.budget.step(ELEMENT)
+        if depth > MAX_DEPTH:
             raise ValueError("cells or structs are nested too deep, or in a loop")
         if isinstance(node, h5py.Group):
             return self.struct(node, depth)
         kind = _matlab_class(node)
         if "MATLAB_empty" in node.attrs:
             return {b"cell": [], b"char": ""}.get(kind, np.empty((0, 0)))
+        is_text = kind == b"char"
+        self.budget.spend("its arrays", node.nbytes * (TEXT if is_text else 1))
         if _holds_references(node):
             references = node[()].ravel()  # reversed axes: row-major here is MATLAB's order
             return [self.value(self.file[reference], depth + 1) for reference in references]
-        if kind == b"char":
+        if is_text:
             return "".join(map(chr, node[()].ravel()))
         return node[()].T if node.dtype.kind in NUMBERS else None
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.weights.state import checked_size, unpacking_limit
+from minideeplab.budget import Budget, checked_shape, checked_size
 
 HEADER_SIZE = 128
 MI_MATRIX, MI_COMPRESSED = 14, 15
@@ -31,10 +31,10 @@ CELL, STRUCT, OBJECT, CHAR = 1, 2, 3, 4
 NUMBER_CLASSES = {
     6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8",
 }  # fmt: skip
-MAX_DEPTH, MAX_ELEMENTS = 30, 200_000
+MAX_DEPTH, ELEMENT = 30, 3  # deepest nesting; steps of the budget that an element costs
 
 
-def read_variables(path: Path) -> dict[str, Any]:
+def read_variables(path: Path, budget: Budget) -> dict[str, Any]:
     """Return every variable by name.
 
     Arrays are ndarrays of MATLAB's shape, cells flat lists, a struct is a dict, a struct array a
@@ -49,14 +49,14 @@ def read_variables(path: Path) -> dict[str, Any]:
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     if order is None:
         raise ValueError("the MATLAB header is damaged or truncated")
-    return _Parser(order, unpacking_limit(len(data))).variables(data[HEADER_SIZE:])
+    return _Parser(order, budget).variables(data[HEADER_SIZE:])
 
 
 class _Parser:
-    """Parser of elements in one byte order; ``allowance`` bytes may still be unpacked."""
+    """Parser of elements in one byte order."""
 
-    def __init__(self, order: str, allowance: int) -> None:
-        self.order, self.allowance, self.count = order, allowance, 0
+    def __init__(self, order: str, budget: Budget) -> None:
+        self.order, self.budget = order, budget
 
     def variables(self, data: memoryview) -> dict[str, Any]:
         """Return the variables in a file's elements."""
@@ -72,22 +72,20 @@ class _Parser:
         return found
 
     def unpack(self, data: memoryview) -> memoryview:
-        """Decompress up to ``allowance`` bytes."""
+        """Decompress as many bytes as the budget has."""
         unpacker = zlib.decompressobj()
         try:
-            unpacked = unpacker.decompress(data, self.allowance)
+            unpacked = unpacker.decompress(data, max(1, self.budget.bytes))
         except zlib.error as error:
             raise ValueError(f"damaged or truncated compressed data ({error})") from error
         if unpacker.unconsumed_tail:
             raise ValueError("its compressed data unpack to an implausible size")
-        self.allowance -= len(unpacked)
+        self.budget.spend("its compressed data", len(unpacked))
         return memoryview(unpacked)
 
     def element(self, data: memoryview, position: int) -> tuple[int, memoryview, int]:
         """Return the type and content of the element at ``position``, and the next position."""
-        self.count += 1
-        if self.count > MAX_ELEMENTS:
-            raise ValueError(f"more than {MAX_ELEMENTS:,} elements, implausible for a network")
+        self.budget.step(ELEMENT)
         if position + 8 > len(data):
             raise ValueError("truncated (it ends within an array)")
         kind, size = np.frombuffer(data[position : position + 8], self.order + "u4").tolist()
@@ -117,7 +115,7 @@ class _Parser:
         flags, position = self.numbers(data, 0)
         dims, position = self.numbers(data, position)
         _, name, position = self.element(data, position)
-        shape, kind = tuple(dims.tolist()), int(flags[0]) & 0xFF
+        shape, kind = checked_shape("an array", dims), int(flags[0]) & 0xFF
         value: Any = None
         if kind in NUMBER_CLASSES and not int(flags[0]) & 0x0800:
             value = self.array(data, position, shape, NUMBER_CLASSES[kind])
@@ -137,6 +135,7 @@ class _Parser:
         checked_size("an array", shape, values.itemsize, values.nbytes)
         if values.size != math.prod(shape):
             raise ValueError(f"an array of shape {shape} has {values.size} values")
+        self.budget.spend("its arrays", values.size * np.dtype(dtype).itemsize)
         return values.astype(dtype).reshape(shape, order="F")
 
     def text(self, data: memoryview, position: int) -> str:

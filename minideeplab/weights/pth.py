@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.weights.state import StateDict, checked_size, read_entry, unpacking_limit
+from minideeplab.budget import Budget, checked_size, read_entry
+from minideeplab.weights.state import StateDict
 from minideeplab.weights.torch_tensors import Storage, call, dtype_of, find_state, materialise
 from minideeplab.weights.unpickle import Global, unpickle
 
@@ -40,10 +41,13 @@ def read_zip(path: Path) -> StateDict:
     """
     with zipfile.ZipFile(path) as archive:
         entries = {entry.filename: entry for entry in archive.infolist()}
-        folder = _folder(entries, path.stat().st_size)
-        pickle = io.BytesIO(archive.read(folder + "data.pkl"))
-        views = find_state(unpickle(pickle, call, _zip_storage))
-        order = archive.read(folder + "byteorder") if folder + "byteorder" in entries else b"little"
+        budget = Budget(path.stat().st_size)
+        folder = _folder(entries, budget.file_size)
+        pickle = io.BytesIO(read_entry(archive, entries[folder + "data.pkl"]))
+        views = find_state(unpickle(pickle, call, _zip_storage, budget), budget)
+        order = b"little"
+        if folder + "byteorder" in entries:
+            order = read_entry(archive, entries[folder + "byteorder"]).tobytes()
 
         def read(storage: Storage) -> np.ndarray:
             name = f"{folder}data/{storage.key}"
@@ -51,8 +55,7 @@ def read_zip(path: Path) -> StateDict:
                 raise ValueError(f"tensor data {name!r} are missing from the archive")
             return read_entry(archive, entries[name])
 
-        limit = unpacking_limit(path.stat().st_size)
-        return materialise(views, read, order.decode("ascii", "replace"), limit)
+        return materialise(views, read, order.decode("ascii", "replace"), budget)
 
 
 def _folder(entries: dict[str, zipfile.ZipInfo], file_size: int) -> str:
@@ -67,6 +70,8 @@ def _folder(entries: dict[str, zipfile.ZipInfo], file_size: int) -> str:
             f"its entries claim {total:,} bytes, more than the file's {file_size:,}; "
             "PyTorch does not compress"
         )
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries.values()):
+        raise ValueError("its entries are compressed; PyTorch does not compress")
     return folder
 
 
@@ -87,13 +92,14 @@ def read_legacy(path: Path) -> StateDict:
     As :func:`read_zip`; the data are little-endian on every machine.
     """
     with open(path, "rb") as handle, mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as file:
-        if unpickle(file, call) != MAGIC_NUMBER:
+        budget = Budget(len(file))
+        if unpickle(file, call, budget=budget) != MAGIC_NUMBER:
             raise ValueError("not a PyTorch file (wrong magic number)")
-        unpickle(file, call)  # the format's version: 1001 in every release
-        unpickle(file, call)  # sizes of C types on the writing machine
+        unpickle(file, call, budget=budget)  # the format's version: 1001 in every release
+        unpickle(file, call, budget=budget)  # sizes of C types on the writing machine
         kinds: dict[str, str] = {}
-        saved = unpickle(file, call, lambda identifier: _legacy_storage(identifier, kinds))
-        extents = _extents(file, unpickle(file, call), kinds)
+        saved = unpickle(file, call, lambda name: _legacy_storage(name, kinds), budget)
+        extents = _extents(file, unpickle(file, call, budget=budget), kinds)
 
         def read(storage: Storage) -> np.ndarray:
             begin, size = extents[storage.key]
@@ -102,8 +108,7 @@ def read_legacy(path: Path) -> StateDict:
             handle.readinto(raw)
             return raw
 
-        limit = unpacking_limit(path.stat().st_size)
-        return materialise(find_state(saved), read, "little", limit)
+        return materialise(find_state(saved, budget), read, "little", budget)
 
 
 def _legacy_storage(identifier: Any, kinds: dict[str, str]) -> Storage:

@@ -7,6 +7,8 @@ import os
 import zipfile
 from pathlib import Path
 
+from minideeplab.budget import one_line
+from minideeplab.files import require_file
 from minideeplab.weights.pth import LEGACY_MAGIC
 from minideeplab.weights.state import StateDict
 
@@ -22,6 +24,7 @@ READERS = {
     "MATLAB": ("mat", "read"),
     "safetensors": ("safetensors", "read"),
 }
+PATH = 160  # characters of a path in a message
 EXPECTED = ".pth/.pt, .caffemodel, .h5/.keras, .npz/.npy, .mat or .safetensors"
 
 MAGIC = {
@@ -61,15 +64,11 @@ def load(path: str | os.PathLike[str]) -> StateDict:
         ValueError: not a weight file, or a damaged, truncated or hostile one; the message says
             which, with the path.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise ValueError(f"{path}: expected a weight file, got a folder")
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{path}: expected a weight file, got a device or pipe")
+    path = require_file(path, "a weight file")
     try:
         kind = detect(path)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        raise ValueError(_message(path, error)) from None
     module, function = READERS[kind]
     reader = getattr(importlib.import_module(f"minideeplab.weights.{module}"), function)
     try:
@@ -77,12 +76,17 @@ def load(path: str | os.PathLike[str]) -> StateDict:
     except (FileNotFoundError, PermissionError):
         raise
     except ValueError as error:
-        raise ValueError(f"{path}: cannot be read as {kind} weights: {error}") from error
+        raise ValueError(_message(path, f"cannot be read as {kind} weights: {error}")) from error
     except Exception as error:  # damaged files make libraries raise nearly anything
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        raise ValueError(
-            f"{path}: cannot be read as {kind} weights: damaged or truncated ({what})"
-        ) from error
+        text = f"cannot be read as {kind} weights: damaged or truncated ({what})"
+        raise ValueError(_message(path, text)) from error
+
+
+def _message(path: Path, text: object) -> str:
+    """Return "PATH: text" in one line; of a long path the end."""
+    name = str(path) if len(str(path)) <= PATH else f"...{str(path)[-PATH:]}"
+    return one_line(f"{name}: {text}")
 
 
 def detect(path: Path) -> str:

@@ -12,14 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from minideeplab.weights.state import (
-    ORIGINS,
-    StateDict,
-    bfloat16_to_float32,
-    checked_size,
-)
+from minideeplab.budget import Budget, checked_size
+from minideeplab.weights.state import ORIGINS, StateDict, bfloat16_to_float32
 
 MAX_HEADER = 100_000_000  # the format's own limit
+PARSED = 25  # most bytes of Python objects that a byte of JSON becomes
 DTYPES = {
     "F64": "f8", "F32": "f4", "F16": "f2", "BF16": "u2", "I64": "i8", "I32": "i4", "I16": "i2",
     "I8": "i1", "U64": "u8", "U32": "u4", "U16": "u2", "U8": "u1", "BOOL": "?", "C64": "c8",
@@ -37,6 +34,7 @@ def read(path: Path) -> StateDict:
         length = int.from_bytes(file.read(8), "little")
         if length > min(size - 8, MAX_HEADER):
             raise ValueError(f"truncated or damaged (its header claims {length:,} bytes)")
+        Budget(size).spend("the objects of its header", PARSED * length)
         header = _header(file.read(length))
         metadata = header.pop("__metadata__", None) or {}
         origin = metadata.get("origin") if isinstance(metadata, dict) else None

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from minideeplab.budget import AXES, Budget
 from minideeplab.weights.state import StateDict, bfloat16_to_float32
 from minideeplab.weights.unpickle import Global, Inert
 
@@ -92,8 +93,10 @@ def call(callee: Any, arguments: tuple[Any, ...]) -> Any:
         case ("collections.OrderedDict",):
             return {}
         case ("collections.OrderedDict", list() as items):
-            return {key: value for key, value in items if isinstance(key, str)}
-        case ("torch.Size", sizes):
+            made = {key: value for key, value in items if isinstance(key, str)}
+            items.clear()  # a list that is kept for further calls must not be copied by each
+            return made
+        case ("torch.Size", list() | tuple() as sizes) if len(sizes) <= AXES:
             return tuple(sizes)
         case ("torch._tensor._rebuild_from_type_v2", inner, _, tuple() as inner_arguments, *_):
             return call(inner, inner_arguments)
@@ -111,8 +114,10 @@ def call(callee: Any, arguments: tuple[Any, ...]) -> Any:
 
 
 def _tensor(storage: Storage, kind: str, offset: Any, shape: Any, strides: Any) -> TensorView:
+    if len(shape) != len(strides) or len(shape) > AXES:
+        raise ValueError(f"a tensor has {len(shape):,} axes and {len(strides):,} strides")
     numbers = (offset, *shape, *strides)
-    if len(shape) != len(strides) or not all(isinstance(n, int) and n >= 0 for n in numbers):
+    if not all(isinstance(number, int) and 0 <= number < 1 << 63 for number in numbers):
         raise ValueError("a tensor has an impossible offset, shape or stride")
     return TensorView(storage, kind, offset, tuple(shape), tuple(strides))
 
@@ -130,7 +135,7 @@ def _refusal(callee: Any, arguments: tuple[Any, ...]) -> str:
 # ---------------------------------------------------------------- which tensors are the weights
 
 
-def find_state(saved: Any) -> dict[str, TensorView]:
+def find_state(saved: Any, budget: Budget | None = None) -> dict[str, TensorView]:
     """Return the state dict in a checkpoint, whether nested, wrapped or at the top.
 
     ``{"state_dict": ...}``, ``{"model": ...}`` and the like are opened, an optimizer's tensors
@@ -140,12 +145,13 @@ def find_state(saved: Any) -> dict[str, TensorView]:
     Raises:
         ValueError: there is no tensor.
     """
+    budget = budget or Budget(0)
     for _ in range(MAX_DEPTH):
-        inner = _wrapped(saved)
+        inner = _wrapped(saved, budget)
         if inner is None:
             break
         saved = inner
-    state = dict(_tensors(saved, (), set()))
+    state = dict(_tensors(saved, (), set(), budget))
     if not state:
         raise ValueError("it holds no tensors; expected a state dict")
     for prefix in PREFIXES:
@@ -154,21 +160,25 @@ def find_state(saved: Any) -> dict[str, TensorView]:
     return state
 
 
-def _wrapped(saved: Any) -> Any | None:
+def _wrapped(saved: Any, budget: Budget) -> Any | None:
     """Return the value of a wrapper key; None if there is none or tensors are beside it."""
     if not isinstance(saved, dict):
         return None
     if any(isinstance(value, TensorView) for value in saved.values()):
         return None
     for key in WRAPPERS:
-        if isinstance(saved.get(key), dict) and any(_tensors(saved[key], (), set())):
+        if isinstance(saved.get(key), dict) and any(_tensors(saved[key], (), set(), budget)):
             return saved[key]
     return None
 
 
-def _tensors(saved: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tuple[str, TensorView]]:
+def _tensors(
+    saved: Any, path: tuple[str, ...], seen: set[int], budget: Budget
+) -> Iterator[tuple[str, TensorView]]:
     """Yield every tensor with its dotted name; a container that appears twice counts once."""
+    budget.step()
     if isinstance(saved, TensorView):
+        budget.spend("its names", sum(map(len, path)))
         yield ".".join(path) or "tensor", saved
         return
     if not isinstance(saved, dict | list | tuple) or id(saved) in seen:
@@ -178,14 +188,14 @@ def _tensors(saved: Any, path: tuple[str, ...], seen: set[int]) -> Iterator[tupl
         raise ValueError(f"the checkpoint is nested more than {MAX_DEPTH} deep")
     for key, value in saved.items() if isinstance(saved, dict) else enumerate(saved):
         if isinstance(value, TensorView) or not str(key).lower().startswith(NOT_WEIGHTS):
-            yield from _tensors(value, path + (str(key),), seen)
+            yield from _tensors(value, path + (str(key),), seen, budget)
 
 
 # ---------------------------------------------------------------- from bytes to arrays
 
 
 def materialise(
-    views: dict[str, TensorView], read: Callable[[Storage], np.ndarray], order: str, limit: int
+    views: dict[str, TensorView], read: Callable[[Storage], np.ndarray], order: str, budget: Budget
 ) -> StateDict:
     """Return the tensors as arrays that share no memory.
 
@@ -193,15 +203,13 @@ def materialise(
         views: the tensors by name.
         read: returns a storage's bytes as a writable 1-D uint8 array.
         order: "little" or "big", the byte order of the data.
-        limit: of all arrays together, bytes; an expanded tensor (stride 0) can claim any
-            size.
+        budget: of all arrays together; an expanded tensor (stride 0) can claim any size.
 
     Raises:
-        ValueError: a tensor reaches beyond its storage, or the limit is passed.
+        ValueError: a tensor reaches beyond its storage, or the budget is passed.
     """
     total = sum(math.prod(view.shape) * dtype_of(view.kind).itemsize for view in views.values())
-    if total > limit:
-        raise ValueError(f"its tensors claim {total:,} bytes, implausible for a file of its size")
+    budget.spend("its tensors", total)
     uses = Counter(view.storage.key for view in views.values())
     shared = {key for key, count in uses.items() if count > 1}
     storages: dict[str, np.ndarray] = {}

@@ -15,8 +15,8 @@ import pickletools
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
-#: A checkpoint of ten thousand tensors has fewer; the limit bounds the time.
-MAX_INSTRUCTIONS = 500_000
+from minideeplab.budget import Budget
+
 SCALARS = (str, bytes, int, float, bool, type(None))
 MARK = object()
 
@@ -42,7 +42,12 @@ Call = Callable[[Any, tuple[Any, ...]], Any]
 Persistent = Callable[[Any], Any]
 
 
-def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -> Any:
+def unpickle(
+    file: BinaryIO,
+    call: Call,
+    persistent: Persistent | None = None,
+    budget: Budget | None = None,
+) -> Any:
     """Return the object of one pickle, read from ``file``'s position on.
 
     Args:
@@ -50,13 +55,14 @@ def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -
         call: ``call(callee, arguments)`` gives the value of a REDUCE or NEWOBJ; ``callee`` is a
             :class:`Global` or whatever an earlier call gave.
         persistent: gives the value of a persistent identifier (in torch: a storage).
+        budget: has a step for each instruction; None for one of this pickle alone.
 
     Raises:
         ValueError: the pickle is damaged, needs an instruction that data do not need, or one of
             the two functions raised.
     """
     machine = _Machine(call, persistent)
-    for name, argument in _instructions(file):
+    for name, argument in _instructions(file, budget or Budget(0)):
         try:
             if name == "STOP":
                 return machine.stack.pop()
@@ -66,12 +72,11 @@ def unpickle(file: BinaryIO, call: Call, persistent: Persistent | None = None) -
     raise ValueError("the pickle is damaged (it does not end)")
 
 
-def _instructions(file: BinaryIO) -> Iterator[tuple[str, Any]]:
+def _instructions(file: BinaryIO, budget: Budget) -> Iterator[tuple[str, Any]]:
     """Yield the pickle's instructions, name and argument, up to and with STOP."""
     try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
-            if count > MAX_INSTRUCTIONS:
-                raise ValueError(f"more than {MAX_INSTRUCTIONS:,} instructions")
+        for opcode, argument, _ in pickletools.genops(file):
+            budget.step()
             yield opcode.name, argument
     except (ValueError, OverflowError) as error:
         raise ValueError(f"the pickle is damaged ({error})") from error

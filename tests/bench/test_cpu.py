@@ -1,10 +1,16 @@
 """The benchmark: honest ratios, both kinds of output, clear refusals."""
 
 import json
+import math
+import os
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from minideeplab import models, no_grad
+from minideeplab.bench import core_state
+from minideeplab.bench.engines import engines
 from minideeplab.bench.layers import Layer
 from minideeplab.bench.layers import measure as measure_layer
 from minideeplab.bench.report import markdown
@@ -41,9 +47,55 @@ def test_command_writes_both_files(tmp_path):
     assert result.exit_code == 0, result.output
     numbers = json.loads((tmp_path / "n.json").read_text())
     assert [row["pass"] for row in numbers["networks"]] == ["forward", "training step"]
+    for row in numbers["networks"]:
+        others = [key for key in row if key.endswith(" ms") and key != "ours ms"]
+        assert row["ours ms"] > 0 and row["cores"]
+        assert ("best engine / ours" in row) == bool(others)
+        assert not others or f"{row['best engine']} ms" in others
+        assert row.get("difference", 0) < 1e-4
     assert numbers["machine"]["sgemm GFLOP/s"] > 0
     assert numbers["machine"]["our product GFLOP/s"] > 0
     assert "| small | forward | 17x17 |" in (tmp_path / "t.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "OpenVINO"])
+def test_engines_compute_our_scores(name):
+    pytest.importorskip("onnx")
+    pytest.importorskip(name.lower())
+    net = models.deeplab_small(3).eval()
+    x = np.random.default_rng(0).standard_normal((2, 3, 25, 33), np.float32)
+    with no_grad():
+        expected = net(x).data
+    got = engines(net, x)[name]()
+    np.testing.assert_allclose(got, expected, atol=1e-4 * np.abs(expected).max())
+
+
+def test_core_latency_is_plausible_and_leaves_the_affinity():
+    if not hasattr(os, "sched_getaffinity"):
+        pytest.skip("threads cannot be bound here")
+    before = os.sched_getaffinity(0)
+    found = core_state.latency()
+    assert os.sched_getaffinity(0) == before
+    assert found is None or 1 < found < 1e5
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text"),
+    [
+        (31.4, 30, "near (31, 30 ns)"),
+        (185, 200, "far (185, 200 ns)"),
+        (30, 185, "moved (30, 185 ns)"),
+        (100, 100, "between (100, 100 ns)"),
+        (None, 30, "unknown"),
+    ],
+)
+def test_state_of_the_cores_in_words(before, after, text):
+    assert core_state.describe(before, after) == text
+
+
+def test_unanswered_words_are_given_up(monkeypatch):
+    monkeypatch.setattr(core_state, "_reply", lambda counters: None)
+    assert core_state._burst(min(os.sched_getaffinity(0))) == math.inf
 
 
 @pytest.mark.parametrize(

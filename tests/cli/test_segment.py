@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,31 @@ def test_writes_labels_and_overlay_of_the_images_size(weights, photo, tmp_path, 
     assert labels.getpalette()[3:6] == [10, 200, 30] and np.asarray(labels).max() < 3
     assert Image.open(out / "photo-overlay.png").size == (44, 30)
     assert str(out / "photo.png") in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_saves_probabilities_and_polygons(weights, photo, tmp_path, jobs):
+    out = tmp_path / "out"
+    saving = ("--save", "probabilities", "--save", "polygons", "--jobs", jobs)
+    assert run(photo, "--out", out, "--weights", weights, *saving) == 0
+    names = ["photo-overlay.png", "photo-probabilities.npy", "photo.geojson", "photo.png"]
+    assert sorted(p.name for p in out.iterdir()) == names
+    labels, p = io.read_labels(out / "photo.png"), np.load(out / "photo-probabilities.npy")
+    assert p.shape == (3, 30, 44) and p.dtype == np.float32
+    np.testing.assert_allclose(p.sum(0), 1, atol=1e-5)
+    np.testing.assert_array_equal(p.argmax(0), labels)
+    features = json.loads((out / "photo.geojson").read_text())["features"]
+    found = {f["properties"]["classification"]["name"] for f in features}
+    assert found == {["sky", "road", "car"][label] for label in np.unique(labels)}
+    assert features[0]["geometry"]["type"] == "Polygon"
+
+
+def test_the_crf_reads_the_probabilities(weights, photo, tmp_path):
+    options = ("--weights", weights, "--no-crf", "--save", "probabilities")
+    assert run(photo, "--out", tmp_path, *options) == 0
+    arguments = [photo, tmp_path / "photo-probabilities.npy", "-o", tmp_path / "refined.png"]
+    assert cli.run(["crf", *map(str, arguments)]) == 0
+    assert not (tmp_path / "photo.geojson").exists()
 
 
 def test_without_crf_the_labels_are_the_networks(weights, photo, tmp_path):
@@ -126,6 +152,7 @@ def test_unwritable_output_is_found_before_the_work(weights, photo, tmp_path, ca
         ["a.png"],
         ["a.png", "--out", "o", "--scales", "1,x"],
         ["a.png", "--out", "o", "--scales", "0"],
+        ["a.png", "--out", "o", "--save", "scores"],
     ],
 )
 def test_wrong_usage_is_2(arguments):

@@ -127,6 +127,17 @@ def test_search_resumes_from_its_file(tmp_path, monkeypatch):
         search(samples, SMALL, 1, **options)
 
 
+def test_search_does_not_take_results_of_other_images_or_weights(tmp_path):
+    first, second = two_halves(0), two_halves(1)
+    other_weights = (first[0], first[1][::-1].copy(), first[2])
+    options = {"iterations": 2, "progress": False}
+    path = tmp_path / "search.csv"
+    for samples in ([first], [first, second], [other_weights]):
+        shared = search(samples, SMALL, 1, csv_path=path, **options)
+        assert shared == search(samples, SMALL, 1, **options)
+    assert len(path.read_text().splitlines()) == 1 + 3 * 8
+
+
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_search_on_any_executor(kind):
     samples = [two_halves(seed, (8, 9)) for seed in range(2)]

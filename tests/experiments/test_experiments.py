@@ -9,12 +9,14 @@ import pytest
 
 from minideeplab import cli, experiments
 from minideeplab.cli import experiment as command
-from minideeplab.data import SyntheticScenes
+from minideeplab.data import SyntheticScenes, open_dataset
 from minideeplab.data.views import Cached, Scaled, Subset
 from minideeplab.experiments import Setup, field_of_view, schedules
+from minideeplab.experiments.fingerprint import fingerprint
 from minideeplab.experiments.net import ExperimentNet, full_parameters
 from minideeplab.experiments.net import field_of_view as pixels_seen
 from minideeplab.experiments.outcome import Outcome, plot, table
+from minideeplab.io import write_labels
 from minideeplab.models import DeepLab
 from minideeplab.models.deeplab import VARIANTS, Variant
 from minideeplab.training import Config
@@ -171,6 +173,21 @@ def test_the_crf_search_checks_what_it_found_on_other_images(tmp_path, monkeypat
     assert {row["sigma beta"] for row in outcome.rows[:2]} == {5, 20}
     assert all(row["rest of val, %"] > 0 for row in (best, without, published))
     assert (tmp_path / "new" / "crf-search-all.csv").exists()
+
+
+def test_a_fingerprint_tells_files_of_the_same_names_apart(tmp_path):
+    for name in ("train", "trainannot", "val", "valannot"):
+        (tmp_path / name).mkdir()
+        write_labels(tmp_path / name / "a.png", np.zeros((9, 9), np.uint8))
+    (tmp_path / "classes.txt").write_text("sky\nroad\n")
+    (tmp_path / "init.npz").write_bytes(b"one")
+    dataset = Subset(Cached(open_dataset(f"own:{tmp_path}", "train")), range(1))
+    before = fingerprint(dataset), fingerprint(dataset, str(tmp_path / "init.npz"))
+    assert before[0] == fingerprint(dataset) != before[1]
+    (tmp_path / "init.npz").write_bytes(b"two")
+    assert fingerprint(dataset, str(tmp_path / "init.npz")) != before[1]
+    write_labels(tmp_path / "trainannot" / "a.png", np.ones((9, 9), np.uint8))
+    assert fingerprint(dataset) != before[0]
 
 
 def test_a_table_has_every_column_and_dashes():

@@ -141,7 +141,8 @@ def test_check_prints_how_the_visible_cases_come_out(lesson, tmp_path, monkeypat
     out = capsys.readouterr().out.splitlines()
     assert out[0] == "task 1.1: all 1 visible cases are right"
     assert "3 of 3 values wrong" in out[1] and "called with array([ 1.25" in out[2]
-    assert out[3:] == ["task 1.2: all 1 visible cases are right", "task 1.3: not done yet"]
+    assert out[3] == "  hint: an argument is returned as it came"
+    assert out[4:] == ["task 1.2: all 1 visible cases are right", "task 1.3: not done yet"]
 
 
 def test_students_text_is_harmless():

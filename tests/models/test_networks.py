@@ -74,6 +74,22 @@ def test_small_net_scores_at_stride_4():
     assert 1_500_000 < count(net) < 2_500_000
 
 
+@pytest.mark.parametrize("build", [
+    lambda classes: models.DeepLab("largefov", classes, width=1 / 16),
+    lambda classes: models.DeepLab("aspp-l", classes, width=1 / 16),
+    lambda classes: models.DeepLabResNet("aspp-l", classes, width=1 / 16),
+    models.deeplab_small,
+])  # fmt: skip
+def test_weights_of_other_classes_load_but_for_the_scores(build):
+    net, state = build(3), build(5).state_dict()
+    own = {name: array.copy() for name, array in net.state_dict().items()}
+    with pytest.warns(UserWarning, match=r"shape \(5.*in the weights, \(3.*in the network"):
+        net.load_state_dict(state, strict=False)
+    for name, array in net.state_dict().items():
+        same = array.shape == state[name].shape
+        np.testing.assert_array_equal(array, state[name] if same else own[name])
+
+
 def test_seed_decides_the_initial_weights():
     one, same, other = (models.deeplab_small(seed=seed).state_dict() for seed in (1, 1, 2))
     assert all(np.array_equal(one[name], same[name]) for name in one)

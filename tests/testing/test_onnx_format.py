@@ -1,10 +1,14 @@
 """The ONNX node tests are valid, and onnx's own reference evaluator passes them."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from minideeplab.cli import run
-from minideeplab.testing.onnx_format import OPERATORS, export_onnx, exportable, tensor
+from minideeplab.testing.onnx_format import OPERATORS, export_onnx, exportable
+
+onnx = pytest.importorskip("onnx")
 
 EVALUATOR_DIFFERS = (
     "conv_transpose2d_groups",  # onnx 1.23 adds the first group's bias to all groups
@@ -26,12 +30,6 @@ def test_files(op, tmp_path):
         export_onnx(op, tmp_path)
 
 
-def test_bytes_of_a_tensor():
-    array = np.array([[1.0, 2.0]], np.float32)
-    fields = b"\x08\x01\x08\x02" + b"\x10\x01" + b"\x42\x01x" + b"\x4a\x08" + array.tobytes()
-    assert tensor("x", array) == fields
-
-
 def test_operation_that_onnx_lacks():
     with pytest.raises(ValueError, match="for ONNX"):
         exportable("unfold")
@@ -39,7 +37,6 @@ def test_operation_that_onnx_lacks():
 
 @pytest.mark.parametrize("op", OPERATORS)
 def test_onnx_agrees(op, tmp_path):
-    onnx = pytest.importorskip("onnx")
     from onnx.reference import ReferenceEvaluator
 
     export_onnx(op, tmp_path, ("float32",))
@@ -61,3 +58,10 @@ def test_command(tmp_path, capsys):
     assert "rows of relu written" in capsys.readouterr().out
     assert (tmp_path / "nodes" / "test_relu_plain_float64" / "model.onnx").exists()
     assert run(["check", "export", "pad", str(tmp_path / "other"), "--onnx"]) == 1
+
+
+def test_without_the_package_the_message_says_how_to_install_it(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert run(["check", "export", "relu", str(tmp_path / "nodes"), "--onnx"]) == 1
+    assert "pip install 'minideeplab[onnx]'" in capsys.readouterr().err
+    assert run(["check", "export", "relu", str(tmp_path / "rows.npz")]) == 0

@@ -61,6 +61,15 @@ def test_the_result_opens_as_a_network(reduced, tmp_path):
     assert "vgg16_20M.npz" in net.meta["training"]
 
 
+def test_a_network_of_another_frameworks_weights_as_onnx(reduced, tmp_path, capsys):
+    onnx = pytest.importorskip("onnx")
+    target = tmp_path / "net.onnx"
+    assert run(["convert", str(reduced), str(target), "--to", "largefov", "--classes", "4"]) == 0
+    assert "output scores (N, 4, H', W')" in capsys.readouterr().out
+    weights = {w.name: onnx.numpy_helper.to_array(w) for w in onnx.load(target).graph.initializer}
+    assert (weights["fc6.weight"] == 0.5).all() and weights["fc8.weight"].shape[0] == 4
+
+
 def test_an_official_file_by_name(tmp_path, monkeypatch, capsys):
     cached = tmp_path / "cache" / "net.caffemodel"
     cached.parent.mkdir()

@@ -167,6 +167,7 @@ def test_known_checksums_are_well_formed(name):
 
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_readme_lists_every_known_file(name):
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    package = Path(__file__).parents[2] / "minideeplab"
+    readme = (package / "weights/README.md").read_text(encoding="utf-8")
     assert name in readme and KNOWN[name].url in readme
     assert KNOWN[name].checksum.split(":")[1] in readme

@@ -93,3 +93,19 @@ def stride_between_taps(x, w, b, stride, padding):
 def repeats_the_border(x, w, b, stride, padding):
     margins = ((0, 0), (0, 0), (padding, padding), (padding, padding))
     return right(np.pad(x, margins, mode="edge"), w, b, stride, 0)
+
+
+@wrong(
+    "1.2",
+    loses=("stride 2", "stride 3, pixels left over"),
+    hint="With a stride an index leaves the image. The stride multiplies the place p only, not the "
+    "tap i, and the last place still has the whole kernel inside.",
+)
+def stride_at_the_taps_too(x, w, b, stride, padding):
+    x = np.pad(x, ((0, 0), (0, 0), (padding, padding), (padding, padding)))
+    rows, columns = ((n - k) // stride + 1 for n, k in zip(x.shape[2:], w.shape[2:], strict=True))
+    y = np.zeros((len(x), len(w), rows, columns)) + b[:, None, None]
+    for n, f, p, q in np.ndindex(y.shape):
+        for i, j in np.ndindex(w.shape[2:]):
+            y[n, f, p, q] += w[f, :, i, j] @ x[n, :, stride * (p + i), stride * (q + j)]
+    return y

@@ -29,6 +29,7 @@ def flips(dy, w, size, stride, padding):
         "padding",
         "batch, channels, filters",
         "stride 2, pixels left over",
+        "stride 2 and padding 1",
     ),
     hint="A later tap overwrites what an earlier one sent; the shares add up.",
 )
@@ -43,7 +44,7 @@ def overwrites(dy, w, size, stride, padding):
 
 @wrong(
     "1.4",
-    loses=("padding",),
+    loses=("padding", "stride 2 and padding 1"),
     hint="The padding is cut off at the wrong side: it is before the image as well as behind.",
 )
 def crops_one_side(dy, w, size, stride, padding):
@@ -52,7 +53,7 @@ def crops_one_side(dy, w, size, stride, padding):
 
 @wrong(
     "1.4",
-    loses=("padding",),
+    loses=("padding", "stride 2 and padding 1"),
     hint="The padding's share is still there; the gradient has the size of x.",
 )
 def keeps_the_padding(dy, w, size, stride, padding):
@@ -71,7 +72,11 @@ def forgets_pixels_left_over(dy, w, size, stride, padding):
 
 @wrong(
     "1.4",
-    loses=("stride 2, pixels left over", "stride 3 beyond a 2 × 2 kernel"),
+    loses=(
+        "stride 2, pixels left over",
+        "stride 3 beyond a 2 × 2 kernel",
+        "stride 2 and padding 1",
+    ),
     hint="The stride is not used: the places lie s pixels apart.",
 )
 def ignores_stride(dy, w, size, stride, padding):
@@ -80,3 +85,17 @@ def ignores_stride(dy, w, size, stride, padding):
         piece = np.einsum("fc,nfpq->ncpq", w[:, :, i, j], dy)
         dx[:, :, i : i + dy.shape[2], j : j + dy.shape[3]] += piece
     return dx[:, :, padding : padding + size[0], padding : padding + size[1]]
+
+
+@wrong(
+    "1.4",
+    loses=("stride 2 and padding 1",),
+    hint="Too much is cut off: the padding is counted in pixels of x, whatever the stride is.",
+)
+def cuts_padding_times_stride(dy, w, size, stride, padding):
+    high, wide = (n + padding for n in size)
+    whole = right(dy, w, (high + padding, wide + padding), stride, 0)
+    cut = stride * padding
+    return np.pad(whole[:, :, cut:, cut:], ((0, 0), (0, 0), (0, cut), (0, cut)))[
+        :, :, : size[0], : size[1]
+    ]

@@ -15,7 +15,7 @@ def right(dy, x, kernel, stride, padding):
 
 @wrong(
     "1.3",
-    loses=("batch, channels, filters", "stride 2, pixels left over"),
+    loses=("batch, channels, filters", "stride 2, pixels left over", "stride 2 and padding 1"),
     hint="The gradients are averaged over the batch; the images' shares add up.",
 )
 def averages_the_batch(dy, x, kernel, stride, padding):
@@ -30,7 +30,7 @@ def averages_db(dy, x, kernel, stride, padding):
 
 @wrong(
     "1.3",
-    loses=("batch, channels, filters", "stride 2, pixels left over"),
+    loses=("batch, channels, filters", "stride 2, pixels left over", "stride 2 and padding 1"),
     hint="Only the last image counts: add up over the batch instead of overwriting.",
 )
 def last_image_only(dy, x, kernel, stride, padding):
@@ -39,7 +39,7 @@ def last_image_only(dy, x, kernel, stride, padding):
 
 @wrong(
     "1.3",
-    loses=("padding",),
+    loses=("padding", "stride 2 and padding 1"),
     hint="The images are not padded, so the taps read other pixels than in the forward pass.",
 )
 def forgets_padding(dy, x, kernel, stride, padding):
@@ -59,9 +59,18 @@ def flips(dy, x, kernel, stride, padding):
 
 @wrong(
     "1.3",
-    loses=("stride 2, pixels left over",),
+    loses=("stride 2, pixels left over", "stride 2 and padding 1"),
     hint="The stride is not used: a tap read every s-th pixel.",
 )
 def ignores_stride(dy, x, kernel, stride, padding):
     piece = x[:, :, : dy.shape[2] + kernel[0] - 1, : dy.shape[3] + kernel[1] - 1]
     return right(dy, piece if stride > 1 else x, kernel, 1, padding)
+
+
+@wrong(
+    "1.3",
+    loses=("stride 2 and padding 1",),
+    hint="With a stride the padding is forgotten; it is that of the forward pass, as without one.",
+)
+def no_padding_with_a_stride(dy, x, kernel, stride, padding):
+    return right(dy, x, kernel, stride, padding if stride == 1 else 0)

@@ -86,3 +86,44 @@ def first_channel_only(x, w, rate):
 def square_margins(x, w, rate):
     m = rate * (w.shape[3] - 1) // 2
     return convolve(x, w, rate, (m, m))
+
+
+@wrong(
+    "2.3",
+    loses=ALL,
+    hint="What leaves the image on one side comes in on the other (np.roll, or negative indices); "
+    "around the image there are zeros.",
+)
+def wraps_around(x, w, rate):
+    kh, kw = w.shape[2:]
+    y = np.zeros((len(w), *x.shape[1:]))
+    for i, j in np.ndindex(kh, kw):
+        moved = np.roll(x, (rate * (kh // 2 - i), rate * (kw // 2 - j)), axis=(1, 2))
+        y += np.tensordot(w[:, :, i, j], moved, axes=1)
+    return y
+
+
+@wrong(
+    "2.3",
+    loses=("rate 2", "flat kernel, rate 2", "larger than the image"),
+    hint="The margins are those of rate 1; the taps reach further out, and the margins with them.",
+)
+def margins_without_rate(x, w, rate):
+    m = margins(w, 1)
+    padded = np.pad(x, ((0, 0), (m[0],) * 2, (m[1],) * 2))
+    return no_margins(padded, w, rate)
+
+
+@wrong(
+    "2.3",
+    loses=("rate 2", "flat kernel, rate 2", "larger than the image"),
+    hint="The shifted pieces are smaller than the result: do the margins grow with the rate?",
+)
+def pieces_leave_the_margins(x, w, rate):
+    (_, height, width), m = x.shape, margins(w, 1)
+    padded = np.pad(x, ((0, 0), (m[0],) * 2, (m[1],) * 2))
+    y = np.zeros((len(w), height, width))
+    for i, j in np.ndindex(*w.shape[2:]):
+        piece = padded[:, i * rate : i * rate + height, j * rate : j * rate + width]
+        y += np.tensordot(w[:, :, i, j], piece, axes=1)
+    return y

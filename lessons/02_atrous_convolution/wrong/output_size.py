@@ -12,6 +12,7 @@ from minideeplab.grading import wrong
         "stride 3, padding and rate",
         "the kernel just fits",
         "the kernel does not fit",
+        "it fits with its padding only",
     ),
     hint="The rate is not used: the kernel covers more than k values when its taps lie apart.",
 )
@@ -50,7 +51,11 @@ def negative_count(n, k, stride, padding, rate):
 
 @wrong(
     "2.1",
-    loses=("stride 2, one position left over", "stride 3, padding and rate"),
+    loses=(
+        "stride 2, one position left over",
+        "stride 3, padding and rate",
+        "it fits with its padding only",
+    ),
     hint="Only whole steps count: round the number of steps down, not up.",
 )
 def rounds_up(n, k, stride, padding, rate):
@@ -67,8 +72,38 @@ def rounds_up(n, k, stride, padding, rate):
         "stride 2, one position left over",
         "stride 3, padding and rate",
         "the kernel just fits",
+        "it fits with its padding only",
     ),
     hint="One position is missing: position 0 counts, too.",
 )
 def forgets_position_0(n, k, stride, padding, rate):
     return max(0, (n + 2 * padding - (k - 1) * rate - 1) // stride)
+
+
+@wrong(
+    "2.1",
+    loses=("one value too few, stride 3",),
+    hint="Division rounds towards zero here: a little room too few is taken for room for one step.",
+)
+def rounds_towards_zero(n, k, stride, padding, rate):
+    return max(0, int((n + 2 * padding - (k - 1) * rate - 1) / stride) + 1)
+
+
+@wrong(
+    "2.1",
+    loses=("it fits with its padding only",),
+    hint="Whether the kernel fits is asked without the padding; it may lie on the zeros, too.",
+)
+def fits_without_padding(n, k, stride, padding, rate):
+    effective = (k - 1) * rate + 1
+    return 0 if n < effective else (n + 2 * padding - effective) // stride + 1
+
+
+@wrong(
+    "2.1",
+    loses=("stride 2, one position left over",),
+    hint="The steps are rounded to the nearest number; only whole steps count.",
+)
+def rounds_to_the_nearest(n, k, stride, padding, rate):
+    room = n + 2 * padding - (k - 1) * rate - 1
+    return 0 if room < 0 else round(room / stride) + 1

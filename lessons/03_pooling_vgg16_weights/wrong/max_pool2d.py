@@ -31,7 +31,7 @@ def choose(values, numbers):
 
 @wrong(
     "3.2",
-    loses=("all pixels negative",),
+    loses=("all pixels negative", "pixels far below zero"),
     hint="The padding wins where all pixels are negative; zero is not small enough.",
 )
 def pads_with_zeros(x, k, stride, padding):
@@ -56,7 +56,7 @@ def counts_in_the_window(x, k, stride, padding):
 
 @wrong(
     "3.2",
-    loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative"),
+    loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative", "pixels far below zero"),
     hint="The index counts in the padded image; take the padding off both coordinates.",
 )
 def counts_in_the_padded_image(x, k, stride, padding):
@@ -78,8 +78,8 @@ def counts_by_the_height(x, k, stride, padding):
 
 @wrong(
     "3.2",
-    loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative", "ties",
-           "stride 3, window 2"),
+    loses=("3 × 3, stride 2, padding 1, positive", "all pixels negative", "pixels far below zero",
+           "ties", "stride 3, window 2"),
     hint="The window steps by its own size; it should step by the stride.",
 )  # fmt: skip
 def steps_by_k(x, k, stride, padding):
@@ -106,3 +106,25 @@ def rounds_up(x, k, stride, padding):
     y, index = choose(*windows(wide, k, stride, padding))
     i, j = np.divmod(index, wide.shape[2])
     return y, i * x.shape[2] + j
+
+
+@wrong(
+    "3.2",
+    loses=("pixels far below zero",),
+    hint="The padding is a number that some pixels lie below; only minus infinity never wins.",
+)
+def pads_with_a_small_number(x, k, stride, padding):
+    return choose(*windows(x, k, stride, padding, fill=-1000.0))
+
+
+@wrong(
+    "3.2",
+    loses=("all pixels negative", "pixels far below zero"),
+    hint="Where the padding wins, the index points outside of the image; zero is not small enough.",
+)
+def pads_with_zeros_and_counts(x, k, stride, padding):
+    y, _ = pads_with_zeros(x, k, stride, padding)
+    values, _ = windows(x, k, stride, padding, fill=0.0)
+    rows, columns = np.indices([n + 2 * padding for n in x.shape[1:]]) - padding
+    places = (rows * x.shape[2] + columns)[None].astype(float)
+    return y, choose(values, windows(places, k, stride, 0)[0][0].astype(np.int64))[1]

@@ -85,3 +85,8 @@ def no_bias_in_fc6(x, branches):
 )
 def shares_weights(x, branches):
     return sum(scores(x, (branch[0], *branches[0][1:])) for branch in branches)
+
+
+@wrong("6.3", loses=ALL, hint="There is no ReLU at all; one stands behind fc6, another behind fc7.")
+def no_relu(x, branches):
+    return sum(scores(x, branch, first=lambda h: h, second=lambda h: h) for branch in branches)

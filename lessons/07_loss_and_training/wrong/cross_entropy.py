@@ -71,3 +71,31 @@ def adds_up(scores, labels):
 )
 def ignored_is_background(scores, labels):
     return float(pixels(scores, np.where(labels == 255, 0, labels)).mean())
+
+
+@wrong(
+    "7.1",
+    loses=("large scores",),
+    hint="The probability of a label may round to 0, and its logarithm is -infinity: take the "
+    "logarithm of the sum and subtract, without the quotient.",
+)
+def logarithm_of_zero(scores, labels):
+    p = np.exp(scores - scores.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    safe = np.where(labels == 255, 0, labels)
+    with np.errstate(all="ignore"):
+        chosen = -np.log(np.take_along_axis(p, safe[:, None], 1)[:, 0])
+    return float(chosen[labels != 255].sum() / max(1, (labels != 255).sum()))
+
+
+@wrong(
+    "7.1",
+    loses=("large scores",),
+    hint="A small number inside the logarithm changes the loss of a label that is very improbable.",
+)
+def adds_a_small_number(scores, labels):
+    p = np.exp(scores - scores.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    safe = np.where(labels == 255, 0, labels)
+    chosen = -np.log(np.take_along_axis(p, safe[:, None], 1)[:, 0] + 1e-12)
+    return float(chosen[labels != 255].sum() / max(1, (labels != 255).sum()))

@@ -70,3 +70,48 @@ def accuracy(predicted, truth, classes):
 def ratio_of_sums(predicted, truth, classes):
     both, either = counts(*counted(predicted, truth), classes)
     return float(both.sum() / either.sum())
+
+
+@wrong(
+    "7.5",
+    loses=ALL,
+    hint="This is Dice's coefficient: the intersection twice over the sum of both sizes. Divide "
+    "the intersection by the union.",
+)
+def dice(predicted, truth, classes):
+    both, either = counts(*counted(predicted, truth), classes)
+    present = either > 0
+    return float(np.mean(2 * both[present] / (both + either)[present]))
+
+
+@wrong(
+    "7.5",
+    loses=ALL,
+    hint="The intersection is divided by the true pixels: that is the recall. What was predicted "
+    "too much belongs to the union.",
+)
+def recall(predicted, truth, classes):
+    predicted, truth = counted(predicted, truth)
+    true = [c for c in range(classes) if (truth == c).any()]
+    return float(np.mean([(predicted[truth == c] == c).mean() for c in true]))
+
+
+@wrong(
+    "7.5",
+    loses=("a class that does not occur",),
+    hint="A class that is neither predicted nor true is 0/0; leave it out of the mean.",
+)
+def absent_is_nan(predicted, truth, classes):
+    both, either = counts(*counted(predicted, truth), classes)
+    with np.errstate(all="ignore"):
+        return float(np.mean(both / either))
+
+
+@wrong(
+    "7.5",
+    loses=("a class that does not occur",),
+    hint="A class that is neither predicted nor true is averaged in as 1; leave it out.",
+)
+def absent_is_one(predicted, truth, classes):
+    both, either = counts(*counted(predicted, truth), classes)
+    return float(np.mean(np.where(either > 0, both / np.maximum(either, 1), 1)))

@@ -37,3 +37,13 @@ def fixed_power(base, iteration, iterations, power):
 )
 def counts_from_one(base, iteration, iterations, power):
     return base * max(0.0, 1 - (iteration + 1) / iterations) ** power
+
+
+@wrong(
+    "7.4",
+    loses=("past the end",),
+    hint="Past the end the base of the power is negative, and Python returns a complex number; the "
+    "rate is 0 there.",
+)
+def complex_past_the_end(base, iteration, iterations, power):
+    return base * (1 - iteration / iterations) ** power

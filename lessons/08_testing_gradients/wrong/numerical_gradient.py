@@ -53,3 +53,34 @@ def does_not_put_back(f, x, step):
 )
 def flat(f, x, step):
     return differences(f, x, step, step, 2 * step).ravel()
+
+
+@wrong(
+    "8.1",
+    loses=("a long step",),
+    hint="The step is fixed, or not used for both ends and the divisor; it is an argument.",
+)
+def fixed_step(f, x, step):
+    return differences(f, x, 1e-4, 1e-4, 2e-4)
+
+
+@wrong(
+    "8.1",
+    loses=("a long step",),
+    hint="The two ends lie h apart; each of them is moved by the whole step h.",
+)
+def half_steps(f, x, step):
+    return differences(f, x, step / 2, step / 2, step)
+
+
+@wrong(
+    "8.1",
+    loses=("a long step",),
+    hint="The step grows with the entry it moves; every entry moves by h.",
+)
+def relative_steps(f, x, step):
+    gradient = np.zeros(x.shape)
+    for index in np.ndindex(x.shape):
+        own = step * abs(x[index])
+        gradient[index] = differences(f, x, own, own, 2 * own)[index]
+    return gradient

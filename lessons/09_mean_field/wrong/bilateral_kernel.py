@@ -71,3 +71,26 @@ def subtracts_bytes(image, sxy, srgb):
     k = np.exp(-((position[:, :, None] - position[:, None, :]) ** 2).sum(axis=0) / 2)
     k *= np.exp(-(colour**2).sum(axis=0) / 2)
     return k - np.diag(np.diag(k))
+
+
+@wrong(
+    "9.1",
+    loses=("bytes",),
+    hint="The squares of uint8 differences wrap around at 256 as well: make the image float first.",
+)
+def squares_bytes(image, sxy, srgb):
+    position = features(image, sxy, srgb)[:2]
+    pixels = image.reshape(-1, image.shape[2]).T
+    colour = (((pixels[:, :, None] - pixels[:, None, :]) ** 2) / srgb**2).sum(axis=0)
+    k = np.exp(-(((position[:, :, None] - position[:, None, :]) ** 2).sum(axis=0) + colour) / 2)
+    return k - np.diag(np.diag(k))
+
+
+@wrong(
+    "9.1",
+    loses=("bytes",),
+    hint="Bytes are divided by 255; the width of colours is given for the values as they are.",
+)
+def scales_bytes(image, sxy, srgb):
+    scale = 255 if image.dtype == np.uint8 else 1
+    return kernel(features(image / scale, sxy, srgb))

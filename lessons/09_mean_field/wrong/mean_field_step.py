@@ -23,7 +23,14 @@ def wrong_sign(q, unary, kernel, mu):
 
 @wrong(
     "9.4",
-    loses=ALL,
+    loses=(
+        "Potts, two labels",
+        "three labels",
+        "any prices",
+        "a kernel divided by its row sums",
+        "large energies",
+        "pixels of very different energies",
+    ),
     hint="The message has the wrong sign against the unary: mu is a price and adds to the energy.",
 )
 def rewards_disagreement(q, unary, kernel, mu):
@@ -59,7 +66,11 @@ def kernel_transposed(q, unary, kernel, mu):
 
 @wrong(
     "9.4",
-    loses=("large energies",),
+    loses=(
+        "large energies",
+        "pixels of very different energies",
+        "labels of very different energies",
+    ),
     hint="exp underflows for large energies: take the smallest energy of each pixel off first.",
 )
 def underflows(q, unary, kernel, mu):
@@ -84,3 +95,67 @@ def forgets_the_unary(q, unary, kernel, mu):
 )
 def unary_from_q(q, unary, kernel, mu):
     return softmax(np.log(q) - mu @ (q @ kernel.T))
+
+
+def shifted(q, unary, kernel, mu, shift):
+    """Normalise after another shift of the energies."""
+    energy = unary + mu @ (q @ kernel.T)
+    with np.errstate(all="ignore"):
+        p = np.exp(shift(energy) - energy)
+        return p / p.sum(axis=0)
+
+
+@wrong(
+    "9.4",
+    loses=("pixels of very different energies",),
+    hint="One number is taken off the energies of all pixels; take off each pixel's own smallest "
+    "energy, or a pixel far above it is 0/0.",
+)
+def one_shift_for_all(q, unary, kernel, mu):
+    return shifted(q, unary, kernel, mu, lambda e: e.min())
+
+
+@wrong(
+    "9.4",
+    loses=("labels of very different energies",),
+    hint="What is taken off is not the smallest energy of the pixel, and exp overflows where its "
+    "labels' energies are far apart.",
+)
+def shifts_by_the_largest(q, unary, kernel, mu):
+    return shifted(q, unary, kernel, mu, lambda e: e.max(axis=0))
+
+
+@wrong(
+    "9.4",
+    loses=(
+        "Potts, two labels",
+        "three labels",
+        "any prices",
+        "a kernel divided by its row sums",
+        "large energies",
+        "pixels of very different energies",
+    ),
+    hint="The pixels are updated one after the other, each with the new Q of those before it; (3) "
+    "is for all at once, from the old Q.",
+)
+def one_pixel_after_another(q, unary, kernel, mu):
+    q = q.copy()
+    for i in range(q.shape[1]):
+        q[:, i] = softmax(-unary - mu @ (q @ kernel.T))[:, i]
+    return q
+
+
+@wrong(
+    "9.4",
+    loses=(
+        "Potts, two labels",
+        "three labels",
+        "any prices",
+        "a kernel divided by its row sums",
+        "large energies",
+        "pixels of very different energies",
+    ),
+    hint="The compatibility mu is not used: the filtered Q of a label is added to its own energy.",
+)
+def no_compatibility(q, unary, kernel, mu):
+    return softmax(-unary - q @ kernel.T)

@@ -68,3 +68,40 @@ def not_sorted(offset):
 )
 def sorts_weights(offset):
     return np.sort(weigh(offset), axis=0)[::-1]
+
+
+@wrong(
+    "10.3",
+    loses=("two dimensions", "five dimensions", "one point, three dimensions"),
+    hint="The offsets are not sorted, and some weights are negative: differences count between "
+    "ranks, not between coordinates.",
+)
+def not_sorted_at_all(offset):
+    b = np.zeros(offset.shape)
+    b[1:] = np.diff(offset, axis=0) / len(offset)
+    b[0] = 1 - b[1:].sum(axis=0)
+    return b
+
+
+@wrong(
+    "10.3",
+    loses=MOVED,
+    hint="The offsets are not sorted, and some weights are negative: differences count between "
+    "ranks, not between coordinates.",
+)
+def not_sorted_downwards(offset):
+    b = np.zeros(offset.shape)
+    b[1:] = -np.diff(offset, axis=0)[::-1] / len(offset)
+    b[0] = 1 - b[1:].sum(axis=0)
+    return b
+
+
+@wrong(
+    "10.3",
+    loses=MOVED,
+    hint="The steps are divided by d; d counts the features, and a step has height d + 1.",
+)
+def divided_by_d(offset):
+    b = weigh(offset) * len(offset) / (len(offset) - 1)
+    b[0] = 1 - b[1:].sum(axis=0)
+    return b

@@ -80,3 +80,25 @@ def an_axis_short(v, neighbours):
     for axis in neighbours[: max(1, len(neighbours) - 1)]:
         v = v / 2 + sides(v, axis) / 4
     return v
+
+
+@wrong(
+    "10.5",
+    loses=("two dimensions", "five dimensions", "nobody has a neighbour"),
+    hint="Only the first axis is blurred; does the function return inside its loop?",
+)
+def first_axis_only(v, neighbours):
+    return v / 2 + sides(v, neighbours[0]) / 4
+
+
+@wrong(
+    "10.5",
+    loses=("one axis, four in a row", "two dimensions", "five dimensions"),
+    hint="A pass reads values that it has changed already; read all of them from before the pass.",
+)
+def in_place(v, neighbours):
+    padded = np.pad(v, ((0, 0), (0, 1)))
+    for before, behind in neighbours:
+        for i in range(v.shape[1]):
+            padded[:, i] = padded[:, i] / 2 + (padded[:, before[i]] + padded[:, behind[i]]) / 4
+    return padded[:, :-1]

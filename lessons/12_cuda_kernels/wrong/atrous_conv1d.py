@@ -7,7 +7,7 @@ from numba import cuda
 from minideeplab.grading import wrong
 
 
-def gather(x, w, threads, place):
+def gather(x, w, threads, place, size=None):
     """Convolve with a rule for where tap k of output p reads."""
 
     def kernel(x, w, y):
@@ -16,7 +16,7 @@ def gather(x, w, threads, place):
             for k in range(w.size):
                 y[p] += w[k] * x[place(p, k)]
 
-    y = np.zeros(len(x) - place(0, len(w) - 1))
+    y = np.zeros(len(x) - place(0, len(w) - 1) if size is None else size)
     launch(kernel, -(-len(y) // threads), threads, x, w, y)
     return y
 
@@ -36,10 +36,36 @@ def ignores_rate(x, w, rate, threads):
     hint="The rate multiplies the output's place instead of the tap's: p + r k, not r p + k.",
 )
 def rate_at_the_output(x, w, rate, threads):
+    def kernel(x, w, rate, y):
+        p = cuda.grid(1)
+        if p < y.size:
+            total = 0.0
+            for k in range(w.size):
+                total += w[k] * x[rate * p + k]
+            y[p] = total
+
     y = np.zeros((len(x) - len(w)) // rate + 1)
-    for p in range(len(y)):
-        y[p] = w @ x[rate * p : rate * p + len(w)]
+    launch(kernel, -(-len(y) // threads), threads, x, w, rate, y)
     return y
+
+
+@wrong(
+    "12.3",
+    loses=("rate 1", "rate 3", "four taps, rate 2"),
+    hint="The kernel reads beyond the end of x: there are N - (K-1) r outputs, and the threads "
+    "behind the last one do nothing.",
+)
+def as_many_outputs_as_inputs(x, w, rate, threads):
+    return gather(np.append(x, np.zeros(0)), w, threads, lambda p, k: p + rate * k, size=len(x))
+
+
+@wrong(
+    "12.3",
+    loses=("rate 1", "rate 3", "four taps, rate 2"),
+    hint="The kernel is flipped: tap k reads r k further on.",
+)
+def flips(x, w, rate, threads):
+    return gather(x, w[::-1].copy(), threads, lambda p, k: p + rate * k)
 
 
 @wrong(

@@ -86,6 +86,55 @@ def leaves_garbage(x, threads):
     hint="All blocks add to one total; each block has a sum of its own.",
 )
 def one_total(x, threads):
-    sums = np.zeros(-(-len(x) // threads))
-    sums[0] = x.sum()
-    return sums
+    def kernel(x, sums):
+        if cuda.grid(1) == 0:
+            total = 0.0
+            for i in range(x.size):
+                total += x[i]
+            sums[0] = total
+
+    return summed(kernel, x, threads)
+
+
+@wrong(
+    "12.5",
+    loses=("one block of 4", "two blocks of 8", "a last block that is not full"),
+    hint="Every thread of a block writes the block's sum; thread 0 alone should.",
+)
+def every_thread_writes(x, threads):
+    def kernel(x, sums):
+        shared = cuda.shared.array(threads, np.float64)
+        t, i = cuda.threadIdx.x, cuda.grid(1)
+        shared[t] = x[i] if i < x.size else 0.0
+        half = threads // 2
+        while half > 0:
+            cuda.syncthreads()
+            if t < half:
+                shared[t] += shared[t + half]
+            half //= 2
+        cuda.syncthreads()
+        sums[cuda.blockIdx.x] = shared[0]
+
+    return summed(kernel, x, threads)
+
+
+@wrong(
+    "12.5",
+    loses=("a last block that is not full",),
+    hint="The last block reads beyond the end of x: a thread without an element loads a zero.",
+)
+def loads_beyond_the_end(x, threads):
+    def kernel(x, sums):
+        shared = cuda.shared.array(threads, np.float64)
+        t = cuda.threadIdx.x
+        shared[t] = x[cuda.grid(1)]
+        half = threads // 2
+        while half > 0:
+            cuda.syncthreads()
+            if t < half:
+                shared[t] += shared[t + half]
+            half //= 2
+        if t == 0:
+            sums[cuda.blockIdx.x] = shared[0]
+
+    return summed(kernel, x, threads)

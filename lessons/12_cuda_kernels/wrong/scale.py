@@ -7,10 +7,24 @@ from numba import cuda
 from minideeplab.grading import wrong
 
 
+def scaled(x, factor, threads, blocks):
+    """Launch a right kernel on any number of blocks."""
+
+    def kernel(x, factor, y):
+        i = cuda.grid(1)
+        if i < y.size:
+            y[i] = factor * x[i]
+
+    y = np.zeros(len(x))
+    launch(kernel, blocks, threads, x, factor, y)
+    return y
+
+
 @wrong(
     "12.2",
     loses=("threads left over", "one block"),
-    hint="The guard is missing: threads beyond the end touch memory that is not theirs.",
+    hint="The guard is missing or lets a thread through: the last of n elements has place n - 1, "
+    "so thread n must do nothing.",
 )
 def no_guard(x, factor, threads):
     def kernel(x, factor, y):
@@ -28,10 +42,7 @@ def no_guard(x, factor, threads):
     hint="Too few blocks: the number is rounded down, and the last elements stay zero.",
 )
 def too_few_blocks(x, factor, threads):
-    y = np.zeros(len(x))
-    whole = len(x) // threads * threads
-    y[:whole] = factor * x[:whole]
-    return y
+    return scaled(x, factor, threads, len(x) // threads)
 
 
 @wrong(

@@ -1,7 +1,8 @@
-"""ReLU, dropout, softmax and log-softmax. Definitions: ``ops/activation.py``.
+"""ReLU, sigmoid, dropout, softmax and log-softmax. Definitions: ``ops/activation.py``.
 
-``relu``: one thread per element. ``softmax``: one thread per column of channels. With the axis in
-the middle, (outer, channels, inner), neighbouring threads process neighbouring columns:
+``relu`` and ``sigmoid``: one thread per element. ``softmax``: one thread per column of channels.
+With the axis in the middle, (outer, channels, inner), neighbouring threads process neighbouring
+columns:
 
     thread            0   1   2   3  ...          every step of the loop over channels reads
     channel 0         x   x   x   x  ...          one row: neighbouring addresses
@@ -36,6 +37,23 @@ def relu_gradient(dy, y, dx, size):
     zero = dy.dtype.type(0)
     for i in range(cuda.grid(1), size, cuda.gridsize(1)):
         dx[i] = zero if y[i] <= zero else dy[i]
+
+
+@kernel("activation.cu")
+def sigmoid_forward(x, y, size):
+    """y = 1 / (1 + exp(-x)) without overflow."""
+    one = x.dtype.type(1)
+    for i in range(cuda.grid(1), size, cuda.gridsize(1)):
+        small = math.exp(-abs(x[i]))
+        y[i] = (small if x[i] < 0 else one) / (one + small)
+
+
+@kernel("activation.cu")
+def sigmoid_gradient(dy, y, dx, size):
+    """dx = dy y (1 - y)."""
+    one = dy.dtype.type(1)
+    for i in range(cuda.grid(1), size, cuda.gridsize(1)):
+        dx[i] = dy[i] * y[i] * (one - y[i])
 
 
 @device_function
@@ -121,6 +139,20 @@ def relu_backward(dy: Any, y: Any) -> Any:
     """dy where the output was above 0 or NaN."""
     dx = xp.empty(y.shape, dy.dtype)
     relu_gradient(y.size, dy, y, dx, y.size)
+    return dx
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), any shape."""
+    y = xp.empty(x.shape, x.dtype)
+    sigmoid_forward(x.size, x, y, x.size)
+    return y
+
+
+def sigmoid_backward(dy: Any, y: Any) -> Any:
+    """dy y (1 - y)."""
+    dx = xp.empty(y.shape, dy.dtype)
+    sigmoid_gradient(y.size, dy, y, dx, y.size)
     return dx
 
 

@@ -18,6 +18,8 @@ from minideeplab.backends.numba_cpu.activation import (
     log_softmax_backward,
     relu,
     relu_backward,
+    sigmoid,
+    sigmoid_backward,
     softmax,
     softmax_backward,
 )

@@ -1,4 +1,4 @@
-"""ReLU and dropout in one pass over memory; softmax by its definition, on cache-sized strips."""
+"""ReLU and dropout in one pass over memory; sigmoid and softmax by definition, in strips."""
 
 from __future__ import annotations
 
@@ -48,6 +48,36 @@ def _relu_backward(first, last, thread_id, dy, y, dx, zero):
     dy, y, dx = dy[first:last], y[first:last], dx[first:last]
     for i in range(y.size):
         dx[i] = zero if y[i] <= zero else dy[i]
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Return 1 / (1 + exp(-x)), any shape."""
+    (x,), restore = common_order(x)
+    y = np.empty_like(x)
+    parts, source, target = spans(x.size, GRAIN), x.reshape(-1), y.reshape(-1)
+
+    def run(index: int) -> None:
+        part = slice(*parts[index])
+        target[part] = ops.sigmoid(source[part])
+
+    parallel_for(run, len(parts))
+    return restore(y)
+
+
+def sigmoid_backward(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return dx = dy y (1 - y)."""
+    (y, dy), restore = common_order(y, dy)
+    dx = np.empty_like(dy)
+    flat = (a.reshape(-1) for a in (dy, y, dx))
+    parallel_range(_sigmoid_backward, y.size, *flat, dy.dtype.type(1))
+    return restore(dx)
+
+
+@parallel_kernel
+def _sigmoid_backward(first, last, thread_id, dy, y, dx, one):
+    dy, y, dx = dy[first:last], y[first:last], dx[first:last]
+    for i in range(y.size):
+        dx[i] = dy[i] * y[i] * (one - y[i])
 
 
 def dropout(x: np.ndarray, p: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -27,6 +27,7 @@ NAMES = (
     "fold",
     "linear",
     "relu",
+    "sigmoid",
     "dropout",
     "softmax",
     "log_softmax",

@@ -1,4 +1,4 @@
-// ReLU, softmax and log-softmax. Same kernels as activation.py, which has the thread map.
+// ReLU, sigmoid, softmax and log-softmax. Same kernels as activation.py, which has the thread map.
 
 KERNEL relu_forward(const T* x, T* y, I size) {
     for (I i = grid(); i < size; i += gridsize()) {
@@ -10,6 +10,18 @@ KERNEL relu_forward(const T* x, T* y, I size) {
 KERNEL relu_gradient(const T* dy, const T* y, T* dx, I size) {
     for (I i = grid(); i < size; i += gridsize())
         dx[i] = y[i] <= 0 ? (T)0 : dy[i];
+}
+
+KERNEL sigmoid_forward(const T* x, T* y, I size) {
+    for (I i = grid(); i < size; i += gridsize()) {
+        T small = exp(x[i] < 0 ? x[i] : -x[i]);
+        y[i] = (x[i] < 0 ? small : (T)1) / (1 + small);
+    }
+}
+
+KERNEL sigmoid_gradient(const T* dy, const T* y, T* dx, I size) {
+    for (I i = grid(); i < size; i += gridsize())
+        dx[i] = dy[i] * y[i] * (1 - y[i]);
 }
 
 KERNEL softmax_forward(const T* x, T* y, I columns, I channels, I inner) {

@@ -14,8 +14,9 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution.epilogue import Epilogue
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.layout import transpose_matrices
+from minideeplab.backends.numba_cpu.runtime.blas import one_blas_thread
 from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import one_blas_thread, parallel_for, spans
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans
 from minideeplab.backends.numba_cpu.runtime.scratch import scratch
 from minideeplab.ops.window import Pair
 

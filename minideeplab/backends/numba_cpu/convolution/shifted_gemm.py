@@ -14,7 +14,8 @@ import numpy as np
 from minideeplab.backends.numba_cpu.convolution.epilogue import Epilogue
 from minideeplab.backends.numba_cpu.convolution.im2col import by_filter
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
-from minideeplab.backends.numba_cpu.runtime.parallel import one_blas_thread, parallel_for, spans
+from minideeplab.backends.numba_cpu.runtime.blas import one_blas_thread
+from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans
 
 ROWS = 512  # outputs that one task computes, about
 

@@ -24,16 +24,16 @@ from minideeplab.backends.numba_cpu.convolution.grid import Grid
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.tiles import TileCheck
 from minideeplab.backends.numba_cpu.convolution.transforms import M
+from minideeplab.backends.numba_cpu.runtime.blas import one_blas_thread
 from minideeplab.backends.numba_cpu.runtime.jit import jit
 from minideeplab.backends.numba_cpu.runtime.parallel import (
-    one_blas_thread,
     parallel_for,
     parallel_kernel,
     parallel_range,
     spans,
 )
 
-LIMIT = 60.0  # estimated error at which a tile is computed again: the largest true ones are half
+LIMIT = 90.0  # estimated error of tiles that are computed again; true ones are less than half
 SAMPLES = 16  # channels of each filter that are looked at
 ROWS = 512  # rows that a piece adds
 STRIP = 16  # tiles that a task computes directly
@@ -51,7 +51,9 @@ def tile_check(grid: Grid, w: np.ndarray, transposed: bool) -> TileCheck:
 
 def least_window(channels: int, unevenness: float) -> float:
     """Return the least |window|_1 / |tile|_2 whose estimated error is at most LIMIT."""
-    if not np.isfinite(unevenness):  # no weights, or not finite
+    if unevenness == 0:  # all weights are 0: every result is exact
+        return 0.0
+    if not np.isfinite(unevenness):
         return np.inf
     factor = (5 + 4 * np.sqrt(channels)) * np.sqrt(unevenness / 1.57) / LIMIT
     # factor r (1 + 8 s r^2) = 1 has one real root, by Cardano's formula

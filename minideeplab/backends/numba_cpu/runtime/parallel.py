@@ -1,4 +1,4 @@
-"""Parallel kernels and loops on one thread pool, with BLAS limited to one thread.
+"""Parallel kernels and loops on one thread pool.
 
     @parallel_kernel
     def _double(first, last, thread_id, x, y):
@@ -19,9 +19,7 @@ each piece writes its own part of the result: the result has the same bits on 1 
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from types import FunctionType
@@ -31,9 +29,9 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
-from threadpoolctl import ThreadpoolController
 
 from minideeplab.backends.numba_cpu.runtime.atomics import call, claim, read
+from minideeplab.backends.numba_cpu.runtime.blas import one_blas_thread_here
 from minideeplab.backends.numba_cpu.runtime.jit import inner, jit
 from minideeplab.backends.numba_cpu.runtime.thread_pool import (
     FAILED,
@@ -196,8 +194,9 @@ def parallel_for(task: Callable[[int], None], count: int) -> None:
     """
 
     def work(counters: np.ndarray) -> None:
-        while (index := claim(counters)) < count:
-            task(index)
+        with one_blas_thread_here():
+            while (index := claim(counters)) < count:
+                task(index)
 
     workers = thread_count() - 1
     if count < 2 or workers <= 0 or not _pool(workers).run_python(work, count - 1):
@@ -207,36 +206,3 @@ def parallel_for(task: Callable[[int], None], count: int) -> None:
 def spans(length: int, step: int) -> list[tuple[int, int]]:
     """Return the ``(start, stop)`` of pieces of ``range(length)``; the last one may be shorter."""
     return [(start, min(start + step, length)) for start in range(0, length, step)]
-
-
-class _BlasLimit:
-    """How many callers need one BLAS thread now; the last one restores BLAS's own number."""
-
-    lock = threading.Lock()
-    count = 0
-    limit = None
-
-
-@cache
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController().select(user_api="blas")
-
-
-@contextmanager
-def one_blas_thread() -> Iterator[None]:
-    """Limit BLAS to one thread, for tasks of the pool that multiply matrices.
-
-    For a single task too: the bits of BLAS's results depend on the number of its threads.
-    """
-    with _BlasLimit.lock:
-        if _BlasLimit.count == 0:
-            _BlasLimit.limit = _controller().limit(limits=1)
-        _BlasLimit.count += 1
-    try:
-        yield
-    finally:
-        with _BlasLimit.lock:
-            _BlasLimit.count -= 1
-            if _BlasLimit.count == 0:
-                _BlasLimit.limit.restore_original_limits()
-                _BlasLimit.limit = None

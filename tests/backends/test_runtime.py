@@ -9,7 +9,6 @@ import time
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_info
 
 from minideeplab.backends.numba_cpu.runtime import parallel, scratch
 from minideeplab.backends.numba_cpu.runtime.atomics import SPACING, claim
@@ -45,19 +44,6 @@ def test_an_error_in_a_task_is_raised(monkeypatch):
 
     with pytest.raises(ValueError, match="task 5"):
         parallel.parallel_for(task, 9)
-
-
-def test_numpys_blas_has_one_thread_inside_and_its_own_number_after(monkeypatch):
-    monkeypatch.setattr(parallel, "thread_count", lambda: 2)
-
-    def blas_threads():
-        return [info["num_threads"] for info in threadpool_info() if info["user_api"] == "blas"]
-
-    before, inside = blas_threads(), []
-    with parallel.one_blas_thread():
-        parallel.parallel_for(lambda _: inside.append(blas_threads()), 2)
-    assert all(1 in numbers for numbers in inside)  # others (SciPy's) may have come later
-    assert blas_threads() == before
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ OPS = {
     "nn.functional.pad": 89, "nn.functional.unfold": 163, "nn.functional.linear": 18,
     "nn.functional.relu": 4, "nn.functional.dropout": 19, "softmax": 14, "log_softmax": 14,
     "nn.functional.cross_entropy": 21, "nn.functional.batch_norm": 24, "maximum": 9, "cat": 9,
+    "sigmoid": 3,
 }  # fmt: skip
 """The operations here that OpInfo has, which is all but fold, with torch 2.13's samples."""
 

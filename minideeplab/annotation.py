@@ -14,6 +14,7 @@ from minideeplab.visualize.palettes import voc_palette
 
 MOST_COLOURS = 64
 UNKNOWN = 255
+NOISE, MOSTLY = 40, 0.95  # of JPEG: levels that black and white change by; share of such pixels
 BLACK = ("auto", "unknown", "label")
 
 
@@ -38,16 +39,25 @@ def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annota
 
     Transparent pixels are unknown, and 255 in a palette or grey image. ``black`` says whether
     black is "unknown" or a "label"; "auto" takes it as unknown, as pydensecrf's example does, but
-    as a label in grey images and in palette images with PASCAL VOC's colours or a 255.
+    as a label in grey images and in palette images with PASCAL VOC's colours or a 255. An image of
+    black and white alone, or of 0 and 255, has two labels; so has a JPEG of such a mask.
 
-    Raises ValueError if the file is no image, has too many colours for labels, or no label.
+    Raises ValueError if the file is no image, has too many colours for labels, fewer than two
+    labels, or is a JPEG that is not black and white.
     """
     if black not in BLACK:
         raise ValueError(f"black must be one of {BLACK}, got {black!r}")
     io.read_image(path)  # a file that is no image fails here, with the reason
     with Image.open(path) as image:
-        mode, colours = image.mode, image.getpalette()
+        mode, colours, lossy = image.mode, image.getpalette(), image.format == "JPEG"
         rgba = np.array(image.convert("RGBA"))
+    if black == "auto" and _is_binary(rgba, lossy):
+        white = (rgba[:, :, 0] > 127).astype(np.int64)
+        return Annotation(white, np.arange(2), np.uint8([[0, 0, 0], [255, 255, 255]]))
+    if lossy:
+        raise ValueError(
+            f"{path}: JPEG is lossy and changes labels; expected PNG, or a mask of black and white"
+        )
     in_colour = mode in ("RGB", "RGBA", "CMYK")
     if in_colour:
         labels, palette = _number_colours(np.where(rgba[:, :, 3:] == 0, 0, rgba[:, :, :3]), path)
@@ -63,10 +73,24 @@ def read_annotation(path: str | os.PathLike[str], black: str = "auto") -> Annota
     numbers = np.setdiff1d(labels, [UNKNOWN])
     if not numbers.size:
         raise ValueError(f"{path}: no pixel has a label")
+    if numbers.size == 1:
+        rest = "; --black label makes black a label" if black == "unknown" else ""
+        raise ValueError(f"{path}: one label only, expected 2 or more{rest}")
     index = np.where(labels == UNKNOWN, -1, np.searchsorted(numbers, labels))
     if in_colour:  # number the colours that remain from 0
         numbers, palette = np.arange(len(numbers)), palette[numbers]
     return Annotation(index, numbers, palette)
+
+
+def _is_binary(rgba: np.ndarray, lossy: bool) -> bool:
+    """Return whether an opaque image is black and white, up to the noise of JPEG if ``lossy``."""
+    values = rgba[:, :, :3]
+    if (rgba[:, :, 3] != 255).any() or values.min() > 127 or values.max() <= 127:
+        return False
+    if not lossy:
+        return bool(((values == 0) | (values == 255)).all() and (values == values[..., :1]).all())
+    near = (values < NOISE) | (values > 255 - NOISE)
+    return bool(near.mean() > MOSTLY and np.ptp(values.astype(int), axis=2).max() < NOISE)
 
 
 def _black_in_palette(labels: np.ndarray, palette: np.ndarray, mode: str) -> str:

@@ -83,7 +83,8 @@ def spread(
             yield waiting.popleft().result()
     except BrokenExecutor as error:
         raise RuntimeError(
-            "a worker process died, possibly out of memory; try fewer --jobs"
+            "a worker process died, possibly out of memory; try fewer --jobs. A script that opens "
+            "an executor needs the guard: if __name__ == '__main__':"
         ) from error
     finally:
         for future in waiting:
@@ -119,6 +120,11 @@ def open_executor(jobs: int = 1, dask: str | None = None) -> Iterator[Executor |
             yield executor
     elif jobs == 1:
         yield None
+    elif getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise RuntimeError(
+            "open_executor: this script is being imported by a worker process; put the call under "
+            "if __name__ == '__main__':"
+        )
     else:
         with fewer_threads(jobs), _process_pool(jobs) as executor:
             yield executor

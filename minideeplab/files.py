@@ -13,6 +13,43 @@ _TEMPORARY = ".{0.stem}-{1}{0.suffix}"  # beside its target: a path and 8 hexade
 
 
 @contextmanager
+def lock(path: str | os.PathLike[str], wait: bool = True) -> Iterator[None]:
+    """Hold a lock file, which one process and thread can hold; it is released however they end.
+
+    Raises BlockingIOError if another holds it and ``wait`` is False. Where the system or the file
+    system has no locks, nothing is locked.
+    """
+    path = Path(path)
+    while True:
+        with open(path, "ab") as file:
+            if not _locked(file.fileno(), wait):
+                yield
+                return
+            if not path.exists() or not os.path.samestat(path.stat(), os.fstat(file.fileno())):
+                continue  # the former holder has deleted it
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def _locked(descriptor: int, wait: bool) -> bool:
+    """Lock a file; return whether there are locks. BlockingIOError if another has it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
 def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it takes the place of ``path`` at once.
 
@@ -32,6 +69,10 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:  # such as: no space left
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

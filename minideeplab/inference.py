@@ -18,7 +18,9 @@ from minideeplab import backends, executors
 from minideeplab import functional as F
 from minideeplab.nn import evaluating
 from minideeplab.ops.resize import linear_source
+from minideeplab.segment_arguments import check_segment
 from minideeplab.tensor import no_grad
+from minideeplab.tiling import blend_tiles
 
 STRIP = 1 << 20  # pixels whose probabilities are interpolated at a time
 
@@ -33,6 +35,7 @@ def segment(
     flip: bool = False,
     fusion: str = "mean",
     max_side: int = 1024,
+    tile: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label every pixel of an image.
 
@@ -50,6 +53,8 @@ def segment(
         fusion: ``"mean"`` of the probabilities or, as the authors, ``"max"`` of the scores.
         max_side: an image with a longer side is processed at that size, and its probabilities
             are interpolated to its own size; this bounds time and memory.
+        tile: process the image at its own size, whatever ``max_side`` says, in overlapping tiles
+            of this height and width. The CRF still runs on the whole image.
 
     Returns:
         labels (H, W), uint8 up to 256 classes, and probabilities (C, H, W) float32.
@@ -57,7 +62,7 @@ def segment(
     Raises:
         ValueError: an argument out of its range, or scores that are not finite.
     """
-    working = _probabilities(image, net, crf, scales, flip, fusion, max_side)
+    working = _probabilities(image, net, crf, scales, flip, fusion, max_side, tile)
     if working.shape[1:] == image.shape[:2]:
         return most_probable(working), working
     probabilities = np.empty((len(working), *image.shape[:2]), working.dtype)
@@ -72,12 +77,18 @@ def _probabilities(
     flip: bool = False,
     fusion: str = "mean",
     max_side: int = 1024,
+    tile: int | None = None,
 ) -> np.ndarray:
     """Return the probabilities (C, h, w) of ``segment`` at the size that is processed."""
-    _check(image, net, scales, fusion, max_side)
-    working = resize(image, min(1.0, max_side / max(image.shape[:2])))
-    known = _known_size(working, net)
-    probabilities = predict(working, net, [known * scale for scale in scales], flip, fusion)
+    check_segment(image, net, scales, fusion, max_side, tile)
+    size = max(image.shape[:2])
+    working = image if tile else resize(image, min(1.0, max_side / size))
+    known = _known_size(min(tile, size) if tile else max(working.shape[:2]), net)
+    views = [known * scale for scale in scales]
+    if tile:
+        probabilities = blend_tiles(working, tile, lambda p: predict(p, net, views, flip, fusion))
+    else:
+        probabilities = predict(working, net, views, flip, fusion)
     if crf is False:
         return probabilities
     from minideeplab.crf import refine
@@ -118,6 +129,8 @@ def segment_all(
     **options: Any,
 ) -> Iterator[Any]:
     """Yield the labels (H, W) of many images, in their order.
+
+    With ``probabilities=True`` it yields pairs, as ``segment`` returns them.
 
     Args:
         images: (H, W, 3) uint8 each; drawn as they are needed.
@@ -163,10 +176,9 @@ def _labels_elsewhere(
         return _labels(net, options, flags, image)
 
 
-def _known_size(image: np.ndarray, net: Network) -> float:
-    """Return the scale, at most 1, that brings an image to the size of the training images."""
-    trained = getattr(net, "meta", {}).get("image_size", image.shape[:2])
-    return min(1.0, max(trained) / max(image.shape[:2]))
+def _known_size(side: int, net: Network) -> float:
+    """Return the scale, at most 1, that brings the longer side to that of the training images."""
+    return min(1.0, max(getattr(net, "meta", {}).get("image_size", [side])) / side)
 
 
 def crf_options(crf: bool | Mapping[str, Any], net: Network) -> dict[str, Any]:
@@ -280,21 +292,3 @@ def resize(image: np.ndarray, scale: float) -> np.ndarray:
     height, width = (max(1, round(length * scale)) for length in image.shape[:2])
     resized = Image.fromarray(image).resize((width, height), Image.Resampling.BILINEAR)
     return np.asarray(resized)
-
-
-def _check(
-    image: np.ndarray, net: Network, scales: Sequence[float], fusion: str, max_side: int
-) -> None:
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3:
-        kind = f"{image.dtype} {image.shape}" if isinstance(image, np.ndarray) else type(image)
-        raise ValueError(f"image: expected uint8 (H, W, 3), got {kind}")
-    if image.shape[2] != 3 or image.size == 0:
-        raise ValueError(f"image: expected (H, W, 3) with pixels, got {image.shape}")
-    if not hasattr(net, "preprocessing"):
-        raise TypeError(f"net: expected a network with preprocessing, got {type(net).__name__}")
-    if len(scales) == 0 or not all(0 < scale <= 8 for scale in scales):
-        raise ValueError(f"scales: expected numbers in (0, 8], got {scales}")
-    if fusion not in ("mean", "max"):
-        raise ValueError(f"fusion: expected 'mean' or 'max', got {fusion!r}")
-    if max_side < 16:
-        raise ValueError(f"max_side: expected 16 or more, got {max_side}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,11 +30,18 @@ WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")  # one channel, more 
 # ---------------------------------------------------------------- images in
 
 
-def read_image(path: str | os.PathLike[str]) -> np.ndarray:
+def read_image(
+    path: str | os.PathLike[str], intensity_range: tuple[float, float] | None = None
+) -> np.ndarray:
     """Read any image that Pillow knows as an upright RGB image.
 
     EXIF rotation is applied, transparency is laid over white, 16-bit grey keeps its upper 8 bits,
     palettes, CMYK and 1-bit are converted, and of an animation the first frame is taken.
+
+    Args:
+        path: the image.
+        intensity_range: grey values (low, high) of images of more than 8 bits that become 0 and
+            255, such as (0, 4095) for scans of 12 bits.
 
     Returns:
         (H, W, 3) uint8.
@@ -45,7 +53,7 @@ def read_image(path: str | os.PathLike[str]) -> np.ndarray:
     with open_image(path) as image:
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode in WIDE_MODES:
-            grey = _wide_to_uint8(np.asarray(image))
+            grey = _wide_to_uint8(np.asarray(image), intensity_range)
             return np.repeat(grey[:, :, None], 3, axis=2)
         return np.array(_over_white(image))
 
@@ -88,6 +96,11 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         try:
             image = Image.open(file)
             image.load()
+        except Image.DecompressionBombError:
+            raise ValueError(
+                f"{path}: more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels; segment --max-pixels, "
+                "in Python io.allow_pixels, raises the limit"
+            ) from None
         except Image.UnidentifiedImageError:
             raise ValueError(f"{path}: not an image in any format known here") from None
         except Exception as error:  # decoders of damaged files raise nearly anything
@@ -95,8 +108,20 @@ def open_image(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
         yield image
 
 
-def _wide_to_uint8(values: np.ndarray) -> np.ndarray:
+def allow_pixels(count: int) -> None:
+    """Let images of up to ``count`` pixels be read; 178,956,970 by default, for safety."""
+    Image.MAX_IMAGE_PIXELS = -(-count // 2)  # Pillow warns above this, and refuses twice as many
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+
+def _wide_to_uint8(
+    values: np.ndarray, intensity_range: tuple[float, float] | None = None
+) -> np.ndarray:
     """Bring 16-bit, 32-bit or float grey values to 0..255."""
+    if intensity_range is not None:
+        low, high = intensity_range
+        scaled = 255 * (np.nan_to_num(values.astype(np.float64)) - low) / (high - low)
+        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
     if values.dtype.kind != "f":
         wide = values.astype(np.int64)
         return np.clip(wide // 257 if wide.max(initial=0) > 255 else wide, 0, 255).astype(np.uint8)

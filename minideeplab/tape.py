@@ -11,10 +11,14 @@ each other. So every cotangent has one owner, which may modify it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from inspect import getclosurevars
+from types import FunctionType
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
@@ -27,6 +31,9 @@ Needs = tuple[bool, ...]
 Backward = Callable[[np.ndarray, Needs], Sequence[np.ndarray | None]]
 
 _recording: ContextVar[bool] = ContextVar("recording", default=True)
+_detecting: ContextVar[bool] = ContextVar(
+    "detecting", default=os.environ.get("MINIDEEPLAB_DETECT_CHANGES", "0") not in ("", "0")
+)
 
 
 def is_recording() -> bool:
@@ -44,21 +51,64 @@ def no_grad() -> Iterator[None]:
         _recording.reset(token)
 
 
+@contextmanager
+def detect_changes(enabled: bool = True) -> Iterator[None]:
+    """Inside the block, `backward` refuses arrays that were changed after the forward pass.
+
+    Their checksums are kept with the history, which takes time: for tests, lessons and debugging.
+    Arrays on a GPU are not checked.
+    MINIDEEPLAB_DETECT_CHANGES=1 in the environment does it for the whole process.
+    """
+    token = _detecting.set(enabled)
+    try:
+        yield
+    finally:
+        _detecting.reset(token)
+
+
 class Node:
     """How a tensor was computed: its inputs, and the function that returns their cotangents."""
 
-    __slots__ = ("backward", "inputs")
+    __slots__ = ("backward", "checksums", "inputs")
 
     def __init__(self, inputs: tuple[Tensor | None, ...], backward: Backward):
         self.inputs = inputs  # None where no gradient is wanted
         self.backward: Backward | None = backward  # None once it was used
+        arrays = _saved(backward) if _detecting.get() else ()
+        self.checksums = [(array, _checksum(array)) for array in arrays]
+
+    def check_unchanged(self) -> None:
+        """Raise RuntimeError if an array that `backward` reads has changed since the forward."""
+        for array, before in self.checksums:
+            if _checksum(array) != before:
+                raise RuntimeError(
+                    f"backward: an array of shape {array.shape}, {array.dtype} was changed after "
+                    "the forward pass, which gives a wrong gradient; change a copy"
+                )
 
     def cotangents(self, dy: np.ndarray) -> Iterator[tuple[Tensor, np.ndarray]]:
         """Each input that requires a gradient, with its cotangent. Frees inputs and function."""
         inputs, backward = self.inputs, self.backward
-        self.inputs, self.backward = (), None
+        self.inputs, self.backward, self.checksums = (), None, []
         dxs = backward(dy, tuple(x is not None for x in inputs))
         return ((x, dx) for x, dx in zip(inputs, dxs, strict=True) if x is not None)
+
+
+def _saved(value: Any, depth: int = 5) -> Iterator[np.ndarray]:
+    """Yield the arrays that a backward function holds, also in tuples and inner functions."""
+    parts: Sequence[Any] = ()
+    if isinstance(value, np.ndarray):  # one on a GPU would be copied to the host
+        yield value
+    elif isinstance(value, tuple | list):
+        parts = value
+    elif isinstance(value, FunctionType):
+        parts = list(getclosurevars(value).nonlocals.values())
+    for part in parts if depth else ():
+        yield from _saved(part, depth - 1)
+
+
+def _checksum(array: np.ndarray) -> int:
+    return crc32(np.ascontiguousarray(array))
 
 
 def add(a: Any, b: Any) -> Any:
@@ -88,7 +138,8 @@ def topological_order(last: Tensor) -> list[Tensor]:
     """Every tensor that `last` was computed from, each after all of its inputs; `last` at the end.
 
     A depth-first walk without recursion, since a network may be deeper than Python's stack. Raises
-    RuntimeError, before anything is changed, if a part of the history was freed by an earlier call.
+    RuntimeError, before anything is changed, if a part of the history was freed by an earlier call,
+    or, under `detect_changes`, if an array was changed.
     """
     order, seen, stack = [], set(), [(last, False)]
     while stack:
@@ -104,6 +155,7 @@ def topological_order(last: Tensor) -> list[Tensor]:
                         "backward: a part of this computation was differentiated before, and its "
                         "history is freed; compute it again before the second backward()"
                     )
+                tensor.node.check_unchanged()
                 stack.extend((x, False) for x in tensor.node.inputs if x is not None)
     return order
 
@@ -128,10 +180,10 @@ def seed(last: Tensor, grad: np.ndarray | None) -> np.ndarray:
     return grad
 
 
-def sum_to(x: np.ndarray, dx: np.ndarray) -> np.ndarray:
-    """dx summed over the axes along which x was repeated by broadcasting, in the type of x."""
-    if dx.shape != x.shape:
-        dx = dx.sum(axis=tuple(range(dx.ndim - x.ndim)))
-        repeated = tuple(axis for axis, size in enumerate(x.shape) if size != dx.shape[axis])
+def sum_to(shape: tuple[int, ...], dtype: np.dtype, dx: np.ndarray) -> np.ndarray:
+    """dx summed over the axes along which an array of this shape was repeated by broadcasting."""
+    if dx.shape != shape:
+        dx = dx.sum(axis=tuple(range(dx.ndim - len(shape))))
+        repeated = tuple(axis for axis, size in enumerate(shape) if size != dx.shape[axis])
         dx = dx.sum(axis=repeated, keepdims=True)
-    return dx.astype(x.dtype, copy=False)
+    return dx.astype(dtype, copy=False)

@@ -8,14 +8,27 @@ broadcasting, elementary functions, sums, extrema, shapes and indexing, named as
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import numpy as np
 
 from minideeplab.arrays import add_at, as_array, is_array, like, to_host
 from minideeplab.backends.registry import to
-from minideeplab.tape import Backward, Node, add, backpropagate, is_recording, no_grad, seed, sum_to
+from minideeplab.numpy_functions import call_numpy
+from minideeplab.tape import (
+    Backward,
+    Node,
+    add,
+    backpropagate,
+    detect_changes,
+    is_recording,
+    no_grad,
+    seed,
+    sum_to,
+)
 
-__all__ = ["Tensor", "no_grad", "record"]
+__all__ = ["Tensor", "detect_changes", "no_grad", "record"]
 
 Axis = int | tuple[int, ...] | None
 Operand = "Tensor | np.ndarray | float"
@@ -78,6 +91,10 @@ class Tensor:
     def __bool__(self) -> bool:
         return bool(self.data)  # ValueError for several elements, as of an ndarray
 
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        """Differentiate NumPy's arithmetic; refuse other functions where a gradient is recorded."""
+        return call_numpy(Tensor, ufunc, method, inputs, options)
+
     def __repr__(self) -> str:
         values = np.array2string(to_host(self.data), separator=", ", prefix="Tensor(", threshold=20)
         return f"Tensor({values}, dtype={self.dtype}, requires_grad={self.requires_grad})"
@@ -96,8 +113,8 @@ class Tensor:
 
     def to(self, device: str) -> Tensor:
         """The same values on "cpu" or "cuda" (a GPU, through CuPy); the gradient goes back."""
-        x = self.data
-        return record(to(x, device), (self,), lambda dy, _: (like(x, dy),))
+        back = partial(like, self.data)
+        return record(to(self.data, device), (self,), lambda dy, _: (back(dy),))
 
     def backward(self, grad: np.ndarray | None = None) -> None:
         """Add the gradient of sum(grad * self) to the `grad` of every leaf that requires one.
@@ -210,11 +227,11 @@ class Tensor:
 
     def sum(self, axis: Axis = None, keepdims: bool = False) -> Tensor:
         """Sum over one axis, several or all."""
-        x = self.data
-        kept = x.sum(axis, keepdims=True)
+        kept = self.data.sum(axis, keepdims=True)
+        before, after = self.shape, kept.shape
 
         def backward(dy, _):
-            return (np.broadcast_to(dy.reshape(kept.shape), x.shape).copy(),)
+            return (np.broadcast_to(dy.reshape(after), before).copy(),)
 
         return record(kept if keepdims else kept.squeeze(axis), (self,), backward)
 
@@ -225,8 +242,8 @@ class Tensor:
 
     def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
         """The same elements in another shape, as `ndarray.reshape`."""
-        x = self.data
-        return record(x.reshape(*shape), (self,), lambda dy, _: (dy.reshape(x.shape),))
+        before = self.shape
+        return record(self.data.reshape(*shape), (self,), lambda dy, _: (dy.reshape(before),))
 
     def transpose(self, *axes: int) -> Tensor:
         """The axes in another order, as `ndarray.transpose(*axes)`: reversed if none are given."""
@@ -238,10 +255,11 @@ class Tensor:
         if isinstance(index, Tensor):  # a mask such as x > 0
             index = index.data
         x, y = self.data, self.data[index]
+        zeros, is_view = partial(np.zeros_like, x), np.may_share_memory(x, y)
 
         def backward(dy, _):
-            dx = np.zeros_like(x)
-            if np.may_share_memory(x, y):  # slices: a view of x, no element twice
+            dx = zeros()
+            if is_view:  # slices: a view of x, no element twice
                 dx[index] = dy
             else:
                 add_at(dx, index, dy)
@@ -267,10 +285,12 @@ def _operand(value: Operand, other: Tensor) -> Tensor:
 def _broadcasting(y: np.ndarray, a: Tensor, b: Tensor, da: Share, db: Share) -> Tensor:
     """Record y = f(a, b); da and db map dy to the cotangents of a and b, before broadcasting."""
 
+    first, second = (a.shape, a.dtype), (b.shape, b.dtype)
+
     def backward(dy, needs):
         return (
-            sum_to(a.data, da(dy)) if needs[0] else None,
-            sum_to(b.data, db(dy)) if needs[1] else None,
+            sum_to(*first, da(dy)) if needs[0] else None,
+            sum_to(*second, db(dy)) if needs[1] else None,
         )
 
     return record(y, (a, b), backward)

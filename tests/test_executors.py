@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minideeplab import cli, inference, models, use_backend
+from minideeplab import cli, executors, inference, models, use_backend
 from minideeplab.executors import Shared, open_executor, spread
 
 ROOT = str(Path(__file__).parents[1])
@@ -136,6 +136,22 @@ def test_dask_segments_alike():
         found = list(inference.segment_all(images, net, executor, crf=False))
         expected = list(inference.segment_all(images, net, crf=False))
     np.testing.assert_array_equal(found, expected)
+
+
+def test_a_script_without_a_main_guard_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from minideeplab.executors import open_executor, spread\n"
+        "with open_executor(2) as executor:\n"
+        "    print(list(spread(abs, [-1, -2], executor)))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(executors.__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, script], env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert "open_executor: this script is being imported by a worker process" in done.stderr
+    assert "needs the guard: if __name__ == '__main__':" in done.stderr
 
 
 SLEEPERS = """

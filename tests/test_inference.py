@@ -261,6 +261,41 @@ def test_bad_arguments_are_named(changes, error, message):
         inference.segment(**(arguments | changes))
 
 
+def test_tiles_give_the_labels_of_the_whole_image():
+    image, net = photo(100, 150), Sampler()
+    whole, _ = inference.segment(image, Sampler(), crf=False)
+    labels, probabilities = inference.segment(image, net, crf=False, tile=64, max_side=32)
+    assert labels.shape == (100, 150) and probabilities.shape == (3, 100, 150)
+    assert len(net.seen) == 2 * 3 and all(shape[2:] == (65, 65) for shape in net.seen)
+    assert (labels == whole).mean() > 0.95  # tiles sample the noise at other points
+
+
+def test_tiles_are_scaled_as_large_images_are():
+    net = Sampler()
+    net.meta = {"image_size": [24, 32]}
+    inference.segment(photo(100, 150), net, crf=False, tile=64)
+    assert all(shape[2:] == (33, 33) for shape in net.seen)
+
+
+@pytest.mark.parametrize("image, words", [
+    (np.full((9, 9, 3), 4095, np.uint16), r"uint16 \(9, 9, 3\); scale its range to 0..255"),
+    (np.zeros((9, 9, 3), np.float32), r"float32 \(9, 9, 3\); of values in 0..1 make np.uint8"),
+    (np.zeros((2, 9, 9, 3), np.uint8), r"\(2, 9, 9, 3\); segment takes one image, segment_all"),
+])  # fmt: skip
+def test_arrays_that_are_no_image_are_told_how_to_become_one(image, words):
+    with pytest.raises(ValueError, match=words):
+        inference.segment(image, Sampler())
+
+
+def test_segment_all_gives_probabilities_too():
+    ((labels, probabilities),) = inference.segment_all(
+        [photo(30, 40)], Sampler(), crf=False, probabilities=True
+    )
+    expected = inference.segment(photo(30, 40), Sampler(), crf=False)
+    np.testing.assert_array_equal(labels, expected[0])
+    np.testing.assert_array_equal(probabilities, expected[1])
+
+
 class Many(Sampler):
     """Twenty classes, whose scores differ from place to place."""
 

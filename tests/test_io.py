@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ import pytest
 from PIL import Image
 
 from minideeplab import io
+from minideeplab.files import lock
 from minideeplab.visualize.palettes import voc_palette
 
 RED = np.zeros((6, 8, 3), np.uint8) + np.array([255, 0, 0], np.uint8)
@@ -239,3 +242,33 @@ def test_leftovers_of_killed_writes_are_no_images(tmp_path):
     subprocess.run([sys.executable, "-c", kill, tmp_path / "photo.png"])
     assert len(list(tmp_path.iterdir())) == 2
     assert io.expand(tmp_path) == [tmp_path / "photo.png"]
+
+
+def test_a_full_disk_is_reported_with_the_file(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match=r"No space left.*photo\.png"):
+        io.write_image(tmp_path / "photo.png", np.zeros((4, 5, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_is_held_by_one_thread_and_released_at_the_end(tmp_path):
+    pytest.importorskip("fcntl")
+    inside, order = threading.Event(), []
+
+    def second():
+        inside.set()
+        with lock(tmp_path / ".lock"):
+            order.append("second")
+
+    with lock(tmp_path / ".lock"):
+        thread = threading.Thread(target=second)
+        thread.start()
+        inside.wait(60)
+        with pytest.raises(BlockingIOError), lock(tmp_path / ".lock", wait=False):
+            pass
+        order.append("first")
+    thread.join(60)
+    assert order == ["first", "second"] and not list(tmp_path.iterdir())

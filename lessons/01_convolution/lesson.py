@@ -274,3 +274,15 @@ figure.colorbar(drawn, ax=panels, label="gradient of x", ticks=range(5))
 # the right side with the gradient, and compare two numbers. (4) Only pixels with even row and
 # column were ever read.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/ops/conv.py` is this lesson in full: `conv2d` and `conv2d_backward`, with dilation,
+# groups and sides of their own for the padding. `tap` in `minideeplab/ops/window.py` is the slice
+# that you wrote three times. Look for the one difference: a view that is read forwards and added
+# to backwards. `minideeplab/functional/conv.py` checks the arguments and records the call,
+# `minideeplab/tape.py` walks the records from the last to the first and calls the backward passes,
+# and `Conv2d` in `minideeplab/nn/layers.py` holds weights and bias. The notebook
+# `notebooks/06_what_backprop_sends_back.ipynb` follows a gradient from the loss down to the
+# pixels.

@@ -48,9 +48,9 @@ for axes, rate in zip(panels, (1, 2, 4), strict=True):
 # %% [markdown]
 # ### Task 2.1 · How many outputs? (1 point)
 #
-# Pad a signal of length $n$ with $p$ zeros on either side and let the filter step by $s$. The
-# first position is 0 and the last tap must stay inside, so positions $0, s, 2s, \dots$ up to
-# $n + 2p - K_\text{eff}$ are allowed. Count them.
+# Pad a signal of $N$ values (`n`) with $m$ zeros on either side (`padding`) and let the filter of
+# $K$ taps (`k`) step by $s$. The first position is 0 and the last tap must stay inside, so
+# positions $0, s, 2s, \dots$ up to $N + 2m - K_\text{eff}$ are allowed. Count them.
 
 
 # %%
@@ -255,3 +255,14 @@ assert (count_paths((2, 2, 2)) == 0).sum() == 6
 # 2^{L+1} - 1$ against $2L + 1$. (4) Write the holes as zeros into a larger kernel; or sort the
 # positions by their remainder modulo $r$, filter each of the $r$ parts, and put them back.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# The atrous convolution of the library is not a function of its own: it is the argument `dilation`
+# of `conv2d` in `minideeplab/ops/conv.py`, one factor in `tap` (`minideeplab/ops/window.py`),
+# where `effective_size` and `output_size` are your task 2.1. A layer takes it as `Conv2d(...,
+# dilation=r)` (`minideeplab/nn/layers.py`); `minideeplab/models/deeplab.py` gives conv5 rate 2 and
+# fc6 rate 12, and `minideeplab/visualize/plots.py` draws what you drew. How it becomes fast is
+# lesson 11. The notebook `notebooks/01_holes_in_filters.ipynb` measures fields of view in a whole
+# network, and `notebooks/02_features_on_a_photograph.ipynb` shows what filters answer to.

@@ -401,3 +401,14 @@ assert apart[1][1:-1, 1:-1].max() < 1e-10
 # another order gives noise, and a size rounded the other way is seen at once in the output's
 # shape.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `pooled_size` in `minideeplab/ops/pool.py` is task 3.1 with its rule for the last window, and
+# `max_pool2d` there is task 3.2 as a loop over the window's taps: compare it with yours, and see
+# how a tie goes to the first. `minideeplab/models/vgg.py` puts the layers together.
+# `minideeplab/weights/vgg.py` is tasks 3.4 and 3.5 for four frameworks; its first paragraph lists
+# in what they differ. `minideeplab/weights/conversion.py` reads the files, and `minideeplab
+# convert --help` is the command. The notebook `notebooks/13_from_vgg_to_deeplab.ipynb` draws the
+# network.

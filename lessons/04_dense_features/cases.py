@@ -72,18 +72,16 @@ def run_from_everywhere(x: np.ndarray, layers: list[tuple]) -> np.ndarray:
 
 
 def take(
-    weight: np.ndarray,
-    bias: np.ndarray,
-    rate: int,
-    filter_step: int,
-    channel_step: int,
-    tap_step: int,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Pick by lists of numbers."""
-    steps = filter_step, channel_step, tap_step, tap_step
-    for axis, step in enumerate(steps):
-        weight = np.take(weight, range(0, weight.shape[axis], step), axis)
-    return weight, np.take(bias, range(0, len(bias), filter_step)), rate * tap_step
+    weight: np.ndarray, bias: np.ndarray, rate: int, kept: np.ndarray, tap_step: int,
+    after: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:  # fmt: skip
+    """Pick axis by axis."""
+    weight, bias, after = (
+        np.take(array, kept, axis) for array, axis in ((weight, 0), (bias, 0), (after, 1))
+    )
+    for axis in (2, 3):
+        weight = np.take(weight, range(0, weight.shape[axis], max(1, abs(tap_step))), axis)
+    return weight, bias, rate * tap_step, after
 
 
 def middle_of_what_is_seen(layers: list[tuple[int, int, int, int]]) -> tuple[float, int]:
@@ -189,16 +187,53 @@ TASKS = (
         function="decimate",
         points=1,
         reference=take,
-        returns=("weight", "bias", "rate"),
+        returns=("weight", "bias", "rate", "after"),
         cases=(
             Case(
                 "fc6: a quarter of the filters, rate 4",
-                (numbers(19, 8, 2, 7, 7), numbers(20, 8), 4, 4, 1, 3),
+                (
+                    numbers(19, 8, 2, 7, 7),
+                    numbers(20, 8),
+                    4,
+                    np.array([1, 6]),
+                    3,
+                    numbers(27, 3, 8, 1, 1),
+                ),
                 shown=True,
             ),
-            Case("fc7", (numbers(21, 8, 8, 1, 1), numbers(22, 8), 1, 4, 4, 1)),
-            Case("a flat filter", (numbers(23, 5, 3, 3, 5), numbers(24, 5), 3, 2, 1, 2)),
-            Case("channels by another step", (numbers(25, 6, 9, 4, 4), numbers(26, 6), 3, 2, 3, 2)),
+            Case(
+                "fc7: all taps stay",
+                (
+                    numbers(21, 6, 5, 1, 1),
+                    numbers(22, 6),
+                    1,
+                    np.array([0, 2, 5]),
+                    1,
+                    numbers(28, 4, 6, 1, 1),
+                ),
+            ),
+            Case(
+                "a flat filter, drawn in any order",
+                (
+                    numbers(23, 5, 3, 3, 5),
+                    numbers(24, 5),
+                    3,
+                    np.array([4, 0, 2]),
+                    2,
+                    numbers(29, 5, 5, 1, 1),
+                ),
+            ),
+            Case(
+                "a layer with taps behind",
+                (
+                    numbers(25, 6, 4, 4, 4),
+                    numbers(26, 6),
+                    3,
+                    np.array([3, 1]),
+                    2,
+                    numbers(30, 2, 6, 3, 3),
+                ),
+            ),
         ),
     ),
     Task(

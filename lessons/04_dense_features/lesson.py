@@ -275,8 +275,8 @@ axes.legend(ncols=6, loc="upper left", bbox_to_anchor=(-0.02, 1.22), columnspaci
 # 3 × 3 with padding 1, and pool5, which comes behind a lost stride, is *not* spread apart. And fc6
 # is made smaller: the network is trained on anyway, so its start need not be exact.
 #
-# **Cutting fc6.** Of fc6's 4096 filters a quarter stays (the authors drew them at random, here it
-# is every fourth), and of its 7 × 7 taps rows and columns 0, 3 and 6. The three taps that stay are
+# **Cutting fc6.** Of fc6's 4096 filters a quarter stays (the authors drew them at random),
+# and of its 7 × 7 taps rows and columns 0, 3 and 6. The three taps that stay are
 # three times as far apart as the seven were, so that the filter still sees as far: from
 # $6 \cdot 4 = 24$ steps at rate 4 to $2 \cdot 12 = 24$ steps at **rate 12**, LargeFOV's. fc7 loses
 # three quarters of its filters, and three quarters of its channels as well, since these were fc6's
@@ -300,25 +300,23 @@ axes.invert_yaxis()
 axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 
 # %% [markdown]
-# ### Task 4.4 · Cut a layer down (1 point)
+# ### Task 4.4 · Cut a layer down, and the next one with it (1 point)
 #
-# Keep every `filter_step`-th filter, every `channel_step`-th channel, and every `tap_step`-th row
-# and column of taps, the first ones included; and say at which rate the result must be used.
+# Keep the filters whose numbers are in `kept`, in that order, and of the taps every `tap_step`-th
+# row and column, the first ones included. The layer `after` reads this one's filters as its
+# channels: it must fit again, and see them in the same order. At which rate must the result be
+# used?
 
 
 # %%
 def decimate(
-    weight: np.ndarray,
-    bias: np.ndarray,
-    rate: int,
-    filter_step: int,
-    channel_step: int,
-    tap_step: int,
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Cut weight (F, C, kh, kw), bias (F,) and rate down: (weight, bias, rate)."""
-    # solution 4.4: slice all four axes, and keep the extent by a larger rate
-    small = weight[::filter_step, ::channel_step, ::tap_step, ::tap_step]
-    return small, bias[::filter_step], rate * tap_step
+    weight: np.ndarray, bias: np.ndarray, rate: int, kept: np.ndarray, tap_step: int,
+    after: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:  # fmt: skip
+    """(weight, bias, rate, after) of weight (F, C, kh, kw), bias (F,) and after (G, F, h, w)."""
+    # solution 4.4: pick filters and taps, the extent stays by a larger rate, and channels behind
+    small = weight[kept][:, :, ::tap_step, ::tap_step]
+    return small, bias[kept], rate * tap_step, after[:, kept]
     # end 4.4
 
 
@@ -400,3 +398,14 @@ assert score_grid(nets["3 × 3 windows, padding 1"]) == (0, 8)
 # $\frac12 (1 + 2 + 4 + 8 + 16) = 15.5$; the mask would be off by 15.5 pixels, half a stride.
 # (5) Rate 2 in the first of the two stages, rate 4 in the second, behind both strides.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/models/deeplab.py` is the result of this lesson: `trunk` has pool4 and pool5 at
+# stride 1 and conv5 at rate 2, and the comment at its head names all the changes by the authors.
+# `minideeplab/weights/surgery.py` is task 4.4 for the real fc6 and fc7 (`decimate_fc6`,
+# `decimate_fc7`), and `minideeplab/models/resnet.py` does with stages of ResNet-101 what task 4.2
+# does with a table. In `minideeplab/inference.py` the sizes $8k + 1$ of task 4.5 come back as
+# `padded_size`. The notebook `notebooks/03_stride_32_against_8.ipynb` shows what the masks gain,
+# and `notebooks/13_from_vgg_to_deeplab.ipynb` what the cut costs.

@@ -45,15 +45,18 @@ def by_transposes(
     return tents(shape[1], rows).T @ dy @ tents(shape[2], columns)
 
 
-def entry_by_entry(linear: Callable[[np.ndarray], np.ndarray], size: int) -> np.ndarray:
+def entry_by_entry(
+    affine: Callable[[np.ndarray], np.ndarray], shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Ask how much each output changes when one input changes."""
-    zero = np.zeros(size)
-    matrix = np.zeros((len(linear(zero)), size))
+    zero = np.zeros(shape)
+    offset = np.array(list(affine(zero).flat))
+    matrix = np.zeros((offset.size, zero.size))
     for i, j in np.ndindex(matrix.shape):
         changed = zero.copy()
-        changed[j] = 1.0
-        matrix[i, j] = linear(changed)[i] - linear(zero)[i]
-    return matrix
+        changed.flat[j] = 2.0
+        matrix[i, j] = (affine(changed).flat[i] - offset[i]) / 2
+    return matrix, offset
 
 
 def stretch(x: np.ndarray, z: int) -> np.ndarray:
@@ -110,12 +113,15 @@ TASKS = (
         function="matrix_of",
         points=1,
         reference=entry_by_entry,
+        returns=("A", "b"),
         cases=(
-            Case("differences", (Given("differences"), 4), shown=True),
-            Case("running sums", (Given("running_sums"), 4), shown=True),
-            Case("every value twice", (Given("twice"), 3)),
-            Case("every third value", (Given("every_third"), 8)),
-            Case("the mean", (Given("mean"), 5)),
+            Case("differences", (Given("differences"), (4,)), shown=True),
+            Case("running sums and a bias", (Given("running_sums_and_bias"), (4,)), shown=True),
+            Case("every value twice", (Given("twice"), (3,))),
+            Case("every third value", (Given("every_third"), (8,))),
+            Case("the mean", (Given("mean"), (5,))),
+            Case("an image", (Given("half_the_rows"), (4, 3))),
+            Case("an image and a bias", (Given("turned_and_bias"), (2, 3))),
         ),
     ),
     Task(

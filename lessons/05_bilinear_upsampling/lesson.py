@@ -167,17 +167,24 @@ for axes, image, title in zip(panels, shown, titles, strict=True):
 # them. So along one axis there is a matrix $A$ of shape $(m, n)$ with $y = A x$; its rows have two
 # entries each, $1 - f$ and $f$. For an image, $Y = A X B^\top$ with one matrix for each axis.
 #
-# Whatever linear function one is handed, its matrix can be found without looking inside: column
-# $j$ is what the function makes of the unit vector $e_j$, as $A e_j$ picks column $j$.
+# Whatever linear function one is handed, its matrix can be found without looking inside: $A e_j$
+# picks column $j$ of $A$, so put in unit vectors. A layer with a bias is not linear but **affine**,
+# $y = A x + b$, and does not map zero to zero. Images are read row by row into long columns.
 #
-# ### Task 5.3 · The matrix of a function (1 point)
+# ### Task 5.3 · Matrix and offset of a function (1 point)
+#
+# Find $A$ and $b$ of an affine function that takes arrays of a given shape and returns arrays of a
+# shape that you have to find out. Call it no more often than needed.
 
 
 # %%
-def matrix_of(linear, size: int) -> np.ndarray:
-    """Matrix (M, size) of a function from (size,) to (M,) that is linear."""
-    # solution 5.3: what the function makes of each unit vector is a column
-    return np.stack([linear(unit) for unit in np.eye(size)], axis=1)
+def matrix_of(affine, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """(A (M, N), b (M,)) of an affine function of arrays of a shape, N and M entries read flat."""
+    # solution 5.3: the offset is what becomes of zero, a column what a unit vector adds to it
+    offset = affine(np.zeros(shape)).ravel()
+    units = np.eye(int(np.prod(shape)))
+    columns = [affine(unit.reshape(shape)).ravel() - offset for unit in units]
+    return np.stack(columns, axis=1), offset
     # end 5.3
 
 
@@ -186,11 +193,11 @@ check("5.3", matrix_of)
 # %%
 figure, panels = plt.subplots(1, 2, figsize=(9, 2.3))
 for axes, out, align in zip(panels, (17, 20), (True, False), strict=True):
-    matrix = matrix_of(
+    matrix, _ = matrix_of(
         lambda x, out=out, align=align: resize.interpolate(
             x[None, None, None], (1, out), "bilinear", align, (None, None)
         )[0, 0, 0],
-        5,
+        (5,),
     )
     axes.imshow(matrix.T, cmap="Blues", vmin=0, vmax=1.2, aspect="auto")
     axes.set(xlabel="output", ylabel="input", yticks=range(5), xticks=range(0, out, 4))
@@ -348,3 +355,14 @@ check("5.5", upsample_by_tents)
 # as classes. (5) Every label would count, 64 times as many, and each score would learn from all
 # the pixels around it that it labels. The price is the memory for 21 maps in the size of the image.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `linear_source` in `minideeplab/ops/resize.py` is task 5.1: between which two values to read, and
+# how far. `interpolate` and `interpolate_backward` there stand side by side, one axis at a time,
+# as tasks 5.2 and 5.4. `minideeplab/models/deeplab.py` and `minideeplab/inference.py` say where
+# the corners are aligned, and why. `conv_transpose2d` in `minideeplab/ops/conv.py` is task 5.5
+# with weights that can be learnt. That a backward pass is an adjoint is tested as you did it, by
+# `gradcheck` in `minideeplab/testing/gradients.py`. The notebook
+# `notebooks/04_upsampling_conventions.ipynb` has both conventions on a photograph.

@@ -314,3 +314,14 @@ for axes, (title, image) in zip(panels.ravel(), shown.items(), strict=True):
 # hardly ever win, and so hardly ever learn. (5) $1 + 0.75^2 + 0.5^2 = 1.8125$ times the work, 81 %
 # more.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `branch` and `DeepLab` in `minideeplab/models/deeplab.py` are task 6.3: four branches of fc6, fc7
+# and fc8, whose scores are added. `ASPP` in `minideeplab/models/small.py` is the later form with
+# batch norm, which joins the branches by a 1 × 1 convolution. `minideeplab/inference.py` does task
+# 6.5 for photographs (`fusion="max"`), and `minideeplab/training/multiscale.py` trains with it, as
+# the authors did. Sums and maxima on the tape are in `minideeplab/functional` and
+# `minideeplab/tape.py`: look at how `add` passes one gradient on to both of its inputs. The
+# notebook `notebooks/05_aspp_branches.ipynb` asks which rate responds to which size.

@@ -359,3 +359,14 @@ for axes, name in zip(panels[:, 0], ("image", "truth", "network"), strict=True):
 # $m = 0.9$, 9.1 $\eta g$, hardly less than 10. PyTorch's $v$ is $g/(1-m)$ and the step falls at
 # once to $\eta g/(10(1-m)) = \eta g$. (5) 90 %, and $(0.9 + 0)/2 = 45$ %.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/ops/loss.py` is tasks 7.1 and 7.2, with class weights, label smoothing and a choice
+# of reductions; `log_softmax` in `minideeplab/ops/activation.py` takes off the largest score.
+# `sgd_update` in `minideeplab/ops/elementwise.py` is Caffe's rule of task 7.3, which
+# `minideeplab/training/optim.py` applies with the multipliers of each layer, and `poly` in
+# `minideeplab/training/schedule.py` is task 7.4. `minideeplab/training/loop.py` puts them together
+# with `minideeplab/tape.py`, which makes the gradients. `minideeplab/evaluation` counts what task
+# 7.5 needs. The notebook `notebooks/14_training_and_evaluating.ipynb` trains and measures.

@@ -25,14 +25,19 @@ def column_by_column(f, x, step):
     return np.array([f(x + row) - f(x - row) for row in rows]).reshape(x.shape) / (2 * step)
 
 
-def search_step(size, third, eps):
+def search_step(size, bound, eps, central):
     """Find the smallest error by bisecting its derivative, in logarithms."""
     low, high = -60.0, 60.0
     for _ in range(200):
         middle = (low + high) / 2
         h = np.exp(middle)
-        low, high = (middle, high) if h * third / 3 < eps * size / h**2 else (low, middle)
-    return float(np.exp(low))
+        rising, falling = (h / 3, 1) if central else (0.5, 2)
+        low, high = (
+            (middle, high) if rising * bound < falling * eps * size / h**2 else (low, middle)
+        )
+    h = float(np.exp(low))
+    truncation = h * h / 6 if central else h / 2
+    return h, float(truncation * bound + (1 if central else 2) * eps * size / h)
 
 
 def slopes(f, backward, x, cotangent, direction, step):
@@ -51,8 +56,15 @@ def whole_jacobian_is_right(f, backward, x, seed):
 
 
 def gap(f, transpose, x, dy):
-    """Take the two inner products by vdot."""
-    return np.vdot(dy, f(x)) - np.vdot(transpose(dy), x)
+    """Take the two inner products by vdot, and go through all entries one by one."""
+    worst, place = 1e-9, None
+    for m, n in np.ndindex(len(dy), len(x)):
+        row, column = np.zeros(len(dy)), np.zeros(len(x))
+        row[m] = column[n] = 1
+        difference = abs(f(column)[m] - transpose(row)[n])
+        if difference > worst:
+            worst, place = difference, (m, n)
+    return np.vdot(dy, f(x)) - np.vdot(transpose(dy), x), place
 
 
 def judged(name, f, backward, shape: tuple[int, ...], seed: int, shown=False, scale=1.0):
@@ -86,10 +98,14 @@ TASKS = (
         function="best_step",
         points=1,
         reference=search_step,
+        rtol=1e-7,
+        returns=("h", "E"),
         cases=(
-            Case("all about 1, double precision", (1.0, 1.0, 2.0**-52), shown=True),
-            Case("large numbers", (500.0, 1.0, 2.0**-52)),
-            Case("a wild function, single precision", (1.0, 1000.0, 2.0**-23)),
+            Case("all about 1, double precision", (1.0, 1.0, 2.0**-52, True), shown=True),
+            Case("one-sided", (1.0, 1.0, 2.0**-52, False), shown=True),
+            Case("large numbers", (500.0, 1.0, 2.0**-52, True)),
+            Case("a wild function, single precision", (1.0, 1000.0, 2.0**-23, True)),
+            Case("one-sided, large numbers, a wild function", (300.0, 40.0, 2.0**-23, False)),
         ),
     ),
     Task(
@@ -142,6 +158,7 @@ TASKS = (
         function="adjoint_gap",
         points=2,
         reference=gap,
+        returns=("gap", "place"),
         cases=(
             Case(
                 "flipped sign",
@@ -155,6 +172,15 @@ TASKS = (
             Case(
                 "right",
                 (Given("blur"), Given("blur_backward"), numbers(54, 8), numbers(55, 6)),
+            ),
+            Case(
+                "one entry, a gap above zero",
+                (
+                    Given("blur"),
+                    Given("blur_backward_one_entry"),
+                    abs(numbers(58, 7)),
+                    -abs(numbers(59, 5)),
+                ),
             ),
         ),
     ),

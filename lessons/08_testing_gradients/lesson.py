@@ -65,14 +65,21 @@ check("8.1", numerical_gradient)
 #
 # ### Task 8.2 · The best step (1 point)
 #
-# Find the $h$ at which $E$ is smallest: set its derivative to zero.
+# Find the $h$ at which $E$ is smallest, and how small it is there: set the derivative of $E$ to
+# zero. Do it for the one-sided difference as well. Its truncation follows from Taylor's theorem
+# above, with $|f''| \le M$, and its rounding is $2 \varepsilon F / h$: two errors over $h$, where
+# the central difference has two over $2h$.
 
 
 # %%
-def best_step(size: float, third: float, eps: float) -> float:
-    """The h that minimises E(h) for F = size, M = third and rounding eps."""
+def best_step(size: float, bound: float, eps: float, central: bool) -> tuple[float, float]:
+    """(h, E(h)) where E is smallest, for F = size, M = bound and rounding eps."""
     # solution 8.2: solve E'(h) = 0 for h
-    return (3 * eps * size / third) ** (1 / 3)
+    if central:
+        h = (3 * eps * size / bound) ** (1 / 3)
+        return h, h**2 * bound / 6 + eps * size / h
+    h = (4 * eps * size / bound) ** 0.5
+    return h, h * bound / 2 + 2 * eps * size / h
     # end 8.2
 
 
@@ -223,16 +230,32 @@ check("8.4", gradient_is_right)
 # $$ \langle \bar y, A x \rangle = \bar y^{\mathsf T} A x
 #    = \langle A^{\mathsf T} \bar y, x \rangle, $$
 #
-# and both sides come without any step, right to the last few digits.
+# and both sides come without any step, right to the last few digits. The gap between them says
+# *that* a transpose is wrong. *Where* it is wrong, unit vectors say: entry $A_{mn}$ is
+# $e_m^{\mathsf T} A e_n$, and the function that should be the transpose has its own opinion of it.
 #
 # ### Task 8.5 · The dot-product test (2 points)
+#
+# Return the gap $\langle \bar y, A x \rangle - \langle \hat A^{\mathsf T} \bar y, x \rangle$ for
+# a linear $f$ and a candidate for its transpose, and the place $(m, n)$ at which the candidate's
+# matrix differs most from $A$: the first in reading order, and `None` if nowhere by more than
+# $10^{-9}$.
 
 
 # %%
-def adjoint_gap(f, transpose, x: np.ndarray, dy: np.ndarray) -> float:
-    """<dy, f(x)> - <transpose(dy), x>, zero if transpose is right."""
-    # solution 8.5: two inner products
-    return float(np.sum(dy * f(x)) - np.sum(transpose(dy) * x))
+def adjoint_gap(
+    f, transpose, x: np.ndarray, dy: np.ndarray
+) -> tuple[float, tuple[int, int] | None]:
+    """(<dy, f(x)> - <transpose(dy), x>, (m, n) of the worst entry or None) for x (N,), dy (M,)."""
+    # solution 8.5: two inner products, then both matrices from unit vectors
+    gap = float(np.sum(dy * f(x)) - np.sum(transpose(dy) * x))
+    matrix = np.stack([f(unit) for unit in np.eye(len(x))], axis=1)
+    claimed = np.stack([transpose(unit) for unit in np.eye(len(dy))])
+    wrong = abs(matrix - claimed)
+    if wrong.max() <= 1e-9:
+        return gap, None
+    m, n = np.unravel_index(wrong.argmax(), wrong.shape)
+    return gap, (int(m), int(n))
     # end 8.5
 
 
@@ -270,3 +293,14 @@ except AssertionError as error:
 # mistakes that move shares from one entry to another stay hidden. (4) No: it sees all of
 # $D^{\mathsf T} 1$, but nothing else of $D$.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `gradcheck` in `minideeplab/testing/gradients.py` is this lesson as a tool: random cotangents,
+# several directions, an estimate of the error of the differences, and in the end which entries are
+# wrong. It differentiates what `minideeplab/tape.py` recorded, so it tests layers of
+# `minideeplab/nn` and whole networks as well. `batch_norm_backward` in `minideeplab/ops/norm.py`
+# and `softmax_backward` in `minideeplab/ops/activation.py` are the two backward passes that a
+# cotangent of ones never tests. `minideeplab verify --help` compares a function of yours with the
+# definitions. The notebook `notebooks/10_is_your_framework_right.ipynb` does that for a framework.

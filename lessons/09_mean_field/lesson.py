@@ -402,3 +402,15 @@ axes.legend(loc="lower right")
 # nearly 1 everywhere, and the kernel is one of position only: it blurs over edges. (5) $e^{-E}$
 # is positive for every finite $E$.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/ops/crf/meanfield.py` is task 9.4 as a loop (`mean_field`), and its first lines are
+# equation (3). `minideeplab/ops/crf/exact.py` is the kernel of task 9.1; it makes rows in blocks,
+# so that the whole matrix never exists. `minideeplab/crf/potentials.py` makes unary energies and
+# features, `minideeplab/crf/dense.py` is the object that users hold, and
+# `minideeplab/crf/energies.py` has tasks 9.2 and 9.5 as its `energy` and `free_energy`.
+# `minideeplab/ops/crf/gradients.py` differentiates all the steps, and `minideeplab/crf/layer.py`
+# makes them a layer of a network. The notebook `notebooks/07_mean_field_step_by_step.ipynb`
+# spreads strokes over a photograph.

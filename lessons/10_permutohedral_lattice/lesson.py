@@ -535,3 +535,14 @@ right.legend(loc="lower left")
 # get weight 0, so splat and slice are the same; but a vertex of weight 0 may be created, and the
 # blur can pass through it.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/ops/crf/lattice.py` has your five functions under your names: `elevate`,
+# `find_simplex`, `barycentric`, `splat`, `blur`. Compare the rounding in `find_simplex` with your
+# repair, and see why it is done in `float32`. `_connect` there is `connect` without a dictionary:
+# keys are sorted. `minideeplab/ops/crf/self_term.py` removes the pixel from its own sum, and
+# `minideeplab/ops/crf/kernel_gradients.py` differentiates the filter by the features.
+# `minideeplab/crf/dense.py` uses it all. The notebook `notebooks/08_the_lattice_in_2d.ipynb` draws
+# splat, blur and slice, and `notebooks/09_crf_parameters.ipynb` turns the five parameters.

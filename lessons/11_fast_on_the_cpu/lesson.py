@@ -373,3 +373,14 @@ axes.invert_yaxis()
 # into four images; on each of them the convolution has rate 1. (4) It adds up all copies:
 # col2im(im2col(x)) is x times the number of windows that see each pixel.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/ops/im2col.py` is tasks 11.1 and 11.2 under the names `unfold` and `fold`. The
+# folder `minideeplab/backends/numba_cpu/convolution` is the rest of this lesson, and its README
+# tells which method runs when: `shifted_gemm.py` needs no columns at all, `direct.py` is task 11.5
+# in blocks of registers, `transforms.py` and `winograd.py` are tasks 11.3 and 11.4 for larger
+# tiles. `minideeplab/backends/registry.py` chooses the backend; the layers of `minideeplab/nn` and
+# the tape know nothing of it. `minideeplab bench --help` measures. The notebook
+# `notebooks/12_gpu_tour.ipynb` goes on where the processor ends.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from minideeplab.grading import About, Case, Task
@@ -28,6 +26,13 @@ def labels(seed: int, n: int, classes: int) -> np.ndarray:
     return np.where(drawn == classes, 255, drawn)
 
 
+def deal_out(n: int, blocks: int, threads: int, b: int, t: int) -> np.ndarray:
+    """Deal the elements out one by one, round after round."""
+    grid = [(block, thread) for block in range(blocks) for thread in range(threads)]
+    turns = [i for i in range(n) if grid and grid[i % len(grid)] == (b, t)]
+    return np.array(turns, np.int64)
+
+
 def convolve(x: np.ndarray, w: np.ndarray, rate: int, threads: int) -> np.ndarray:
     """Write the holes out as zeros."""
     holes = np.zeros((len(w) - 1) * rate + 1)
@@ -48,14 +53,15 @@ def piecewise(x: np.ndarray, threads: int) -> np.ndarray:
 TASKS = (
     Task(
         id="12.1",
-        function="blocks_needed",
+        function="elements_of",
         points=1,
-        reference=lambda n, threads: math.ceil(n / threads),
+        reference=deal_out,
         cases=(
-            Case("some threads left over", (13, 4), shown=True),
-            Case("no thread left over", (12, 4)),
-            Case("fewer elements than threads", (3, 128)),
-            Case("nothing to do", (0, 32)),
+            Case("one element each", (12, 3, 4, 1, 2), shown=True),
+            Case("several elements each", (29, 2, 4, 1, 3), shown=True),
+            Case("the first thread", (17, 3, 2, 0, 0)),
+            Case("a thread beyond the end", (13, 4, 4, 3, 2)),
+            Case("the last element", (23, 2, 4, 1, 2)),
         ),
     ),
     Task(

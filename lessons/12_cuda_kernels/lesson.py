@@ -49,18 +49,24 @@ axes.set(xlim=(0, 23), ylim=(-0.7, 1.2))
 axes.axis("off")
 
 # %% [markdown]
-# ### Task 12.1 · How many blocks? (1 point)
+# Often $n$ is larger than any grid one would launch. Then every thread does several elements: its
+# own place $i$ first, and from there on in steps of the whole grid, $i + B\,T$, $i + 2 B\,T$, ...
+# Neighbouring threads work on neighbouring elements at all times, which memory rewards.
+#
+# ### Task 12.1 · Who does what? (1 point)
+#
+# Thread $t$ of block $b$ is given. Which elements does it work on?
 
 
 # %%
-def blocks_needed(n: int, threads: int) -> int:
-    """The smallest number of blocks that gives each of n elements a thread; 0 for none."""
-    # solution 12.1: divide and round up, in whole numbers
-    return (n + threads - 1) // threads
+def elements_of(n: int, blocks: int, threads: int, b: int, t: int) -> np.ndarray:
+    """Places, from small to large, of the elements 0 to n - 1 that a thread works on: int64."""
+    # solution 12.1: from the place in the grid on, in steps of all threads
+    return np.arange(b * threads + t, n, blocks * threads)
     # end 12.1
 
 
-check("12.1", blocks_needed)
+check("12.1", elements_of)
 
 # %% [markdown]
 # ## The first kernel, and its guard
@@ -297,3 +303,15 @@ except RuntimeError as error:
 # no harm on today's GPUs, but nothing promises that. (4) Not by itself: the loading also has to be
 # finished before the first addition, so one more barrier is needed before the loop.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# The folder `minideeplab/backends/cuda/kernels` has the kernels of the CUDA backend, in CUDA C:
+# begin with `activation.cu`, one thread an element in the steps of task 12.1, then `filter.cu` and
+# `im2col.cu`. `minideeplab/backends/cuda/backend.py` launches them, and
+# `minideeplab/backends/cuda/probe.py` finds out whether there is a GPU. The checker is
+# `minideeplab/testing/simt`: `memory.py` logs each access and finds the races, `execution.py` runs
+# the threads from barrier to barrier. Layers and tape are the same as on the CPU, see
+# `minideeplab/backends/registry.py`. The notebook `notebooks/12_gpu_tour.ipynb` shows memory and
+# races drawn.

@@ -491,3 +491,16 @@ except RuntimeError as error:
 # $\bar x = \bar y\, w / \sigma$; $y$ is then a linear function of $x$ with one factor and one
 # offset for each channel, which scale the filters and move the bias.
 # <!-- end -->
+
+# %% [markdown]
+# ## Now read the package
+#
+# `minideeplab/tape.py` is this lesson: `Node` is what an operation records, `topological_order` and
+# `backpropagate` walk the graph, `sum_to` undoes broadcasting, `no_grad` stops the recording.
+# `minideeplab/tensor.py` holds value and gradient and has the operators. Each function of
+# `minideeplab/functional` computes by the backend and records its backward pass, which stands
+# beside the forward pass in `minideeplab/ops`: see `batch_norm` and `batch_norm_backward` in
+# `minideeplab/ops/norm.py`. `minideeplab/nn/module.py` finds the parameters of a network, and
+# `minideeplab/crf/layer.py` puts the whole dense CRF on the tape as one operation. `gradcheck` in
+# `minideeplab/testing/gradients.py` tests what was recorded. The notebook
+# `notebooks/06_what_backprop_sends_back.ipynb` shows what arrives at every layer.

@@ -20,7 +20,7 @@ from minideeplab.bench.report import Progress, Results, machine, markdown
 from minideeplab.bench.timing import interleaved, training_step
 from minideeplab.data import open_dataset
 from minideeplab.training import Batches, Config
-from minideeplab.training.loop import batch_loss
+from minideeplab.training.gradients import batch_loss
 from minideeplab.training.loss import IGNORE, subsample
 from minideeplab.training.optim import make_optimizer
 

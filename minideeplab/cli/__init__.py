@@ -5,6 +5,7 @@ Exit status: 0 success, 1 an error (one line on stderr), 2 wrong usage, 130 inte
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import os
 import pkgutil
@@ -31,6 +32,17 @@ class CommandFolder(click.Group):
             return None
         return importlib.import_module(f"{__name__}.{cmd_name.replace('-', '_')}").command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or fail naming those with a similar name."""
+        names = self.list_commands(ctx)
+        if args and not args[0].startswith("-") and args[0] not in names:
+            close = difflib.get_close_matches(args[0], names)
+            hint = f" Did you mean {' or '.join(close)}?" if close else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
 
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 
@@ -50,6 +62,7 @@ def cli(debug: bool) -> None:
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    os.environ["MPLBACKEND"] = "Agg"  # figures go to files; Jupyter's backend may be missing here
     arguments = list(sys.argv[1:] if args is None else args)
     sys.exit(run(arguments))
 
@@ -57,6 +70,9 @@ def main(args: Sequence[str] | None = None) -> None:
 def run(arguments: list[str]) -> int:
     """Run the command line and return the exit status."""
     debug = arguments[:1] == ["--debug"]
+    for name in ("stdout", "stderr"):  # None where the caller has closed it: >&-
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))
     try:
         status = cli.main(arguments, prog_name="minideeplab", standalone_mode=False)
         sys.stdout.flush()

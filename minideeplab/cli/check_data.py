@@ -10,6 +10,8 @@ import click
 if TYPE_CHECKING:
     import numpy as np
 
+    from minideeplab.data.report import Report
+
 SHOWN_VALUES = 40
 
 
@@ -21,7 +23,8 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
     """Find errors in images and masks, such as those that make predicted masks black.
 
     Checks for missing partners, unreadable files, masks in colour or of another size, wrong label
-    values, a missing ignore value (255) and rare classes; exits with status 1 if it finds any.
+    values, images that are in two splits, a missing ignore value (255) and rare classes; exits
+    with status 1 if it finds any.
     FOLDER holds train + trainannot (val, test), JPEGImages + SegmentationClass, or images + masks
     or labels.
     With train + trainannot and the classes in classes.txt, train takes it as --data own:FOLDER.
@@ -33,33 +36,28 @@ def command(folder: Path, masks: Path | None, classes: int | None) -> int:
       minideeplab check-data ../camvid --classes 12     (CamVid's 12th is void)
       minideeplab check-data photos --masks drawn --classes 3
     """
-    from minideeplab.data.checking import check_folders, find_pairs
-    from minideeplab.data.folders import require_folder
-    from minideeplab.data.own import CLASS_FILE, read_classes
+    from minideeplab.data.own import class_file
+    from minideeplab.data.own_check import check_own
 
-    names: list[str] = []
-    palette = None
-    if (folder / CLASS_FILE).exists():
-        names, palette = read_classes(folder / CLASS_FILE)
-        classes = classes or len(names)
-        click.echo(f"{folder / CLASS_FILE}: {len(names)} classes: {', '.join(names)}")
-    pairs = find_pairs(folder) if masks is None else [(folder, masks)]
-    failed = False
-    for images, truths in pairs:
-        require_folder(images, "images")
-        require_folder(truths, "masks")
-        report = check_folders(images, truths, classes, palette)
-        failed |= bool(report.problems) or report.pairs == 0
-        click.echo(f"{images} + {truths}: {report.pairs} pairs")
-        for text, files in report.problems.items():
-            some = ", ".join(path.name for path in files[:3]) + (" ..." if len(files) > 3 else "")
-            click.echo(f"  PROBLEM {len(files)} x {text}: {some}")
-        for note in report.notes:
-            click.echo(f"  note    {note}")
-        if report.pairs == 0:
-            click.echo("  PROBLEM no pair: street.jpg goes with the mask street.png")
+    listed, reports = check_own(folder, [(folder, masks)] if masks else None, classes)
+    names = [] if listed is None else listed.names
+    if names:
+        click.echo(f"{class_file(folder)}: {len(names)} classes: {', '.join(names)}")
+    for report in reports:
+        click.echo(f"{report.title}: {report.pairs} pairs")
+        print_findings(report)
         _print_counts(report.pixels, names)
-    return int(failed)
+    return int(any(report.problems for report in reports))
+
+
+def print_findings(report: Report, notes: bool = True, err: bool = False) -> None:
+    """Print a report's problems, each with its first files, and its notes."""
+    for text, files in report.problems.items():
+        some = ", ".join(path.name for path in files[:3]) + (" ..." if len(files) > 3 else "")
+        line = f"{len(files)} x {text}: {some}" if files else text
+        click.echo(f"  PROBLEM {line}", err=err)
+    for note in report.notes if notes else ():
+        click.echo(f"  note    {note}", err=err)
 
 
 def _print_counts(pixels: np.ndarray, names: list[str]) -> None:

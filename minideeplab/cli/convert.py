@@ -16,19 +16,22 @@ from minideeplab.cli._outputs import refuse_to_overwrite
 @click.option("--to", type=click.Choice(["vgg16", "largefov", "aspp-s", "aspp-l"]),
               help="Make this network of a VGG-16; else only the format changes.")  # fmt: skip
 @click.option("--classes", default=21, type=click.IntRange(1), help="Classes of a DeepLab.")
+@click.option("--source", type=click.Choice(["caffe", "torchvision", "keras", "matconvnet"]),
+              help="Whose input the first layer of a VGG-16 expects: needed for retrained weights "
+              "under another framework's names.")  # fmt: skip
 @click.option("--half", is_flag=True, help="Store float16: half the size.")
 @click.option("--upsample", is_flag=True, help="ONNX: scores for every pixel, as segment has them.")
 @click.option("--argmax", is_flag=True, help="ONNX: labels instead of scores.")
 def command(
-    src: str, dst: Path | None, to: str | None, classes: int, half: bool, upsample: bool,
-    argmax: bool,
+    src: str, dst: Path | None, to: str | None, classes: int, source: str | None, half: bool,
+    upsample: bool, argmax: bool,
 ) -> None:  # fmt: skip
     """Read the weights SRC and write them to DST (.npz, .safetensors or .onnx).
 
-    SRC is a file (.pth, .caffemodel, .h5, .keras, .npz, .mat, .safetensors), the name of bundled
-    weights, or the name of an official file, which is then downloaded and its checksum verified:
-    vgg16-caffe, vgg16-torchvision, vgg16_bn-torchvision, vgg16-keras, vgg16-matconvnet. Without
-    DST, SRC is only described. No code in a file is executed.
+    SRC is a file (.pth, .caffemodel, .caffemodel.h5, .h5, .keras, .npz, .mat, .safetensors), the
+    name of bundled weights, or the name of an official file, which is then downloaded and its
+    checksum verified: vgg16-caffe, vgg16-torchvision, vgg16_bn-torchvision, vgg16-keras,
+    vgg16-matconvnet. Without DST, SRC is only described. No code in a file is executed.
 
     A .onnx file holds a whole network: SRC is a weight file of minideeplab, or a VGG-16 with --to.
     Input: images (N, 3, H, W) float32, preprocessed as the file's metadata say. Output: scores at
@@ -48,6 +51,8 @@ def command(
         describe(weights.load(weights.locate(src)))
         return
     onnx = dst.suffix.lower() == ".onnx"
+    if source and (onnx or not to):
+        raise click.UsageError("--source needs --to and a DST of .npz or .safetensors")
     if onnx and (half or to == "vgg16"):
         option = "--half" if half else "--to vgg16"
         raise click.UsageError(f"{option} does not go with .onnx: float32 DeepLabs are exported")
@@ -59,7 +64,9 @@ def command(
     if onnx:
         _export(src, dst, to, classes, upsample, argmax)
         return
-    state = weights.convert(src, dst, to=to, num_classes=classes, half=half)
+    state = weights.convert(src, dst, to=to, num_classes=classes, half=half, framework=source)
+    if state.fresh:
+        click.echo(f"new, with random weights: {', '.join(state.fresh)}", err=True)
     click.echo(f"{dst}: {summary(state)}, {dst.stat().st_size / 1e6:,.1f} MB")
 
 

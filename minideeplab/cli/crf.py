@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from minideeplab.crf.refinement import CRFParameters
 
+UNDECIDED = 1e-6  # difference of the largest and smallest probability
+MOST_LABELS = 255  # 255 means unknown
 LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
 
 
@@ -35,18 +37,22 @@ LABEL_SUFFIXES = (".png", ".bmp", ".gif", ".tif", ".tiff")
               help="Probability of the given labels, for a label image.")  # fmt: skip
 @click.option("--black", default="auto", type=click.Choice(["auto", "unknown", "label"]),
               help="Black; auto: a label in grey images and in PASCAL VOC's palette.")  # fmt: skip
+@click.option("--weights", default="camvid", metavar="FILE",
+              help="Probabilities of as many classes get the colours of these weights; others "
+              "PASCAL VOC's.")  # fmt: skip
 @click.option("--steps", type=click.Path(path_type=Path),
               help="Also write all iterations: .gif an animation, .png a strip.")  # fmt: skip
 @click.option("--probabilities", is_flag=True, help="Also write NAME.npy, (C, H, W) float32.")
 def command(
     image: Path, annotation: Path, out: Path, parameters: str, iterations: int, certainty: float,
-    black: str, steps: Path | None, probabilities: bool, **changes: float | None,
+    black: str, weights: str, steps: Path | None, probabilities: bool, **changes: float | None,
 ) -> None:  # fmt: skip
     """Refine ANNOTATION with the fully connected CRF of IMAGE.
 
     ANNOTATION is a label image of the same size, or a .npy or .npz file with probabilities
     (C, H, W). In a colour image each colour is a label, in a palette or grey image each
-    number; black, transparent and 255 are unknown (see --black). The colours are kept.
+    number; black, transparent and 255 are unknown (see --black), except in a mask of black and
+    white. The colours are kept; probabilities get those that segment gives.
 
     \b
     Example:
@@ -72,7 +78,7 @@ def command(
     given = {name: value for name, value in changes.items() if value is not None}
     settings = dataclasses.replace(crf_parameters(parameters), **given)
     pixels = io.read_image(image)
-    p, numbers, palette = read_source(annotation, certainty, black)
+    p, numbers, palette = read_source(annotation, certainty, black, weights)
     for path in outputs:
         io.require_writable(path.parent)
 
@@ -92,36 +98,72 @@ def _refine(
     image: np.ndarray, probabilities: np.ndarray, iterations: int, settings: CRFParameters,
     steps: Path | None, colours: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """Return refined probabilities; write all iterations if ``steps`` names a file."""
+    """Return refined probabilities; write all iterations if ``steps`` names a file.
+
+    Pixels whose labels are all equally probable, such as unknown ones at the start, are black, or
+    grey where black is a label's colour.
+    """
+    import numpy as np
+
     from minideeplab.crf.refinement import build_crf, refine
     from minideeplab.visualize.mean_field import save_steps
 
     if steps is None:
         return refine(image, probabilities, iterations, settings)
     crf = build_crf(image, probabilities, settings)
-    save_steps([colours[labels] for labels in crf.label_steps(iterations)], steps)
+    unknown = np.uint8((0, 0, 0) if colours.any(axis=1).all() else (128, 128, 128))
+    frames = []
+    for labels in crf.label_steps(iterations):
+        undecided = np.ptp(crf.q, axis=0) < UNDECIDED if len(colours) > 1 else labels < 0
+        frames.append(np.where(undecided[..., None], unknown, colours[labels]))
+    save_steps(frames, steps)
     return crf.q
 
 
-def read_source(path: Path, certainty: float, black: str) -> tuple[np.ndarray, ...]:
+def read_source(
+    path: Path, certainty: float, black: str, weights: str = "camvid"
+) -> tuple[np.ndarray, ...]:
     """Return probabilities (C, H, W), the numbers of the labels (C,) and their palette (P, 3).
 
     Raises:
-        FileNotFoundError, ValueError: no such file, or neither a label image nor an array.
+        FileNotFoundError, ValueError: no such file, neither a label image nor an array, or fewer
+            than two labels.
     """
     import numpy as np
 
     from minideeplab.annotation import read_annotation
-    from minideeplab.visualize.palettes import voc_palette
 
     if path.suffix.lower() in (".npy", ".npz"):
         array = read_array(path)
-        return array, np.arange(len(array)), voc_palette()
+        if len(array) > MOST_LABELS:
+            raise ValueError(
+                f"{path}: {len(array)} labels; expected at most {MOST_LABELS}, which is what an "
+                "8-bit label image holds"
+            )
+        return array, np.arange(len(array)), palette_of(weights, len(array))
     annotation = read_annotation(path, black)
+    if len(annotation.numbers) < 2:
+        raise ValueError(
+            f"{path}: one label is left, expected at least two; black, transparent and 255 may "
+            "count as unknown (see --black)"
+        )
     if (annotation.index < 0).any():
         share = (annotation.index < 0).mean()
         click.echo(f"{len(annotation.numbers)} labels, {share:.0%} of the pixels unknown", err=True)
     return annotation.probabilities(certainty), annotation.numbers, annotation.palette
+
+
+def palette_of(weights: str, classes: int) -> np.ndarray:
+    """Return the palette (P, 3) in which ``segment`` writes ``classes`` classes."""
+    import numpy as np
+
+    from minideeplab import pretrained
+    from minideeplab.models.files import read_npz
+    from minideeplab.visualize.palettes import voc_palette
+
+    meta = read_npz(pretrained.find(weights))[1]
+    known = meta.get("num_classes") == classes and "palette" in meta
+    return np.array(meta["palette"], np.uint8) if known else voc_palette()
 
 
 def read_array(path: Path) -> np.ndarray:
@@ -134,5 +176,7 @@ def read_array(path: Path) -> np.ndarray:
         raise ValueError(f"{path}: not an array file ({error})") from error
     if len(arrays) != 1 or arrays[0].ndim != 3:
         shapes = ", ".join(str(array.shape) for array in arrays)
-        raise ValueError(f"{path}: expected one array (C, H, W), got {shapes or 'none'}")
+        flat = len(arrays) == 1 and arrays[0].ndim == 2
+        hint = "; for two labels save np.stack([1 - p, p])" if flat else ""
+        raise ValueError(f"{path}: expected one array (C, H, W), got {shapes or 'none'}{hint}")
     return arrays[0]

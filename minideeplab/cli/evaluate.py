@@ -48,7 +48,7 @@ def command(
     crf: bool, trimap: str, limit: int | None, out: Path | None, worst: int, jobs: int,
     dask: str | None,
 ) -> None:  # fmt: skip
-    """Print IoU per class, mean IoU, accuracies, boundary F1, and accuracy near boundaries.
+    """Print IoU, precision, recall and Dice per class, mean IoU, accuracies and boundary scores.
 
     One confusion matrix is summed over all images at their own size; void is not counted.
     --out writes every result as a palette PNG (for voc: in the folders in which the PASCAL
@@ -75,6 +75,8 @@ def command(
         outputs = [labels_folder / f"{name}.png" for name in dataset.names]
         refuse_to_overwrite([*dataset_files(dataset), weights], outputs + [out / n for n in REPORT])
     net = _network(weights, data, len(dataset.classes))
+    if "intensity_range" in net.meta:  # of the training images, of more than 8 bits
+        dataset.intensity_range = tuple(net.meta["intensity_range"])
     widths = [int(width) for width in _numbers("trimap", trimap, least=1)]
     sizes = None if scales is None else _numbers("scales", scales)
     options = {**inference.views(net, sizes, flip), "fusion": fusion, "crf": crf}
@@ -180,8 +182,18 @@ def _write_report(out: Path, labels_folder: Path, tally: Tally, dataset: Any, wo
 def _all_scores(tally: Tally, classes: list[str]) -> list[tuple[str, str]]:
     """Return the scores that ``_print_scores`` prints as rows of a table, in 0..1."""
     result = tally.scores
+    per_class = {
+        "IoU": result.iou,
+        "precision": result.precision,
+        "recall": result.recall,
+        "Dice": result.dice,
+    }
     named = [
-        *((f"IoU of {name}", value) for name, value in zip(classes, result.iou, strict=True)),
+        *(
+            (f"{measure} of {name}", value)
+            for measure, values in per_class.items()
+            for name, value in zip(classes, values, strict=True)
+        ),
         ("mean IoU", result.mean_iou),
         ("pixel accuracy", result.pixel_accuracy),
         ("class accuracy", result.class_accuracy),

@@ -103,47 +103,79 @@ def build_lessons(folder: Path | None, names: tuple[str, ...], reader: str, out:
             click.echo(f"{target / name}: edited since, left as it is", err=True)
 
 
+@command.command("autograder")
+@click.argument("name")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+              help="The zip to write.")  # fmt: skip
+@click.option("--seed", default="", help="Draw private hidden cases from this text.")
+@click.pass_obj
+def write_autograder(folder: Path | None, name: str, out: Path, seed: str) -> None:
+    """Write Gradescope's autograder for one lesson, a zip with all that it needs.
+
+    \b
+    Example:
+      minideeplab lesson autograder 05 --out autograder.zip
+    """
+    from minideeplab.grading.autograder import write_autograder
+    from minideeplab.grading.catalogue import find_lesson
+
+    click.echo(write_autograder(find_lesson(name, folder), out, seed))
+
+
 @command.command("grade")
 @click.argument("path", type=click.Path(exists=True, path_type=Path))
 @click.option("--lesson", "default", help="Lesson of files that do not name theirs.")
+@click.option("--only", help="The lesson to grade; files of other lessons get no points.")
+@click.option("--single", is_flag=True, help="Everything in the folder is one student's.")
+@click.option(
+    "--seed", default="", help="Draw private hidden cases from this text; keep it secret."
+)
+@click.option("--each", is_flag=True, help="With --seed: other private cases for each student.")
 @click.option("--jobs", type=click.IntRange(1), help="Processes at a time; one a core by default.")
 @click.option("--seconds", type=click.FloatRange(0.5), help="Processor time of a task.")
 @click.option("--memory", type=click.IntRange(256), default=2048, help="MiB of a task.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="For the reports.")
 @click.pass_obj
 def grade_submissions(
-    folder: Path | None, path: Path, default: str | None, jobs: int | None, seconds: float | None,
-    memory: int, out: Path | None,
-) -> None:  # fmt: skip
+    folder: Path | None, path: Path, default: str | None, only: str | None, single: bool,
+    seed: str, each: bool, jobs: int | None, seconds: float | None, memory: int, out: Path | None,
+) -> int:  # fmt: skip
     """Judge one submission, or a folder with one file or folder for each student.
 
     Prints verdicts and hints; writes score.json and results.json (Gradescope) into the folder, for
-    a class grades/grades.csv and one folder for each student. Each task runs in a process of its
+    a class grades/grades.csv, class.md and class.png (pass rates, commonest mistakes), answers.md
+    (written answers) and one folder for each student. Each task runs in a process of its
     own with limits of time and memory; for code that you do not trust use a container as well.
 
     \b
     Examples:
       minideeplab lesson grade lesson-02
-      minideeplab lesson grade class/ --lesson 02 --jobs 2
+      minideeplab lesson grade class/ --only 02 --jobs 2
     """
     import os
 
     from tqdm import tqdm
 
     from minideeplab.grading.grade import Limits, grade
+    from minideeplab.grading.process import sandbox_layers
     from minideeplab.grading.report import class_table, table, write_reports
 
+    layers = ", ".join(["Python's audit hooks", *sandbox_layers()])
+    advice = "" if "seccomp" in layers else "; use a container for code that you do not trust"
+    click.echo(f"sandbox: {layers}{advice}", err=True)
     with tqdm(unit=" submissions", leave=False, disable=None) as bar:
         grades = grade(
             path, folder, default or "", jobs or os.cpu_count() or 1, Limits(memory, seconds),
-            progress=lambda _: bar.update(),
+            progress=lambda _: bar.update(), only=only or "", single=single,
+            seed=seed, each=each,
         )  # fmt: skip
     if len(grades) == 1:
         click.echo(table(grades[0]))
     else:
         click.echo(class_table(grades))
-    for report in write_reports(grades, path, out)[:2]:
+    for report in write_reports(grades, path, out, single)[:4]:
         click.echo(f"written: {report}", err=True)
+    return 0 if any(grade.results for grade in grades) else 1
 
 
 @command.command("run")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from minideeplab.budget import one_line
 from minideeplab.cli._executor import executor_options
 from minideeplab.cli._outputs import refuse_to_overwrite
 
@@ -50,6 +51,10 @@ def parse_scales(
               help="Average with the mirrored image.  [default: as the weights]")  # fmt: skip
 @click.option("--max-side", default=1024, type=click.IntRange(16),
               help="Scale larger images down to this, pixels of the longer side.")  # fmt: skip
+@click.option("--tile", type=click.IntRange(64), metavar="SIDE",
+              help="Label large images at full size, in overlapping tiles.")  # fmt: skip
+@click.option("--max-pixels", default=178_956_970, type=click.IntRange(1),
+              help="Refuse images of more pixels.")  # fmt: skip
 @click.option("--overlay-alpha", default=0.5, type=click.FloatRange(0, 1),
               help="Strength of the colours in the overlay.")  # fmt: skip
 @click.option("--save", multiple=True, type=click.Choice(["probabilities", "polygons"]),
@@ -59,13 +64,14 @@ def parse_scales(
 def command(
     inputs: tuple[str, ...], out: Path, weights: str, overlay_alpha: float, save: tuple[str, ...],
     backend: str | None, jobs: int, dask: str | None, scales: tuple[float, ...] | None,
-    flip: bool | None, **options: Any,
+    flip: bool | None, max_pixels: int, **options: Any,
 ) -> None:  # fmt: skip
     """Label every pixel of images with a trained network.
 
     For each image NAME it writes NAME.png, the class numbers as a palette image of the same
     size, and NAME-overlay.png, the colours over the image. Any format, size and mode of image
-    is accepted. --save adds the class probabilities, (C, H, W) float32, or the regions as GeoJSON
+    is accepted. Larger images than --max-side are scaled down for the network; --tile keeps their
+    size. --save adds the class probabilities, (C, H, W) float32, or the regions as GeoJSON
     polygons in pixels, for tools that people label with. An image that cannot be read is reported,
     the others are processed, and the exit status is 1.
 
@@ -78,6 +84,7 @@ def command(
     from minideeplab import executors, inference, io, models, pretrained
     from minideeplab.backends import use_backend
 
+    io.allow_pixels(max_pixels)
     paths = io.expand(inputs)
     names = unique_names(paths)
     refuse_to_overwrite(paths, [out / file for name in names for file in _files(name)])
@@ -111,14 +118,14 @@ def _segment_all(
 
         def fail(path: Path, error: Exception) -> None:
             reason = str(error) or "out of memory; try a smaller --max-side"
-            progress.write(f"minideeplab: {reason}", file=sys.stderr)
+            progress.write(f"minideeplab: {one_line(reason)}", file=sys.stderr)
             progress.update()
-            failed.append(str(path))
+            failed.append(one_line(path))
 
         def images() -> Iterator[np.ndarray]:
             for path, name in zip(paths, names, strict=True):
                 try:
-                    image = io.read_image(path)
+                    image = io.read_image(path, net.meta.get("intensity_range"))
                 except (ValueError, OSError, MemoryError) as error:
                     fail(path, error)
                     continue
@@ -138,7 +145,7 @@ def _segment_all(
             except (ValueError, OSError, MemoryError) as error:
                 fail(path, error)
                 continue
-            progress.write(line, file=sys.stdout)
+            progress.write(one_line(line), file=sys.stdout)
             progress.update()
     return failed
 

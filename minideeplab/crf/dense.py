@@ -31,6 +31,7 @@ from minideeplab.crf.potentials import (
     as_float,
     as_widths,
     bilateral_features,
+    check_energies,
     check_finite,
     check_image,
     gaussian_features,
@@ -45,12 +46,14 @@ class DenseCRF(Energies):
 
     Args:
         unary: energies (C, H, W), (C, D, H, W) or (C, N), float32 or float64 (others are
-            converted). Results have its dtype; ``method="exact"`` is always float64.
+            converted). Results have its dtype; ``method="exact"`` is always float64. Infinity
+            makes a label impossible at a pixel: Q is 0 there, and 1 where it is the only one left.
         method: "lattice", O(N), or "exact", the O(N^2) definition that it approximates.
         self_term: whether a pixel's message includes its own label, as in pydensecrf. The paper
             leaves it out (``False``); inference is then slower.
 
-    Raises ValueError or TypeError for energies that are not finite or have no labels or pixels.
+    Raises ValueError or TypeError for NaN, for pixels without a possible label, and for energies
+    without labels or pixels.
     """
 
     def __init__(self, unary: np.ndarray, method: str = "lattice", self_term: bool = True):
@@ -60,7 +63,7 @@ class DenseCRF(Energies):
                 "unary must have shape (labels, H, W) or (labels, N) with at least one label and "
                 f"one pixel, got {unary.shape}"
             )
-        check_finite(unary, "unary")
+        check_energies(unary)
         if method not in METHODS:
             raise ValueError(f"method must be one of {METHODS}, got {method!r}")
         self.method, self.self_term = method, self_term
@@ -126,7 +129,7 @@ class DenseCRF(Energies):
     def set_unary(self, unary: np.ndarray) -> None:
         """Replace the unary energies by others of the same shape, or (C, N); kernels are kept."""
         unary = self._flat(as_float(unary, "unary"), "unary")
-        check_finite(unary, "unary")
+        check_energies(unary)
         self.unary, self._q = np.ascontiguousarray(unary), None
 
     def set_compat(self, term: int, compat: object) -> None:
@@ -229,7 +232,9 @@ class DenseCRF(Energies):
     def _flat(self, q: np.ndarray, name: str = "q") -> np.ndarray:
         q = np.asarray(q)
         if q.shape not in [self.unary.shape, (self.n_labels, *self.shape)]:
+            last = q.size == self.unary.size and q.shape[-1:] == (self.n_labels,)
             raise ValueError(
                 f"{name} must have shape {(self.n_labels, *self.shape)}, got {q.shape}"
+                + ("; labels come first: pass np.moveaxis(x, -1, 0)" if last else "")
             )
         return q.reshape(self.unary.shape).astype(self.dtype, copy=False)

@@ -54,6 +54,6 @@ class Energies:
         q = self._flat(self.q if q is None else q)
         wide = q.astype(np.float64)
         entropy = np.sum(wide * np.log(np.maximum(wide, 1e-20)))
-        unary = np.sum(wide * self.unary)
+        unary = np.sum(wide * np.where(wide > 0, self.unary, 0))  # 0 times infinity is 0 here
         pairwise = np.sum(wide * energy(np.zeros_like(q), self.terms, q, run_kernel))
         return float(entropy), float(unary), float(pairwise)

@@ -30,6 +30,11 @@ def unary_from_probabilities(probabilities: np.ndarray, clip: float = 1e-5) -> n
     low, high, off = p.min(), p.max(), np.abs(p.sum(axis=0) - 1).max()
     if low < -SUM_TOLERANCE or high > 1 + SUM_TOLERANCE:
         raise ValueError(f"probabilities must be in [0, 1], got values from {low:g} to {high:g}")
+    if off > SUM_TOLERANCE and len(p) == 1:
+        raise ValueError(
+            f"probabilities must have a row for each label, got shape {p.shape}; for two labels "
+            "pass np.concatenate([1 - p, p])"
+        )
     if off > SUM_TOLERANCE:
         raise ValueError(
             f"probabilities must sum to 1 over the first axis (labels), got a sum off by {off:g}; "
@@ -129,6 +134,20 @@ def check_finite(array: np.ndarray, name: str) -> None:
         raise ValueError(f"{name} must be finite, got {bad}")
 
 
+def check_energies(unary: np.ndarray) -> None:
+    """Raise ValueError unless every pixel of energies (C, ...) has a label with a finite one.
+
+    Infinity makes a label impossible at a pixel; it is the energy of probability 0.
+    """
+    if np.isfinite(unary).all():
+        return
+    forbidden = unary == np.inf
+    check_finite(np.where(forbidden, 0, unary), "unary")
+    count = int(forbidden.all(axis=0).sum())
+    if count:
+        raise ValueError(f"unary must leave each pixel a label, got infinity for all at {count}")
+
+
 def check_image(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Return ``image`` as (*shape, channels); ValueError if it does not fit ``shape``."""
     image = np.asarray(image)
@@ -140,6 +159,21 @@ def check_image(image: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
             + ("; width and height seem swapped" if swapped else "")
         )
     check_finite(as_float(image, "image"), "image")
+    return image
+
+
+def check_grey_values(image: np.ndarray, name: str = "image") -> np.ndarray:
+    """Return the image; ValueError if its values cannot be grey values of 0..255."""
+    image = np.asarray(image)
+    if image.ndim < 2 or image.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must be (H, W, 3) numbers, got {image.dtype} {image.shape}")
+    if image.dtype == np.uint8 or image.size == 0:
+        return image
+    low, high = image.min(), image.max()
+    if not (low >= 0 and high <= 255):  # also catches NaN
+        raise ValueError(f"{name} must have values in 0..255, got {low} to {high}")
+    if image.dtype.kind in "fb" and 0 < high <= 1:
+        raise ValueError(f"{name} must have values in 0..255, got 0..1 (maximum {high}); times 255")
     return image
 
 

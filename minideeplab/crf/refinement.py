@@ -12,6 +12,7 @@ from minideeplab.crf.dense import DenseCRF
 from minideeplab.crf.potentials import (
     as_float,
     bilateral_features,
+    check_grey_values,
     check_image,
     gaussian_features,
     unary_from_probabilities,
@@ -100,7 +101,7 @@ def refine(
     if image.shape[: probabilities.ndim - 1] != probabilities.shape[1:]:
         raise ValueError(
             "image and probabilities must have the same height and width, "
-            f"got {image.shape} and {probabilities.shape}"
+            f"got {image.shape} and {probabilities.shape}{_hint(image, probabilities)}"
         )
 
     tiles = list(tile_slices(probabilities.shape[1:], max_pixels))
@@ -142,21 +143,6 @@ def build_crf(
     return crf
 
 
-def check_grey_values(image: np.ndarray) -> np.ndarray:
-    """Return the image; ValueError if its values cannot be grey values of 0..255."""
-    image = np.asarray(image)
-    if image.ndim < 2 or image.dtype.kind not in "fiub":
-        raise ValueError(f"image must be (H, W, 3) numbers, got {image.dtype} {image.shape}")
-    if image.dtype == np.uint8 or image.size == 0:
-        return image
-    low, high = image.min(), image.max()
-    if not (low >= 0 and high <= 255):  # also catches NaN
-        raise ValueError(f"image must have values in 0..255, got {low} to {high}")
-    if image.dtype.kind == "f" and 0 < high <= 1:
-        raise ValueError(f"image must have values in 0..255, got 0..1 (maximum {high}); times 255")
-    return image
-
-
 def tile_slices(shape: tuple[int, ...], max_pixels: int) -> Iterator[tuple[slice, ...]]:
     """Yield slices that cover an array of ``shape`` with overlapping tiles of <= max_pixels.
 
@@ -191,6 +177,15 @@ def _blend_weights(shape: tuple[int, ...]) -> np.ndarray:
         ramp = np.minimum(edge, OVERLAP) / OVERLAP
         weights *= ramp.reshape(-1, *[1] * (len(shape) - axis - 1))
     return weights
+
+
+def _hint(image: np.ndarray, probabilities: np.ndarray) -> str:
+    """Return how to fix two common shapes: labels last, and one map for two labels."""
+    if probabilities.shape == image.shape[:-1]:
+        return "; for two labels pass np.stack([1 - p, p])"
+    if probabilities.shape[:-1] == image.shape[:-1]:
+        return "; labels come first: pass np.moveaxis(p, -1, 0)"
+    return ""
 
 
 def _is_batch(image: np.ndarray, probabilities: np.ndarray) -> bool:

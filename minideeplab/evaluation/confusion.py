@@ -18,6 +18,9 @@ class Scores:
         iou: (C,) intersection over union; NaN for a class neither in the truth nor predicted.
         mean_iou: average of ``iou`` without the NaNs, PASCAL VOC's measure.
         frequency_weighted_iou: average of ``iou`` weighted by how often a class occurs.
+        precision: (C,) share of the pixels labelled as the class that are; NaN without any.
+        recall: (C,) share of the class's pixels that are labelled so; NaN without any.
+        dice: (C,) harmonic mean of the two, 2 IoU / (1 + IoU): the F1 score of pixels.
     """
 
     pixel_accuracy: float
@@ -25,6 +28,9 @@ class Scores:
     iou: np.ndarray
     mean_iou: float
     frequency_weighted_iou: float
+    precision: np.ndarray
+    recall: np.ndarray
+    dice: np.ndarray
 
 
 def confusion_matrix(
@@ -88,6 +94,9 @@ def scores(confusion: np.ndarray) -> Scores:
         iou=iou,
         mean_iou=_mean(iou),
         frequency_weighted_iou=float(_ratio(in_truth[seen] @ iou[seen], in_truth.sum())),
+        precision=_ratio(right, predicted),
+        recall=_ratio(right, in_truth),
+        dice=_ratio(2 * right, in_truth + predicted),
     )
 
 
@@ -102,18 +111,23 @@ def _mean(values: np.ndarray) -> float:
 
 def format_table(result: Scores, classes: Sequence[str]) -> str:
     """Return the scores as text: one line per class, then the averages, in per cent."""
-    lines = [(name, value) for name, value in zip(classes, result.iou, strict=True)]
-    lines += [
+    averages = [
         ("mean IoU", result.mean_iou),
         ("pixel accuracy", result.pixel_accuracy),
         ("class accuracy", result.class_accuracy),
         ("frequency-weighted IoU", result.frequency_weighted_iou),
     ]
-    width = max(len(name) for name, _ in lines)
-    rule = "-" * (width + 8)
-    rows = [f"{name:<{width}}  {_percent(value)}" for name, value in lines]
-    head = [f"{'class':<{width}}   IoU %", rule]
-    return "\n".join([*head, *rows[: len(classes)], rule, *rows[len(classes) :]])
+    columns = (result.iou, result.precision, result.recall, result.dice)
+    width = max(len(name) for name in (*classes, *(name for name, _ in averages)))
+    head = f"{'class':<{width}}   IoU %  precision  recall    Dice"
+    rows = [
+        f"{name:<{width}}  {_percent(iou)}     {_percent(precision)}  {_percent(recall)}  "
+        f"{_percent(dice)}"
+        for name, iou, precision, recall, dice in zip(classes, *columns, strict=True)
+    ]
+    rule = "-" * len(head)
+    lines = [f"{name:<{width}}  {_percent(value)}" for name, value in averages]
+    return "\n".join([head, rule, *rows, rule, *lines])
 
 
 def _percent(value: float) -> str:

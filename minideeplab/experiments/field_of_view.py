@@ -10,7 +10,7 @@ from minideeplab.experiments.outcome import Outcome, plot
 from minideeplab.experiments.setup import Setup
 from minideeplab.models.deeplab import Variant
 from minideeplab.training import Trainer
-from minideeplab.training.loop import Batch
+from minideeplab.training.gradients import Batch
 
 #: (kernel, rate, filters): mean IoU on VOC 2012 val before and after the CRF, training images/s.
 PAPER = {

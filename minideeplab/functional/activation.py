@@ -115,4 +115,5 @@ def _cast(input: Array, dtype: Any) -> Array:
     if np.dtype(dtype) not in FLOATS:
         raise TypeError(f"dtype: got {dtype!r}, expected float32 or float64")
     y = x.astype(dtype, copy=False)
-    return result(y, (input,), lambda dy, _: (dy.astype(x.dtype, copy=False),))
+    before = x.dtype
+    return result(y, (input,), lambda dy, _: (dy.astype(before, copy=False),))

@@ -50,8 +50,8 @@ def maximum(input: Array, other: Array) -> Array:
     def backward(dy, needs):
         half = np.where(a == b, dy / 2, dy)
         return (
-            sum_to(a, np.where(a < b, 0, half)) if needs[0] else None,
-            sum_to(b, np.where(b < a, 0, half)) if needs[1] else None,
+            sum_to(a.shape, a.dtype, np.where(a < b, 0, half)) if needs[0] else None,
+            sum_to(b.shape, b.dtype, np.where(b < a, 0, half)) if needs[1] else None,
         )
 
     return result(np.maximum(a, b), (input, other), backward)

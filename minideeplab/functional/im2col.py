@@ -47,10 +47,11 @@ def unfold(
     images(x)
     _windows(x.shape[2:], kernel, dilation, padding, stride)
     options, backend = (kernel, dilation, padding, stride), current()
+    shape = x.shape
     return result(
         backend.unfold(x, *options),
         (input,),
-        lambda dy, _: (backend.unfold_backward(dy, x.shape, *options),),
+        lambda dy, _: (backend.unfold_backward(dy, shape, *options),),
     )
 
 

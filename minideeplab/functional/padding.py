@@ -44,10 +44,11 @@ def _pad(input: Array, pairs: Sequence[Pair], mode: str, value: float) -> Array:
     """Pad input by one (before, after) for each axis, recorded."""
     (x,) = floats(input)
     backend = current()
+    shape = x.shape
     return result(
         backend.pad(x, pairs, mode, value),
         (input,),
-        lambda dy, _: (backend.pad_backward(dy, x.shape, pairs, mode),),
+        lambda dy, _: (backend.pad_backward(dy, shape, pairs, mode),),
     )
 
 

@@ -70,7 +70,8 @@ def max_pool2d(
         backward = backend.max_pool2d_without_indices_backward
         return result(y, (input,), lambda dy, _: (backward(dy, x, y, *options),))
     y, indices = backend.max_pool2d(x, *options)
-    y = result(y, (input,), lambda dy, _: (backend.max_pool2d_backward(dy, indices, x.shape),))
+    shape = x.shape
+    y = result(y, (input,), lambda dy, _: (backend.max_pool2d_backward(dy, indices, shape),))
     return y, Tensor(indices) if isinstance(y, Tensor) else indices
 
 
@@ -102,10 +103,11 @@ def avg_pool2d(
     include = flag("count_include_pad", count_include_pad)
     options = (kernel, stride, padding, ceil_mode, include, divisor_override)
     backend = current()
+    shape = x.shape
     return result(
         backend.avg_pool2d(x, *options),
         (input,),
-        lambda dy, _: (backend.avg_pool2d_backward(dy, x.shape, *options),),
+        lambda dy, _: (backend.avg_pool2d_backward(dy, shape, *options),),
     )
 
 
@@ -124,8 +126,9 @@ def adaptive_avg_pool2d(
         raise ValueError(f"output_size: got {output_size!r}, expected an integer or two of them")
     kept = [old if new is None else new for new, old in zip(sizes, x.shape[2:], strict=True)]
     out, backend = pair("output_size", kept, 1), current()
+    shape = x.shape
     return result(
         backend.adaptive_avg_pool2d(x, out),
         (input,),
-        lambda dy, _: (backend.adaptive_avg_pool2d_backward(dy, x.shape),),
+        lambda dy, _: (backend.adaptive_avg_pool2d_backward(dy, shape),),
     )

@@ -47,10 +47,11 @@ def interpolate(
     corners = align_corners is not None and flag("align_corners", align_corners)
     out, scale = _target(x.shape[2:], size, scale_factor, bool(recompute_scale_factor))
     backend = current()
+    shape = x.shape
     return result(
         backend.interpolate(x, out, mode, corners, scale),
         (input,),
-        lambda dy, _: (backend.interpolate_backward(dy, x.shape, mode, corners, scale),),
+        lambda dy, _: (backend.interpolate_backward(dy, shape, mode, corners, scale),),
     )
 
 

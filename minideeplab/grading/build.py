@@ -17,6 +17,8 @@ from minideeplab.io import atomic_write
 
 STUDENT, SELF_STUDY, INSTRUCTOR = "student", "self-study", "instructor"
 READERS = (STUDENT, SELF_STUDY, INSTRUCTOR)
+MY_ANSWERS = ("## My answers", "Write your answers to *Check yourself* here.")
+"""Heading and text of the cell for the student's answers to the lesson's questions."""
 MANIFEST = ".minideeplab-lesson.json"
 
 
@@ -81,7 +83,7 @@ def contents(lesson: Lesson, reader: str) -> dict[str, str]:
         raise ValueError(f"reader: expected one of {', '.join(READERS)}, got {reader!r}")
     solved = read_solved(lesson)
     stem = f"lesson_{lesson.number}"
-    text = solved if reader == INSTRUCTOR else punch_holes(solved)
+    text = solved if reader == INSTRUCTOR else punch_holes(solved) + _answers_cell(solved)
     header = f"# lesson: {lesson.name}\n\n"
     files = {
         f"{stem}.py": header + text,
@@ -98,6 +100,13 @@ def contents(lesson: Lesson, reader: str) -> dict[str, str]:
             name = path.relative_to(lesson.folder).as_posix()
             files[name] = path.read_text(encoding="utf-8")
     return files
+
+
+def _answers_cell(solved: str) -> str:
+    """Return a cell for written answers, if the lesson has questions with answers."""
+    if "<!-- answer -->" not in solved:
+        return ""
+    return "\n# %% [markdown]\n" + "\n#\n".join(f"# {line}" for line in MY_ANSWERS) + "\n"
 
 
 def _open(lesson: Lesson) -> Lesson:
@@ -146,18 +155,34 @@ def _readme(lesson: Lesson, reader: str) -> str:
 
 def _work(lesson: Lesson, reader: str) -> str:
     number = lesson.number
+    modules = ", ".join(name for name in lesson.about.allow if "." not in name)
     steps = [
         f"1. Open `lesson_{number}.ipynb` in Jupyter, or `lesson_{number}.py` in an editor; use "
         "one of the two.",
-        "2. Fill in each hole, in place of `raise NotImplementedError(...)`, with NumPy and "
-        "Python's own modules.",
+        "2. Fill in each hole, in place of `raise NotImplementedError(...)`, with NumPy"
+        f"{', ' + modules if modules else ''} and Python's own modules.",
         f"3. Run the cell: `check` tries the visible cases, which are in `visible_{number}.json`.",
-        "4. `minideeplab lesson grade .` in this folder gives verdicts, points and hints. Hidden "
-        "cases count, too: a task has its points when all its cases are right.",
+        "4. With the checkout, `minideeplab lesson grade .` in this folder gives verdicts, points "
+        "and hints. Hidden cases count, too: a task has its points when all its cases are right. "
+        "Without the checkout, `check` is what you have; the hidden cases are your instructor's.",
+        '5. Write your answers to "Check yourself" into the last cell.',
     ]
     if reader == SELF_STUDY:
-        steps.append(f"5. Compare with `solution_{number}.py` when you are done, or stuck.")
-    return "\n".join(steps) + "\n"
+        steps.append(f"6. Compare with `solution_{number}.py` when you are done, or stuck.")
+    return "\n".join([*_INSTALL, *steps, "", _WHAT_IS_READ])
+
+
+_INSTALL = (
+    "Install once, in the folder of the minideeplab source (your instructor names the place):\n",
+    "```sh",
+    "python3 -m venv .venv && .venv/bin/pip install . jupyterlab",
+    "```\n",
+    "Then start `.venv/bin/jupyter lab` there and open this folder.\n",
+)
+_WHAT_IS_READ = (
+    "Of your file only imports, functions, classes and constants in CAPITALS are read when it is "
+    "graded; plots and experiments between them are not run. Arguments are read-only.\n"
+)
 
 
 def _instructor(lesson: Lesson) -> str:

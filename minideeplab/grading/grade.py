@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minideeplab.grading.catalogue import find_lesson
 from minideeplab.grading.judge import CRASH, NOT_DONE_YET, TaskResult, judge
 from minideeplab.grading.model import Lesson, Task
+from minideeplab.grading.private import with_private_cases
 from minideeplab.grading.process import MEMORY, run_apart
 from minideeplab.grading.submissions import Submission, choose, find_submissions
 
@@ -48,8 +50,14 @@ def grade(
     jobs: int = 1,
     limits: Limits | None = None,
     progress: Callable[[Submission], None] = lambda submission: None,
+    only: str = "",
+    single: bool = False,
+    seed: str = "",
+    each: bool = False,
 ) -> list[Grade]:
     """Return the grades of a submission, or of a folder of them.
+
+    What cannot be graded gets no points, and its ``submission.problem`` says why.
 
     Args:
         path: a file, a student's folder, or a folder of such.
@@ -58,24 +66,69 @@ def grade(
         jobs: number of processes at a time.
         limits: of each process.
         progress: called with each graded submission.
+        only: the lesson to grade; files of others get no points. It is also the default.
+        single: everything in the folder is one student's.
+        seed: draws private cases; see `with_private_cases`.
+        each: other private cases for each student.
 
     Raises:
-        ValueError: there is no submission, or its lesson is unknown.
+        ValueError: there is no submission, or ``default`` or ``only`` is no lesson.
     """
     loaded: dict[str, Lesson] = {}
-    default = find_lesson(default, lessons).number if default else ""
-    chosen = []
-    for candidates in find_submissions(path):
-        first = candidates[0]
-        name = first.lesson or default
-        if not name and first.file:
-            raise ValueError(f"{first.name}/{first.file}: which lesson is it of? say --lesson NN")
-        if name and name not in loaded:
-            loaded[name] = find_lesson(name, lessons)
-        chosen.append((choose(candidates), loaded.get(name)))
-    only = next(iter(loaded.values())) if len(loaded) == 1 else None  # for empty submissions
-    chosen = [(one, lesson or only) for one, lesson in chosen]
+    for name in filter(None, (only, default)):
+        lesson = find_lesson(name, lessons)
+        loaded[lesson.number] = lesson
+    numbers = list(loaded)
+    only, default = (numbers[0] if only else ""), (numbers[-1] if numbers else "")
+    groups = find_submissions(path, single)
+    chosen = [_choose(group, loaded, lessons, default, only) for group in groups]
+    if only:
+        chosen = _without_others(chosen)
+    sole = next(iter(loaded.values())) if len(loaded) == 1 else None  # for empty submissions
+    chosen = [(one, lesson or sole) for one, lesson in chosen]
+    private = functools.cache(with_private_cases)
+    chosen = [
+        (one, lesson and private(lesson, seed, one.name if each else "")) for one, lesson in chosen
+    ]
     return _grade_all(chosen, jobs, limits or Limits(), progress)
+
+
+def _choose(
+    candidates: list[Submission], loaded: dict[str, Lesson], lessons: Path | None,
+    default: str, only: str,
+) -> tuple[Submission, Lesson | None]:  # fmt: skip
+    """Return the candidate that counts, and its lesson, None if that is not known."""
+    one = choose(candidates)
+    name = one.lesson or default
+    if not one.file:
+        return one, loaded.get(name)
+    problem = ""
+    if only and name != only:
+        problem = f"{one.file} is of lesson {name}, expected lesson {only}"
+        name = only
+    elif not name:
+        problem = f"{one.file} does not name its lesson; use --only NN or --lesson NN"
+    elif name not in loaded:
+        try:
+            loaded[name] = find_lesson(name, lessons)
+        except ValueError as error:
+            problem = f"{one.file}: {error}"
+    return replace(one, problem=one.problem or problem), loaded.get(name)
+
+
+def _without_others(
+    chosen: list[tuple[Submission, Lesson | None]],
+) -> list[tuple[Submission, Lesson | None]]:
+    """Keep one row for each student, that of the lesson if there is one."""
+    rows: dict[str, list[tuple[Submission, Lesson | None]]] = {}
+    for one, lesson in chosen:
+        rows.setdefault(one.name, []).append((one, lesson))
+    kept = []
+    for row in rows.values():
+        one, lesson = min(row, key=lambda pair: bool(pair[0].problem))
+        others = ", ".join(other.file for other, _ in row if other is not one)
+        kept.append((replace(one, remark=f"also there: {others}" if others else ""), lesson))
+    return kept
 
 
 def _grade_all(
@@ -102,6 +155,13 @@ def grade_task(one: Submission, lesson: Lesson, task: Task, limits: Limits) -> T
     every = tuple(case.name for case in task.cases)
     if one.problem:
         verdict = CRASH if one.file else NOT_DONE_YET
-        return TaskResult(task, verdict, every, f"{one.file}: {one.problem}".removeprefix(": "))
-    outcomes, stopped = run_apart(lesson, task, one.cells, one.file, limits.memory, limits.seconds)
-    return judge(lesson, task, outcomes, stopped)
+        text = one.problem if one.problem.startswith(one.file) else f"{one.file}: {one.problem}"
+        return TaskResult(task, verdict, every, text)
+    try:
+        outcomes, stopped = run_apart(
+            lesson, task, one.cells, one.file, limits.memory, limits.seconds
+        )
+        return judge(lesson, task, outcomes, stopped)
+    except Exception as error:  # a fault of ours, which must not stop the class
+        text = f"the grader failed, judge by hand: {type(error).__name__}: {error}"
+        return TaskResult(task, CRASH, every, text)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from minideeplab.diagnosis.evidence import Evidence
 from minideeplab.diagnosis.known import Mistake
 from minideeplab.grading.evidence import evidence_of
 from minideeplab.grading.hints import hint_for, known_mistake
+from minideeplab.grading.messages import own
 from minideeplab.grading.model import Case, Lesson, Task
 from minideeplab.grading.outcome import ERROR, MISSING, NOT_DONE, Outcome, prepare, run_case
 
@@ -81,11 +82,16 @@ def judge(lesson: Lesson, task: Task, outcomes: Sequence[Outcome], stopped: str 
 
 
 def collect(lesson: Lesson, task: Task, outcomes: Sequence[Outcome]) -> list[Evidence]:
-    """Hold each outcome against the right result."""
+    """Hold each outcome against the right result; errors in hidden cases keep no other's words."""
     return [
-        evidence_of(lesson, task, case, outcome, expected(lesson, task, case))
+        evidence_of(
+            lesson, task, case,
+            outcome if case.shown or outcome.kind != ERROR
+            else replace(outcome, message=own(outcome.message)),
+            expected(lesson, task, case),
+        )
         for case, outcome in zip(task.cases, outcomes, strict=True)
-    ]
+    ]  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1024)

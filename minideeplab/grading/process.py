@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -16,8 +17,9 @@ from typing import IO, Any
 
 import minideeplab
 from minideeplab.grading.judge import CRASH, TIME_OUT
-from minideeplab.grading.model import Lesson, Task
-from minideeplab.grading.outcome import MISSING, Outcome
+from minideeplab.grading.messages import bare
+from minideeplab.grading.model import Case, Lesson, Task
+from minideeplab.grading.outcome import ERROR, MISSING, Outcome
 from minideeplab.grading.serialization import decode_outcome, encode_case
 from minideeplab.grading.source import Cell
 
@@ -35,7 +37,28 @@ _START = (
     "import sys; sys.path.insert(0, {root!r}); import minideeplab; "
     "sys.path.append(sys.path.pop(0)); from minideeplab.grading.worker import {entry} as run; run()"
 )
+_LAYERS = (
+    "import sys; sys.path.insert(0, {root!r}); from minideeplab.grading import sandbox; "
+    "print(*sandbox.install(()))"
+)
 _KEPT = ("PATH", "SYSTEMROOT", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "NUMBA_ENABLE_CUDASIM")
+
+
+@functools.cache
+def sandbox_layers() -> tuple[str, ...]:
+    """Return the layers with which the kernel restricts a task's process; () outside Linux.
+
+    The Python layer of `sandbox` is there on every system.
+    """
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", _LAYERS.format(root=_root())],
+        capture_output=True, text=True, env=_environment(tempfile.gettempdir()),
+    )  # fmt: skip
+    return tuple(run.stdout.split())
+
+
+def _root() -> str:
+    return str(Path(minideeplab.__file__).resolve().parents[1])
 
 
 def run_apart(
@@ -56,24 +79,39 @@ def run_apart(
         An outcome for each case, and why the process was stopped, as `judge` wants it.
     """
     seconds = task.seconds if seconds is None else seconds
-    request = _request(lesson, task, cells, file, memory, seconds)
-    with tempfile.TemporaryDirectory() as folder:
-        output, ended = _run(request, folder, seconds)
-    outcomes = _outcomes(output, len(task.cases))
-    complete = all(outcome.kind != MISSING for outcome in outcomes)
-    return outcomes, "" if complete else _reason(ended, seconds)
+
+    def run(cases: Sequence[Case]) -> tuple[list[Outcome], int | None]:
+        request = _request(lesson, task, cases, cells, file, memory, seconds)
+        with tempfile.TemporaryDirectory() as folder:
+            output, ended = _run(request, folder, seconds)
+        return _outcomes(output, len(cases)), ended
+
+    outcomes, ended = run(task.cases)
+    # Words of this process may hold hidden inputs; those of one with visible cases only cannot.
+    if any(outcome.kind == MISSING for outcome in outcomes):
+        return [bare(one, lesson, task, cells) for one in outcomes], _reason(ended, seconds)
+    shown = [case for case in task.cases if case.shown]
+    pairs = list(zip(task.cases, outcomes, strict=True))
+    raised = any(one.kind == ERROR for case, one in pairs if case.shown)
+    again = dict(zip(shown, run(shown)[0], strict=True)) if raised else {}
+    return [
+        again[case] if case in again and again[case].kind == one.kind == ERROR
+        else bare(one, lesson, task, cells)
+        for case, one in pairs
+    ], ""  # fmt: skip
 
 
 def _request(
-    lesson: Lesson, task: Task, cells: Sequence[Cell], file: str, memory: int, seconds: float
-) -> bytes:
+    lesson: Lesson, task: Task, cases: Sequence[Case], cells: Sequence[Cell], file: str,
+    memory: int, seconds: float,
+) -> bytes:  # fmt: skip
     given = lesson.folder / "given.py"
     return json.dumps(
         {
             "cells": [asdict(cell) for cell in cells],
             "file": file,
             "function": task.function,
-            "cases": [encode_case(case) for case in task.cases],
+            "cases": [encode_case(case) for case in cases],
             "given": given.read_text(encoding="utf-8") if given.is_file() else None,
             "allow": list(lesson.about.allow),
             "memory": memory,
@@ -102,9 +140,8 @@ def _run(request: bytes, folder: str, seconds: float) -> tuple[bytes, int | None
 
 def start_worker(folder: str, entry: str = "main") -> subprocess.Popen[bytes]:
     """Start a sandboxed process, in an empty folder, that runs a function of `grading.worker`."""
-    root = str(Path(minideeplab.__file__).resolve().parents[1])
     return subprocess.Popen(
-        [sys.executable, "-I", "-c", _START.format(root=root, entry=entry)],
+        [sys.executable, "-I", "-c", _START.format(root=_root(), entry=entry)],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         cwd=folder, env=_environment(folder), start_new_session=os.name == "posix",
     )  # fmt: skip
@@ -114,6 +151,7 @@ def _environment(folder: str) -> dict[str, str]:
     """Return a minimal environment: none of the caller's variables, one thread."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     threads = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+    kept["MINIDEEPLAB_DETECT_CHANGES"] = "1"  # an array changed too early is named, not hidden
     return kept | dict.fromkeys(threads, "1") | dict.fromkeys(("HOME", "TMP", "TEMP"), folder)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from minideeplab.grading.class_report import answers_markdown, class_markdown, draw_class
 from minideeplab.grading.grade import Grade
 from minideeplab.grading.judge import PASS, TaskResult
 from minideeplab.grading.submissions import GRADES
@@ -27,7 +29,7 @@ def table(grade: Grade) -> str:
     lesson = grade.lesson
     head = f"{plain(grade.submission.name)}: {plain(grade.submission.file)}"
     if lesson is None:
-        return f"{plain(grade.submission.name)}: {grade.submission.problem}\n"
+        return f"{plain(grade.submission.name)}: {plain(grade.submission.said)}\n"
     rows = [("task", "points", "verdict", "hint")]
     rows += [
         (result.task.id, f"{result.points}/{result.task.points}", result.verdict,
@@ -50,7 +52,7 @@ def class_table(grades: Sequence[Grade]) -> str:
         verdicts = "  ".join(f"{r.task.id} {r.verdict}" for r in grade.results)
         lines.append(
             f"{name:{width}}  {grade.lesson.number if grade.lesson else '--'}  "
-            f"{grade.points:3}/{grade.out_of:<3}  {verdicts or grade.submission.problem}"
+            f"{grade.points:3}/{grade.out_of:<3}  {verdicts or plain(grade.submission.said)}"
         )
     return "\n".join(lines) + "\n"
 
@@ -63,7 +65,7 @@ def score(grade: Grade) -> dict[str, Any]:
         "lesson": grade.lesson.name if grade.lesson else None,
         "points": grade.points,
         "out_of": grade.out_of,
-        "problem": plain(grade.submission.problem),
+        "problem": plain(grade.submission.said),
         "tasks": [_task(result) for result in grade.results],
     }
 
@@ -85,7 +87,7 @@ def gradescope(grade: Grade) -> dict[str, Any]:
     """Return one submission's grade as Gradescope's autograder reads it (results.json)."""
     return {
         "score": grade.points,
-        "output": plain(grade.submission.problem),
+        "output": plain(grade.submission.said),
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "tests": [
@@ -117,7 +119,7 @@ def class_csv(grades: Sequence[Grade]) -> str:
         writer.writerow(
             [_cell(one.name), grade.lesson.number if grade.lesson else "", _cell(one.file),
              grade.points, grade.out_of, *(points.get(task, "") for task in tasks),
-             _cell(one.problem)]
+             _cell(one.said)]
         )  # fmt: skip
     return text.getvalue()
 
@@ -128,30 +130,57 @@ def _cell(text: str) -> str:
     return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
 
 
-def write_reports(grades: Sequence[Grade], path: Path, out: Path | None = None) -> list[Path]:
+def write_reports(
+    grades: Sequence[Grade], path: Path, out: Path | None = None, single: bool = False
+) -> list[Path]:
     """Write score.json and results.json, and for a class grades.csv and a folder each.
 
     Args:
         grades: of `grade`.
         path: that was graded.
         out: folder to write into; by default the submission's own, or "grades" in the class'.
+        single: the grades are of one student.
 
     Returns:
-        The files, grades.csv first.
+        The files: for a class grades.csv, class.md and others first.
     """
     home = path if path.is_dir() else path.parent
-    one = len(grades) == 1 and grades[0].submission.name in (path.resolve().name, path.stem)
+    names = (path.resolve().name, path.stem)
+    one = len(grades) == 1 and (single or grades[0].submission.name in names)
     out = out if out is not None else (home if one else home / GRADES)
     written = []
     if not one:
         written.append(_write(out / "grades.csv", class_csv(grades)))
+        written += _write_class(grades, out)
     several = len({g.submission.name for g in grades}) < len(grades)
+    taken: set[Path] = set()
     for grade in grades:
-        folder = out if one else out / plain(grade.submission.name)
+        folder = out if one else out / folder_name(grade.submission.name)
         if several and grade.lesson is not None:
             folder = folder / grade.lesson.name
+        while folder in taken:
+            folder = folder.with_name(folder.name + "+")
+        taken.add(folder)
         for name, data in (("score.json", score(grade)), ("results.json", gradescope(grade))):
             written.append(_write(folder / name, json.dumps(data, indent=1, ensure_ascii=False)))
+    return written
+
+
+def folder_name(name: str) -> str:
+    """Return a student's name as the name of a folder, never one such as ".."."""
+    return re.sub(r"[/\\:]", "-", plain(name)).strip(". ") or "nameless"
+
+
+def _write_class(grades: Sequence[Grade], out: Path) -> list[Path]:
+    """Write class.md, class.png and answers.md."""
+    written = [_write(out / "class.md", class_markdown(grades))]
+    answers = answers_markdown(grades)
+    if answers:
+        written.append(_write(out / "answers.md", answers))
+    if any(grade.results for grade in grades):
+        with atomic_write(out / "class.png") as temporary:
+            draw_class(grades, temporary)
+        written.append(out / "class.png")
     return written
 
 

@@ -1,22 +1,25 @@
 """Best-effort sandbox for a student's code: no files, processes, network or other libraries.
 
-It is not a security boundary: code that corrupts the interpreter's memory can escape it. Run code
-of people you do not trust in a container (see ``lessons/README.md``).
+On Linux the kernel enforces it (`fence`) where it can. Everywhere Python's audit hooks do, which
+cannot be removed once installed; code that corrupts the interpreter's memory can escape these. Run
+code of people you do not trust in a container (see ``lessons/README.md``).
 
-The sandbox is an audit hook, which Python cannot remove once it is installed. The hook uses only C
-functions and its own variables, because the student's code could replace any name that the hook
-looked up at call time.
+The hook uses only C functions and its own variables, because the student's code could replace any
+name that the hook looked up at call time.
 """
 
 from __future__ import annotations
 
+import importlib
 import math
 import os
 import sys
 import sysconfig
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
-import numpy as np
+from minideeplab.grading.fence import restrict
 
 DENIED = (
     "ctypes.", "code.", "gc.", "msvcrt.", "os.", "pty.", "resource.", "shutil.", "signal.",
@@ -30,13 +33,35 @@ DENIED = (
 LISTING = ("os.listdir", "os.scandir")
 """Events of importing modules; allowed in the folders that may be read."""
 
-NATIVE_NEEDS = ("ctypes.", "code.", "os.putenv", "os.unsetenv")
-"""Events of compilers such as Numba's."""
-
 UNSAFE_MODULES = (
-    "_ctypes", "_posixsubprocess", "_socket", "_sqlite3", "_winapi", "ctypes", "multiprocessing",
-    "socket", "sqlite3", "subprocess",
+    "_ctypes", "_curses", "_dbm", "_gdbm", "_interpchannels", "_interpqueues", "_interpreters",
+    "_multiprocessing", "_posixshmem", "_posixsubprocess", "_remote_debugging", "_socket",
+    "_sqlite3", "_ssl", "_testcapi", "_testinternalcapi", "_tkinter", "_winapi",
+    "_xxinterpchannels", "_xxsubinterpreters", "ctypes", "multiprocessing", "readline", "socket",
+    "sqlite3", "ssl", "subprocess", "tkinter",
 )  # fmt: skip
+"""Modules that call the system natively, or whose interpreters have no audit hooks."""
+
+UNSAFE_FUNCTIONS = (
+    "mkfifo", "mknod", "memfd_create", "pidfd_open", "setns", "setpriority", "unshare", "nice",
+    "sched_setaffinity", "setuid", "setgid", "abort",
+)  # fmt: skip
+"""Functions of ``os`` that raise no audit event; they are removed from the module."""
+
+USUAL = ("bz2", "decimal", "fractions", "hashlib", "lzma", "random", "zlib")
+"""Modules that need libraries of the system, imported before its files are refused."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders that imports need: ``code`` may be read, ``holders`` only listed.
+
+    ``holders`` are within the standard library's folder, so they are excepted from ``code``.
+    """
+
+    code: tuple[str, ...]
+    packages: tuple[str, ...]
+    holders: tuple[str, ...]
 
 
 def limit(memory: int, seconds: float) -> None:
@@ -61,21 +86,34 @@ def limit(memory: int, seconds: float) -> None:
             continue
 
 
-def install(allow: tuple[str, ...]) -> None:
-    """Install the sandbox for the rest of this process.
+def install(allow: tuple[str, ...]) -> list[str]:
+    """Install the sandbox for the rest of this process and return the kernel's layers in it.
 
     Args:
         allow: modules that may be imported besides NumPy and the standard library; already loaded.
     """
-    native = "numba" in allow
-    readable = _readable()
-    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))).replace("\\", "/") + "/"
+    for name in USUAL:
+        importlib.import_module(name)
+    places = _places(allow)
+    layers = restrict(_files(places), [*places.code, *places.holders])
+    _remove_unsafe()
+    sys.dont_write_bytecode = True
+    sys.addaudithook(_hook(allow, places))
+    return layers
+
+
+def _hook(allow: tuple[str, ...], places: Places) -> Any:
+    """Return the audit hook."""
+    code, packages, holders = (
+        tuple(path.replace("\\", "/").rstrip("/") + "/" for path in paths)
+        for paths in (places.code, places.packages, places.holders)
+    )
     importable = frozenset(sys.stdlib_module_names) | {"numpy"} | {
         name.partition(".")[0] for name in allow if not name.startswith("minideeplab")
     }  # fmt: skip
-    unsafe = frozenset() if native else frozenset(UNSAFE_MODULES)
+    unsafe = frozenset(UNSAFE_MODULES)
     kind, text, string, whole = type, str.replace, str, int
-    denied, listing, needs = DENIED, LISTING, NATIVE_NEEDS
+    denied, listing, odd = DENIED, LISTING, ("//", "/./", "/../")
     refusal, missing = PermissionError, ModuleNotFoundError
     writing, flags = ("w", "a", "x", "+"), os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -96,23 +134,68 @@ def install(allow: tuple[str, ...]) -> None:
                         raise refusal("writing files is not allowed while a task is judged")
                 if kind(bits) is whole and bits & flags:
                     raise refusal("writing files is not allowed while a task is judged")
-            plain = text(path, "\\", "/") if kind(path) is string else ""
-            inside = plain.startswith(readable) and not plain.startswith(own)
-            if not inside or "/../" in plain:
+            plain = text(path, "\\", "/") + "/" if kind(path) is string else ""
+            inside = plain.startswith(packages) or (
+                not plain.startswith(holders) and plain.startswith(code)
+                if event == "open"
+                else plain.startswith(holders) or plain.startswith(code)
+            )
+            if not inside or odd[0] in plain or odd[1] in plain or odd[2] in plain:
                 raise refusal("reading files is not allowed while a task is judged")
         elif event == "object.__setattr__":
             if args[1] in ("__code__", "__closure__", "__globals__"):
                 raise refusal("changing a function's code is not allowed while a task is judged")
-        elif event.startswith(denied) and not (native and event.startswith(needs)):
+        elif event.startswith(denied):
             raise refusal(f"{event} is not allowed while a task is judged")
 
-    sys.addaudithook(hook)
+    return hook
 
 
-def _readable() -> tuple[str, ...]:
-    """Return the folders of the standard library and of site-packages, each with a final slash."""
-    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-    paths.add(os.path.dirname(os.path.dirname(np.__file__)))
-    paths.add(os.path.join(sys.base_prefix, "DLLs"))  # of Windows
-    both = {path for p in paths if p for path in (os.path.abspath(p), os.path.realpath(p))}
-    return tuple(sorted(path.replace("\\", "/").rstrip("/") + "/" for path in both))
+def _places(allow: tuple[str, ...]) -> Places:
+    code = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    code.add(os.path.join(sys.base_prefix, "DLLs"))  # of Windows
+    holders = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
+    holders |= {os.path.join(path, name) for path in code for name in _PACKAGES}
+    packages = set()
+    for name in {"numpy", *(name.partition(".")[0] for name in allow)} - {"minideeplab"}:
+        spec = importlib.import_module(name).__spec__  # None of a stand-in such as Numba's
+        if spec is not None and spec.origin is not None:
+            single = not spec.submodule_search_locations
+            path = spec.origin if single else os.path.dirname(spec.origin)
+            packages |= {path, path + ".libs"}
+            holders.add(os.path.dirname(path))
+    return Places(_real(code), _real(packages), _real(holders))
+
+
+_PACKAGES = ("site-packages", "dist-packages")
+
+
+def _real(paths: set[str]) -> tuple[str, ...]:
+    return tuple(sorted({f(path) for path in paths for f in (os.path.abspath, os.path.realpath)}))
+
+
+def _files(places: Places) -> list[str]:
+    """Return what may be read, without the folders of installed packages within it."""
+    found = list(places.packages)
+    for folder in filter(os.path.isdir, places.code):
+        inside = (os.path.join(folder, name) for name in os.listdir(folder))
+        found += [path for path in inside if path not in places.holders]
+    return found
+
+
+def _remove_unsafe() -> None:
+    """Take native calls out of the loaded modules, so that importing them raises an event."""
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in UNSAFE_MODULES:
+            del sys.modules[name]
+            continue
+        for key, value in list(vars(module).items()):
+            if isinstance(value, ModuleType) and value.__name__ in UNSAFE_MODULES:
+                setattr(module, key, None)
+    for name in set(sys.builtin_module_names) - set(UNSAFE_MODULES):
+        importlib.import_module(name)
+    # It makes modules again, complete and without an audit event.
+    vars(importlib.import_module("_imp"))["create_builtin"] = None
+    for module in (os, importlib.import_module(os.name)):
+        for name in UNSAFE_FUNCTIONS:
+            vars(module).pop(name, None)

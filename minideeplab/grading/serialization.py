@@ -96,6 +96,8 @@ def _array(data: dict[str, Any]) -> np.ndarray:
         raise ValueError("expected an array's dtype and shape")
     if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) != len(values):
         raise ValueError(f"{len(values)} values cannot have shape {shape}")
+    if not len(values) and max(shape) > LARGE:  # its shape would be a message
+        raise ValueError(f"expected an empty array with sizes up to {LARGE}, got shape {shape}")
     return np.array(values, dtype=dtype).reshape(shape)
 
 

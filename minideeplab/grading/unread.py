@@ -7,6 +7,7 @@ function may pass in the notebook and fail when it is graded; ``check`` says so 
 from __future__ import annotations
 
 import ast
+import dis
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -54,7 +55,9 @@ def _used(function: Any, seen: set[int]) -> Iterator[str]:
 
 
 def _names(code: CodeType) -> Iterator[str]:
-    yield from code.co_names
+    for step in dis.get_instructions(code):
+        if step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):  # attributes are in co_names, too
+            yield step.argval
     for inner in code.co_consts:
         if isinstance(inner, CodeType):
             yield from _names(inner)

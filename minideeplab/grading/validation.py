@@ -9,6 +9,7 @@ no solution and no hidden case.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from minideeplab.grading.build import STUDENT, contents, read_solved
@@ -74,6 +75,9 @@ def _structure(lesson: Lesson, text: str) -> Iterator[str]:
         if task.id not in solved or f"# solution {task.id}:" not in body:
             yield f"task {task.id}: no '# solution {task.id}: ...' inside {task.function}"
             continue
+        points = f"{task.points} point{'s' if task.points > 1 else ''}"
+        if not re.search(rf"^# #+ Task {task.id} · .*\({points}\)$", text, re.MULTILINE):
+            yield f"task {task.id}: no heading '### Task {task.id} · ... ({points})' in lesson.py"
         others = {other.function for other in lesson.tasks if other is not task}
         for name in sorted(others & {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}):
             yield f"task {task.id}: {task.function} uses {name}, another task's function"

@@ -15,7 +15,7 @@ import sys
 from types import ModuleType
 from typing import Any, TextIO
 
-from minideeplab.grading import sandbox
+from minideeplab.grading import numba_stub, sandbox
 from minideeplab.grading.loading import load_definitions
 from minideeplab.grading.outcome import ERROR, NOT_DONE, Outcome, run_case
 from minideeplab.grading.serialization import decode_case, encode_outcome
@@ -46,10 +46,13 @@ def _enter_sandbox(request: dict[str, Any]) -> tuple[ModuleType | None, TextIO]:
     """Limit this process; return the lesson's given.py and the pipe to the judge."""
     sandbox.limit(request["memory"], request["seconds"])
     output = _take_streams()
+    lent = request["allow"]
+    if any(name in numba_stub.NAMES for name in lent):
+        numba_stub.install()
     given = _load_given(request["given"])
-    for name in request["allow"]:
+    for name in lent:
         importlib.import_module(name)
-    sandbox.install(tuple(request["allow"]))
+    sandbox.install(tuple(lent))
     return given, output
 
 

@@ -62,14 +62,20 @@ def from_checkpoint(path: str | os.PathLike[str]) -> Module:
     "preprocessing", "training". Raises FileNotFoundError or ValueError (not our file, wrong
     shapes).
     """
-    state, meta = read_weights(path)
+    try:
+        state, meta = read_weights(path)
+    except ValueError as error:
+        advice = "other frameworks' weights: minideeplab convert FILE NEW.npz --to largefov"
+        raise ValueError(f"{error}; {advice}") from error
+    if any(name.startswith("optimizer/") for name in state):
+        raise ValueError(f"{path}: a checkpoint of training; pass the weights.npz beside it")
     try:
         check_description(meta, state)
-    except ValueError as error:
+        preprocessing = Preprocessing(**meta["preprocessing"]) if "preprocessing" in meta else None
+        net = build(meta["model"], meta["num_classes"])
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{path}: {one_line(error)}") from None
-    net = build(meta["model"], meta["num_classes"])
-    if "preprocessing" in meta:
-        net.preprocessing = Preprocessing(**meta["preprocessing"])
+    net.preprocessing = preprocessing or net.preprocessing
     net.load_state_dict(state)
     net.meta = meta
     return net.eval()

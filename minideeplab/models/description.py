@@ -11,6 +11,8 @@ import numpy as np
 from minideeplab.budget import one_line
 
 MOST_ITERATIONS = 1000  # of the CRF
+SETTINGS = {"iterations", "parameters", "normalization", "method", "self_term", "max_pixels"}
+PARAMETERS = {"w1", "sigma_alpha", "sigma_beta", "w2", "sigma_gamma"}  # of the CRF's kernels
 MOST_SCALES, LARGEST_SCALE = 32, 8
 LONGEST_SIDE = 1 << 20
 
@@ -24,6 +26,8 @@ def check_description(meta: Mapping[str, Any], state: Mapping[str, np.ndarray]) 
     for key in ("model", "num_classes"):
         if key not in meta:
             raise ValueError(f"its description has no {key!r}")
+    if not isinstance(meta["model"], str):
+        raise ValueError(f"model: {_short(meta['model'])}, expected a name")
     count = meta["num_classes"]
     if not _is_number(count, 1, math.inf, int) or not any(
         np.shape(array)[:1] == (count,) for array in state.values()
@@ -80,7 +84,11 @@ def _check_crf(crf: Any) -> None:
     iterations = crf.get("iterations", 0)
     if not _is_number(iterations, 0, MOST_ITERATIONS, int):
         raise ValueError(f"crf: {_short(iterations)} iterations, expected 0 to {MOST_ITERATIONS}")
+    if unknown := sorted(crf.keys() - SETTINGS):
+        raise ValueError(f"crf: unknown setting {_short(unknown[0])}")
     parameters = crf.get("parameters", {})
+    if isinstance(parameters, dict) and (unknown := sorted(parameters.keys() - PARAMETERS)):
+        raise ValueError(f"crf: unknown parameter {_short(unknown[0])}")
     values = parameters.values() if isinstance(parameters, dict) else ()
     if not all(_is_number(value, -1e6, 1e6) for value in values):
         raise ValueError(f"crf: parameters: expected numbers, got {_short(parameters)}")

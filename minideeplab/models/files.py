@@ -42,7 +42,9 @@ def write_npz(
 def check_name(name: str) -> None:
     """Raise ValueError for an array's name that would be lost or changed in a .npz file."""
     entry = f"{name}.npy"
-    if name == META or zipfile.ZipInfo(entry).filename != entry or len(entry.encode()) > 1 << 15:
+    length = len(entry.encode(errors="surrogatepass"))
+    is_text = name.isprintable() or name == name.encode(errors="ignore").decode()
+    if name == META or zipfile.ZipInfo(entry).filename != entry or length > 1 << 15 or not is_text:
         raise ValueError(f"{one_line(repr(name), 100)}: no array in a .npz file can have this name")
 
 

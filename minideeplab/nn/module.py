@@ -19,6 +19,11 @@ from minideeplab.arrays import is_array, like
 from minideeplab.backends import to
 from minideeplab.tensor import Tensor
 
+
+def _dtype(value: Any) -> np.dtype:
+    return value.dtype if is_array(value) else np.asarray(value).dtype
+
+
 _evaluating: ContextVar[bool] = ContextVar("evaluating", default=False)
 
 
@@ -131,6 +136,11 @@ class Module:
         last = () if strict else self.last_layers()
         kept = {name for name in shapes if name.rpartition(".")[0] in last}
         problems = [text for name, text in shapes.items() if name not in kept]
+        problems += [
+            f"{name}: {kind} in the weights, expected real numbers"
+            for name in own
+            if name in state and (kind := _dtype(state[name])).kind not in "fiub"
+        ]
         if strict:
             problems += [f"{name}: missing from the weights" for name in own if name not in state]
             problems += [f"{name}: not in the network" for name in state if name not in own]

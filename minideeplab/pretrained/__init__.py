@@ -13,8 +13,13 @@ def find(name: str | os.PathLike[str]) -> Path:
 
     Raises:
         FileNotFoundError: neither.
+        ValueError: a folder; the message names the weights in it.
     """
     path = Path(name)
+    if path.is_dir() and str(name) not in NAMES:
+        found = [file.name for file in (path / "weights.npz", path / "best.npz") if file.is_file()]
+        inside = f"pass {path / found[0]}" if found else "expected a weight file"
+        raise ValueError(f"{name}: a folder; {inside}")
     if not path.is_file() and str(name) in NAMES:
         path = Path(__file__).with_name(f"{name}.npz")
     if not path.is_file():

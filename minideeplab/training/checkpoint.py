@@ -32,6 +32,8 @@ def save(
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
     """Read (parts, meta) as given to ``save``. Raises FileNotFoundError or ValueError."""
     arrays, meta = read_npz(path)
+    if not isinstance(meta.get("training"), dict):
+        raise ValueError(f"{path}: not the checkpoint of a training run")
     parts: dict[str, dict[str, np.ndarray]] = {}
     for key, array in arrays.items():
         part, _, name = key.partition("/")

@@ -6,11 +6,15 @@ import dataclasses
 from typing import Any
 
 
-def setting(default: Any, text: str, choices: tuple[str, ...] = (), least: int = 0) -> Any:
-    """Return a field: the default for the small net, its help text, and its allowed values."""
-    return dataclasses.field(
-        default=default, metadata={"text": text, "choices": choices, "least": least}
-    )
+def setting(
+    default: Any, text: str, choices: tuple[str, ...] = (), least: int = 0, flag: str = ""
+) -> Any:
+    """Return a field: the default for the small net, its help text, and its allowed values.
+
+    ``flag`` is a second name of the command line's option.
+    """
+    metadata = {"text": text, "choices": choices, "least": least, "flag": flag}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +43,7 @@ class Config:
     step_factor: float = setting(0.1, "What the step schedule multiplies the rate by.")
     warm_up: int = setting(100, "Iterations of linear rise at the start.")
     class_weights: str = setting(
-        "log", "Weights of rare classes in the loss.", ("none", "root", "log", "median")
+        "root", "Weights of rare classes in the loss.", ("none", "root", "log", "median")
     )
     loss_at: str = setting(
         "full",
@@ -51,7 +55,12 @@ class Config:
     )
     average: float = setting(0.998, "Decay of the moving average of the weights; 0 for none.")
     seed: int = setting(0, "Seed of initial weights, sampling, augmentation and dropout.")
-    validate_every: int = setting(0, "Iterations between validations; 0 for none.")
+    validate_every: int = setting(
+        0, "Iterations between validations; 0 for none.", flag="--val-every"
+    )
+    patience: int = setting(
+        0, "Stop after so many validations without a better mean IoU; 0 for never."
+    )
     checkpoint_every: int = setting(100, "Iterations between checkpoints.", least=1)
 
     def __post_init__(self) -> None:
@@ -64,8 +73,16 @@ class Config:
             elif isinstance(value, (int, float)) and not value >= field.metadata["least"]:
                 least = field.metadata["least"]
                 raise ValueError(f"{field.name}: {value}, expected {least} or more")
-        if self.loss_at == "stride" and any(length % 8 != 1 for length in self.crop):
-            raise ValueError(f"crop: {self.crop}, expected 8k+1 each with loss_at='stride'")
+        if any(length % 8 != 1 or length < 9 for length in self.crop):
+            near = " ".join(str(8 * max(1, round((length - 1) / 8)) + 1) for length in self.crop)
+            raise ValueError(f"crop: {self.crop}, expected 8k+1 each, such as {near}")
+        low, high = self.scales[0], self.scales[-1]
+        if low <= 0 or (len(self.scales) == 2 and low > high):
+            raise ValueError(
+                f"scales: {self.scales}, expected the smaller number first, both above 0"
+            )
+        if self.patience and not self.validate_every:
+            raise ValueError("patience: needs validation; add --val-every (validate_every)")
 
     @classmethod
     def for_model(cls, name: str, **settings: Any) -> Config:

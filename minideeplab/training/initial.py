@@ -30,8 +30,9 @@ def load_initial(net: Module, path: str | os.PathLike[str]) -> str:
     if not fits:
         raise ValueError(f"{path}: no array fits the network {net.name!r}")
     net.load_state_dict(fits, strict=False)
-    fresh = [name for name in own if name not in fits]
-    text = f"{path}: {len(fits)} of {len(own)} arrays loaded"
+    new = getattr(state, "fresh", ())  # layers that no file had
+    fresh = [name for name in own if name not in fits or name.rpartition(".")[0] in new]
+    text = f"{path}: {len(own) - len(fresh)} of {len(own)} arrays loaded"
     return f"{text}; starting afresh: {', '.join(fresh)}" if fresh else text
 
 

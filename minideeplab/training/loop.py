@@ -12,25 +12,23 @@ import numpy as np
 from tqdm import tqdm
 
 from minideeplab import evaluation
-from minideeplab import functional as F
-from minideeplab.io import remove_unfinished, require_writable
+from minideeplab.files import lock, remove_unfinished, require_writable
 from minideeplab.models import save_weights
 from minideeplab.nn import Module
-from minideeplab.tensor import Tensor
 from minideeplab.training import checkpoint
 from minideeplab.training.average import WeightAverage
-from minideeplab.training.batches import DROPOUT, Batches, PartOfBatch, prefetch, stream
+from minideeplab.training.batches import Batches, prefetch
 from minideeplab.training.config import Config
-from minideeplab.training.loss import class_weights, segmentation_loss
-from minideeplab.training.multiscale import multi_scale_loss
+from minideeplab.training.gradients import Batch, accumulate
+from minideeplab.training.loss import class_weights
 from minideeplab.training.optim import make_optimizer
-from minideeplab.training.records import Log, draw_curve
+from minideeplab.training.records import CLASS_COLUMNS, Log, add_class_scores, draw_curve
 from minideeplab.training.schedule import make_schedule
 from minideeplab.training.validation import evaluate
 
-FILES = ("checkpoint.npz", "weights.npz", "best.npz", "log.csv", "curve.png")  # of a run
-
-Batch = tuple[np.ndarray, np.ndarray]  # images (N, 3, H, W) float32, labels (N, H, W) int64
+FILES = (  # of a run
+    "checkpoint.npz", "weights.npz", "best.npz", "log.csv", "validation.csv", "curve.png",
+)  # fmt: skip
 
 
 class Diverged(ValueError):
@@ -41,9 +39,9 @@ class Trainer:
     """A training run: ``Trainer(net, dataset, config, out).run()``.
 
     The folder ``out`` gets checkpoint.npz (all state), log.csv, curve.png, weights.npz (averaged,
-    float16) and, with a ``validation`` data set, best.npz. A run that was killed continues bit for
-    bit after ``resume()``: batch, augmentation and dropout of an iteration depend on (seed,
-    iteration) only.
+    float16) and, with a ``validation`` data set, best.npz and validation.csv. A run that was killed
+    continues bit for bit after ``resume()``: batch, augmentation and dropout of an iteration depend
+    on (seed, iteration) only.
 
     ``origin``, a JSON-able description of the data, is stored in the files.
     """
@@ -66,6 +64,7 @@ class Trainer:
         self.average = WeightAverage(net, config.average)
         self.class_weights: np.ndarray | None = None
         self.iteration, self.seconds, self.best = 0, 0.0, -1.0
+        self.stale = 0  # validations since the best one
         self.checkpoint_path = self.out / "checkpoint.npz"
 
     # ------------------------------------------------------------ state
@@ -95,11 +94,13 @@ class Trainer:
         self.class_weights = parts.get("loss", {}).get("class_weights")
         progress = meta["training"]
         self.iteration, self.seconds = progress["iteration"], progress["seconds"]
-        self.best = progress["best_mean_iou"]
+        self.best, self.stale = progress["best_mean_iou"], progress.get("stale", 0)
 
     def describe(self) -> dict[str, Any]:
         """Return the metadata of the weight files."""
+        intensity_range = getattr(self.dataset, "intensity_range", None)
         return {
+            **({"intensity_range": list(intensity_range)} if intensity_range else {}),
             "model": self.net.name,
             "num_classes": self.net.num_classes,
             "classes": list(self.dataset.classes),
@@ -111,6 +112,7 @@ class Trainer:
                 "iteration": self.iteration,
                 "seconds": round(self.seconds, 1),
                 "best_mean_iou": self.best,
+                "stale": self.stale,
                 "config": dataclasses.asdict(self.config),
             },
         }
@@ -120,8 +122,18 @@ class Trainer:
     def run(self) -> None:
         """Train up to ``config.iterations``, then write the weights and the curve.
 
+        With ``config.patience`` it stops after so many validations without a better mean IoU.
+        The folder is locked meanwhile; ValueError if another process trains in it.
+
         Raises Diverged when the loss is not finite; the last finite checkpoint is kept.
         """
+        try:
+            with lock(self.out / ".lock", wait=False):
+                self._run()
+        except BlockingIOError:
+            raise ValueError(f"{self.out}: another process trains in this folder") from None
+
+    def _run(self) -> None:
         config = self.config
         if self.class_weights is None:
             self.class_weights = class_weights(
@@ -130,6 +142,8 @@ class Trainer:
         if not self.checkpoint_path.exists():
             self.save()  # the run can be resumed from the start
         log = Log(self.out / "log.csv", self.iteration)
+        if config.validate_every:
+            Log(self.out / "validation.csv", self.iteration + 1, CLASS_COLUMNS)
         self.net.train()
         batches = prefetch(
             self.batches, self.iteration * config.iter_size, config.iterations * config.iter_size
@@ -139,7 +153,7 @@ class Trainer:
             total=config.iterations * images, initial=self.iteration * images, unit="img"
         )
         with progress:
-            while self.iteration < config.iterations:
+            while self.iteration < config.iterations and not self._stopped_early():
                 started = time.perf_counter()
                 loss = self.step([next(batches) for _ in range(config.iter_size)])
                 self.seconds += time.perf_counter() - started
@@ -179,14 +193,18 @@ class Trainer:
         if self.validation is None:
             raise ValueError("validate_every: needs a validation data set")
         with self.average.applied() as net:
-            confusion = evaluate(net, self.validation)
-        mean_iou = evaluation.scores(confusion).mean_iou
-        line = f"iteration {self.iteration}: validation mean IoU {100 * mean_iou:.2f}"
+            result = evaluation.scores(evaluate(net, self.validation))
+        add_class_scores(self.out / "validation.csv", self.iteration, self.dataset.classes, result)
+        line = f"iteration {self.iteration}: validation mean IoU {100 * result.mean_iou:.2f}"
         tqdm.write(line, file=sys.stderr)
-        if mean_iou > self.best:
-            self.best = mean_iou
+        self.stale += 1
+        if result.mean_iou > self.best:
+            self.best, self.stale = result.mean_iou, 0
             save_weights(self.out / "best.npz", self.average.state, self.describe())
-        return mean_iou
+        return result.mean_iou
+
+    def _stopped_early(self) -> bool:
+        return 0 < self.config.patience <= self.stale
 
     def finish(self) -> None:
         """Write the last checkpoint, weights.npz and curve.png."""
@@ -207,44 +225,3 @@ class Trainer:
             f"training diverged at iteration {self.iteration}: {what}; {kept}. "
             "Try a lower learning rate or a longer warm-up."
         )
-
-
-def batch_loss(
-    net: Module,
-    images: np.ndarray,
-    labels: np.ndarray,
-    class_weights: np.ndarray | None,
-    config: Config,
-    whole: np.ndarray | None = None,
-) -> Tensor:
-    """Return the loss chosen by ``config``; other arguments as in ``segmentation_loss``."""
-    if config.multi_scale:
-        return multi_scale_loss(net, images, labels, class_weights, config.loss_at, whole)
-    return segmentation_loss(net(images), labels, class_weights, config.loss_at, whole)
-
-
-def accumulate(
-    net: Module,
-    batches: list[Batch],
-    class_weights: np.ndarray | None,
-    config: Config,
-    iteration: int,
-    rows: slice | None = None,
-) -> float:
-    """Store the averaged gradients of ``batches`` in the parameters of ``net``; return the loss.
-
-    With ``rows`` they are the share of these images in the loss and gradients of the batches.
-    """
-    net.zero_grad()
-    total = 0.0
-    for k, (images, labels) in enumerate(batches):
-        rng, whole = stream(config.seed, DROPOUT, iteration * config.iter_size + k), None
-        if rows is not None:
-            rng, whole = PartOfBatch(rng, rows, len(images)), labels
-            images, labels = images[rows], labels[rows]
-        with F.dropout_rng(rng):
-            loss = batch_loss(net, images, labels, class_weights, config, whole)
-        loss = loss * (1 / len(batches))
-        total += loss.item()
-        loss.backward()
-    return total

@@ -22,7 +22,8 @@ from minideeplab import backends
 from minideeplab.executors import end_with_parent, fewer_threads, interrupts_blocked
 from minideeplab.nn import Module
 from minideeplab.training.config import Config
-from minideeplab.training.loop import Batch, Trainer, accumulate
+from minideeplab.training.gradients import Batch, accumulate
+from minideeplab.training.loop import Trainer
 from minideeplab.training.syncnorm import Group, most_channels, synchronise
 
 _context = multiprocessing.get_context("spawn")  # a fork would copy locks without their threads

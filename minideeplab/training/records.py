@@ -1,34 +1,45 @@
-"""The log of a run, log.csv with a row an iteration, and its plot, curve.png."""
+"""The logs of a run, log.csv with a row an iteration and validation.csv, and a plot, curve.png."""
 
 from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from minideeplab.evaluation import Scores
 from minideeplab.io import atomic_write
 
 COLUMNS = ("iteration", "loss", "lr", "seconds", "val_mean_iou")
+CLASS_COLUMNS = ("iteration", "class", "iou", "precision", "recall", "dice")
 
 
 class Log:
-    """Rows appended to a CSV file, one an iteration.
+    """Rows appended to a CSV file with the columns ``columns``, by default one row an iteration.
 
     Rows from ``iteration`` on, which a killed run wrote after its last checkpoint, are dropped.
     """
 
-    def __init__(self, path: str | os.PathLike[str], iteration: int = 0) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        iteration: int = 0,
+        columns: tuple[str, ...] = COLUMNS,
+    ) -> None:
         self.path = Path(path)
         rows = [row for row in read_log(path) if int(row["iteration"]) < iteration]
-        with atomic_write(self.path) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        with (
+            atomic_write(self.path) as temporary,
+            open(temporary, "w", newline="", encoding="utf-8") as file,
+        ):
+            writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)
 
     def add(self, *values: float | str) -> None:
-        """Append one row, in the order of ``COLUMNS``."""
+        """Append one row, in the order of the columns."""
         with open(self.path, "a", newline="") as file:
             csv.writer(file, lineterminator="\n").writerow(values)
 
@@ -37,8 +48,19 @@ def read_log(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """Read the rows of a log; none if there is no file. An incomplete last row is left out."""
     if not os.path.exists(path):
         return []
-    with open(path, newline="") as file:
-        return [row for row in csv.DictReader(file) if row["val_mean_iou"] is not None]
+    with open(path, newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if None not in row.values()]
+
+
+def add_class_scores(
+    path: str | os.PathLike[str], iteration: int, classes: Sequence[str], result: Scores
+) -> None:
+    """Append a row for each class to validation.csv: IoU, precision, recall and Dice, in 0..1."""
+    columns = (result.iou, result.precision, result.recall, result.dice)
+    with open(path, "a", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        for name, *values in zip(classes, *columns, strict=False):
+            writer.writerow([iteration, name, *(f"{value:.4f}" for value in values)])
 
 
 def draw_curve(log: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:

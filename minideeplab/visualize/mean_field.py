@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from minideeplab.files import atomic_write
 
 STRIP_HEIGHT = 240  # pixels of one image in a strip
+NUMBERED_HEIGHT = 48  # pixels, from which on an image in a strip has room for its number
 FRAME_TIME = 400  # milliseconds of one image in an animation
 SUFFIXES = (".gif", ".png")
 
@@ -36,7 +37,7 @@ def check_steps_path(path: str | os.PathLike[str]) -> None:
 
 
 def _strip(images: Sequence[Image.Image]) -> Image.Image:
-    """Put images side by side, made smaller if they are tall."""
+    """Put images side by side, made smaller if they are tall, numbered from 0 if they have room."""
     width, height = images[0].size
     if height > STRIP_HEIGHT:
         width, height = max(1, width * STRIP_HEIGHT // height), STRIP_HEIGHT
@@ -44,4 +45,14 @@ def _strip(images: Sequence[Image.Image]) -> Image.Image:
     for place, image in enumerate(images):
         small = image.resize((width, height), Image.Resampling.NEAREST)
         strip.paste(small, (place * width, 0))
+        if height >= NUMBERED_HEIGHT:
+            _number(strip, place, place * width)
     return strip
+
+
+def _number(strip: Image.Image, number: int, left: int) -> None:
+    """Write a number, white on black, into the upper left corner of the image at ``left``."""
+    draw = ImageDraw.Draw(strip)
+    _, _, x1, y1 = draw.textbbox((left + 3, 2), str(number))
+    draw.rectangle((left, 0, x1 + 2, y1 + 2), fill="black")
+    draw.text((left + 3, 2), str(number), fill="white")

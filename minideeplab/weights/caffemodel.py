@@ -104,6 +104,11 @@ def _layer(reader: _Reader, message: memoryview, layout: LayerFields) -> dict[st
         arrays = [_array(blob, kind, index) for index, blob in enumerate(blobs)]
     except ValueError as error:
         raise ValueError(f"layer {name}: {error}") from error
+    return named_blobs(name, kind, arrays)
+
+
+def named_blobs(name: str, kind: str, arrays: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the blobs of the layer ``name`` by their names, "conv1_1.weight" and so on."""
     if kind == "BatchNorm" and len(arrays) == 3:
         arrays = _unscaled(*arrays)
     names = BLOB_NAMES.get(kind, ("weight", "bias"))

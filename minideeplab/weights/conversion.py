@@ -34,6 +34,7 @@ def convert(
     num_classes: int = 21,
     half: bool = False,
     progress: bool = True,
+    framework: str | None = None,
 ) -> StateDict:
     """Write ``source``, a file or a download, to ``target``, converted to the network ``to``.
 
@@ -46,9 +47,11 @@ def convert(
         num_classes: of the DeepLab.
         half: store float16, half the size.
         progress: show a bar while downloading.
+        framework: whose input the first layer expects, where names and values do not tell; see
+            ``source`` of :func:`~minideeplab.weights.canonical`.
 
     Returns:
-        The state that was written, before halving.
+        The state that was written, before halving; ``fresh`` names its new layers.
 
     Raises:
         FileNotFoundError: ``source`` is neither a file nor a known name.
@@ -60,10 +63,10 @@ def convert(
     path = locate(source, progress)
     state, meta = load(path), _description(path)
     if to == "vgg16":
-        state = vgg16_state(state)
+        state = vgg16_state(state, framework)
         meta = {"model": "vgg16", "preprocessing": dataclasses.asdict(CAFFE)}
     elif to is not None:
-        state = vgg16_to_deeplab(state, to, num_classes)
+        state = vgg16_to_deeplab(state, to, num_classes, source=framework)
         meta = {
             "model": to, "num_classes": num_classes,
             "preprocessing": dataclasses.asdict(CAFFE),

@@ -14,11 +14,12 @@ from typing import NamedTuple
 import pooch
 from tqdm import tqdm
 
-from minideeplab.io import require_writable
+from minideeplab.files import lock, require_writable
 
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 5  # in a row without progress
 CHUNK = 1 << 18
+MOST = 4 << 30  # bytes of a file: the largest one is 0.6e9
 AGENT = {"User-Agent": "minideeplab (https://pypi.org/project/minideeplab)"}
 
 
@@ -94,11 +95,20 @@ def download(
     """
     folder = Path(folder or os.environ.get("MINIDEEPLAB_CACHE") or pooch.os_cache("minideeplab"))
     target = require_writable(folder) / url.rsplit("/", 1)[-1]
-    if target.exists() and _matches(target, checksum):
-        return target
+    with lock(target.with_name(f".{target.name}.lock")):  # another process may be fetching it
+        if not (target.exists() and _matches(target, checksum)):
+            _download(url, checksum, target, progress)
+    return target
+
+
+def _download(url: str, checksum: str, target: Path, progress: bool) -> None:
     part = target.with_name(target.name + ".part")
     resumed = part.exists()
-    _complete(url, part, progress)
+    try:
+        _complete(url, part, progress)
+    except ValueError:
+        part.unlink(missing_ok=True)
+        raise
     if resumed and not _matches(part, checksum):  # its first part may be of another file
         part.unlink()
         _complete(url, part, progress)
@@ -110,7 +120,6 @@ def download(
             "page instead of the file, or the file was changed; nothing was kept"
         )
     os.replace(part, target)
-    return target
 
 
 def _matches(path: Path, checksum: str) -> bool:
@@ -156,6 +165,8 @@ def _receive(url: str, part: Path, have: int, progress: bool) -> bool:
             have = 0  # the server begins again
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
+        if total is not None and total > MOST:
+            raise ValueError(f"{url}: claims {total:,} bytes, expected at most {MOST:,}")
         with open(part, "ab" if have else "wb") as file:
             _copy(response.read1, file.write, have, total, url, progress)
             size = file.tell()
@@ -175,5 +186,8 @@ def _copy(
         total=total, initial=have, unit="B", unit_scale=True, desc=label, disable=not progress
     ) as bar:
         while piece := read(CHUNK):
+            have += len(piece)
+            if have > MOST:
+                raise ValueError(f"{url}: sends more than {MOST:,} bytes; stopped")
             write(piece)
             bar.update(len(piece))

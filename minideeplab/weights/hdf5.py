@@ -1,4 +1,4 @@
-"""Reader of Keras' ``.h5``, ``.weights.h5`` and ``.keras`` files, and of plain HDF5 files.
+"""Reader of HDF5 files: Keras' ``.h5`` and ``.keras``, Caffe's ``.caffemodel.h5``, plain arrays.
 
 Keras is channels last: kernels are (kH, kW, in, out) and dense kernels (in, out), here turned
 into (out, in, kH, kW) and (out, in). A dense
@@ -20,6 +20,7 @@ import h5py
 import numpy as np
 
 from minideeplab.budget import Budget, read_entry
+from minideeplab.weights.caffemodel import named_blobs
 from minideeplab.weights.state import StateDict
 
 NUMBERS = "fiub"  # NumPy's dtype kinds
@@ -38,8 +39,9 @@ def read(path: Path) -> StateDict:
     """Return the arrays of an HDF5 file.
 
     From Keras 1 and 2: "block1_conv1.weight", "block1_conv1.bias", ...; from Keras 3, which counts
-    layers by kind: "conv2d.weight", ..., "conv2d_1.weight", ... Batch normalisation gives weight,
-    bias, running_mean and running_var. From other files: the arrays unchanged, with
+    layers by kind: "conv2d.weight", ..., "conv2d_1.weight", ...; from Keras 0.3: "layer_1.weight",
+    ... Batch normalisation gives weight, bias, running_mean and running_var. From Caffe's
+    ``.caffemodel.h5``: as from a ``.caffemodel``. From other files: the arrays unchanged, with
     paths joined by dots.
 
     Raises:
@@ -63,6 +65,10 @@ def _read(stream: BinaryIO, budget: Budget) -> StateDict:
         found = dict(datasets(file, budget))
         if not found:
             raise ValueError("an HDF5 file without arrays; expected weights")
+        if all(name.startswith("data/") and name[-2:] in ("/0", "/1", "/2") for name in found):
+            return _caffe_snapshot(found)
+        if all(re.fullmatch(r"layer_\d+/param_\d+", name) for name in found):
+            return _keras_0(found)
         if not _is_keras(file, found):
             return StateDict((name.replace("/", "."), array[()]) for name, array in found.items())
         state = StateDict(origin="keras")
@@ -96,7 +102,39 @@ def datasets(file: h5py.File, budget: Budget) -> Iterator[tuple[str, h5py.Datase
             yield name, array
 
 
+# ---------------------------------------------------------------- Caffe
+
+
+def _caffe_snapshot(found: dict[str, h5py.Dataset]) -> StateDict:
+    """Caffe's ``.caffemodel.h5``: data/conv1_1/0 is conv1_1.weight, data/conv1_1/1 its bias.
+
+    Three blobs are a batch normalisation's mean, variance and scale factor.
+    """
+    state = StateDict(origin="caffe")
+    for layer in dict.fromkeys(name[5:-2] for name in found):
+        blobs = [found[name][()] for k in "012" if (name := f"data/{layer}/{k}") in found]
+        state.update(named_blobs(layer, "BatchNorm" if len(blobs) == 3 else "", blobs))
+    return state
+
+
 # ---------------------------------------------------------------- Keras
+
+
+def _keras_0(found: dict[str, h5py.Dataset]) -> StateDict:
+    """Keras before 1.0, on Theano: layer_1/param_0 is layer_1.weight, layer_1/param_1 its bias.
+
+    Kernels are (out, in, kH, kW), turned by 180 degrees, as Theano's convolution turns them back;
+    dense kernels are (in, out), their inputs flattened in the order C, H, W.
+    """
+    state = StateDict(origin="keras")
+    names = sorted(found, key=lambda name: [int(part) for part in re.findall(r"\d+", name)])
+    for name in names:
+        layer, parameter = name.split("/param_")
+        values = found[name][()]
+        values = values[:, :, ::-1, ::-1] if values.ndim == 4 else values.T
+        key = f"{layer}.{dict(enumerate(('weight', 'bias'))).get(int(parameter), parameter)}"
+        state[key] = np.array(values, order="C")
+    return state
 
 
 def _is_keras(file: h5py.File, found: dict[str, h5py.Dataset]) -> bool:

@@ -14,16 +14,18 @@ class StateDict(dict[str, np.ndarray]):
     """A dict of arrays with an ``origin``: one of ``ORIGINS``, or None if unknown.
 
     The origin matters for VGG-16, whose first layer expects another input in each framework
-    (see :mod:`minideeplab.weights.vgg`); for everything else this is a plain dict.
+    (see :mod:`minideeplab.weights.vgg`); for everything else this is a plain dict. ``fresh`` names
+    the layers whose values are new and random, not from a file.
     """
 
     def __init__(
         self,
         arrays: Mapping[str, np.ndarray] | Iterable[tuple[str, np.ndarray]] = (),
         origin: str | None = None,
+        fresh: Iterable[str] = (),
     ) -> None:
         super().__init__(arrays)
-        self.origin = origin
+        self.origin, self.fresh = origin, tuple(fresh)
 
 
 def bfloat16_to_float32(values: np.ndarray) -> np.ndarray:

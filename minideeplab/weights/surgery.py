@@ -14,8 +14,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from minideeplab.models.deeplab import VARIANTS
+from minideeplab.nn import he_normal
 from minideeplab.weights.state import StateDict
-from minideeplab.weights.vgg import canonical, check_shapes, trunk_shapes
+from minideeplab.weights.vgg import canonical, check_shapes, naming_of, trunk_shapes
 
 FILTER_STEP, TAP_STEP = 4, 3
 FC8_STD = 0.01  # the authors' "gaussian" filler
@@ -33,8 +34,10 @@ def vgg16_to_deeplab(
     The trunk is copied, with the first layer brought to Caffe's input (BGR, 0..255 minus the mean;
     see :mod:`minideeplab.weights.vgg`). fc6 and fc7 are decimated; ASPP's branch k takes filters
     k-1, k+3, k+7, ..., so that the four branches together hold all 4096. fc8 is new: Gaussian
-    of 0.01, bias 0. A state that is a DeepLab already (such as the authors' ``vgg16_20M``)
-    keeps its fc6 and fc7, and its fc8 where that has ``num_classes`` classes.
+    of 0.01, bias 0. Where PyTorch's or Keras' names have no fully connected layers ("notop"), fc6
+    and fc7 are new as well: He's initialisation, bias 0. A state that is a DeepLab already (such
+    as the authors' ``vgg16_20M``) keeps its fc6 and fc7, and its fc8 where that has
+    ``num_classes`` classes.
 
     Args:
         state: from :func:`~minideeplab.weights.load`, or a dict of that form.
@@ -45,7 +48,8 @@ def vgg16_to_deeplab(
             :func:`~minideeplab.weights.canonical`.
 
     Returns:
-        The state dict of ``models.deeplab(variant, num_classes=num_classes)``, float32.
+        The state dict of ``models.deeplab(variant, num_classes=num_classes)``, float32; its
+        ``fresh`` names the new layers.
 
     Raises:
         ValueError: an unknown variant; not a VGG-16; layers missing or of other shapes, each
@@ -59,11 +63,15 @@ def vgg16_to_deeplab(
     rng = np.random.default_rng(seed)
     branches = len(VARIANTS[variant].rates)
     result = {name: found[name].copy() for name in trunk_shapes()}
+    headless = naming_of(state) != "caffe" and not any(name.startswith("fc") for name in found)
     for k in range(branches):
         suffix = f"_{k + 1}" if branches > 1 else ""
-        result |= _head(found, suffix, offset=k)
+        result |= _new_head(suffix, rng) if headless else _head(found, suffix, offset=k)
         result |= _scores(found, suffix, num_classes, rng)
-    return StateDict(result, origin="caffe")
+    new = ("fc6", "fc7", "fc8") if headless else ("fc8",)
+    fresh = [name.removesuffix(".weight") for name in result if name.startswith(new)
+             and name.endswith(".weight") and result[name] is not found.get(name)]  # fmt: skip
+    return StateDict(result, origin="caffe", fresh=fresh)
 
 
 def decimate_fc6(weight: np.ndarray, offset: int = 0) -> np.ndarray:
@@ -76,6 +84,15 @@ def decimate_fc7(weight: np.ndarray, offset: int = 0) -> np.ndarray:
     """(4096, 4096) -> (1024, 1024, 1, 1): fc7's filters among those that fc6 keeps."""
     square = weight.reshape(weight.shape[:2])
     return np.ascontiguousarray(square[offset::FILTER_STEP, offset::FILTER_STEP, None, None])
+
+
+def _new_head(suffix: str, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """fc6 and fc7 of one branch, random."""
+    head = {}
+    for layer, shape in (("fc6", (1024, 512, 3, 3)), ("fc7", (1024, 1024, 1, 1))):
+        head[f"{layer}{suffix}.weight"] = he_normal(shape, rng)
+        head[f"{layer}{suffix}.bias"] = np.zeros(shape[0], np.float32)
+    return head
 
 
 def _head(found: StateDict, suffix: str, offset: int) -> dict[str, np.ndarray]:

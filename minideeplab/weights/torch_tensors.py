@@ -81,8 +81,10 @@ def dtype_of(kind: str) -> np.dtype:
 # ---------------------------------------------------------------- what a pickle may call
 
 
-def call(callee: Any, arguments: tuple[Any, ...]) -> Any:
+def call(callee: Any, arguments: tuple[Any, ...], new: bool = False) -> Any:
     """Return the value of a call in a PyTorch pickle: a tensor, a dict, a size or an `Inert`.
+
+    ``new``: the call makes an object of the class ``callee``; an unknown class is left out.
 
     Raises:
         ValueError: any other name; nothing is ever imported or run.
@@ -110,7 +112,18 @@ def call(callee: Any, arguments: tuple[Any, ...]) -> Any:
             return _tensor(storage, kind.name, offset, shape, strides)
         case (name, TensorView() as tensor, *_) if name in PARAMETERS:
             return tensor
+    kind = callee if new and not arguments else _reconstructed(callee, arguments)
+    if isinstance(kind, Global) and not kind.module.startswith("torch."):
+        return Inert(kind)
     raise ValueError(_refusal(callee, arguments))
+
+
+def _reconstructed(callee: Any, arguments: tuple[Any, ...]) -> Any:
+    """Return the class of which ``copyreg._reconstructor`` makes an object; None for all else."""
+    match callee, arguments:
+        case Global("copyreg" | "copy_reg", "_reconstructor"), (kind, Global(_, "object"), None):
+            return kind
+    return None
 
 
 def _tensor(storage: Storage, kind: str, offset: Any, shape: Any, strides: Any) -> TensorView:
@@ -152,6 +165,9 @@ def find_state(saved: Any, budget: Budget | None = None) -> dict[str, TensorView
             break
         saved = inner
     state = dict(_tensors(saved, (), set(), budget))
+    foreign = None if state else next(_foreign(saved), None)
+    if foreign:
+        raise ValueError(_refusal(foreign, ()))
     if not state:
         raise ValueError("it holds no tensors; expected a state dict")
     for prefix in PREFIXES:
@@ -167,9 +183,19 @@ def _wrapped(saved: Any, budget: Budget) -> Any | None:
     if any(isinstance(value, TensorView) for value in saved.values()):
         return None
     for key in WRAPPERS:
+        if next(_foreign(saved.get(key)), None):
+            return saved[key]
         if isinstance(saved.get(key), dict) and any(_tensors(saved[key], (), set(), budget)):
             return saved[key]
     return None
+
+
+def _foreign(saved: Any) -> Iterator[Global]:
+    """Yield the class of an object that was left out, alone or in a dict."""
+    for value in saved.values() if isinstance(saved, dict) else (saved,):
+        if isinstance(value, Inert) and isinstance(value.what, Global):
+            if str(value.what) not in INERT:
+                yield value.what
 
 
 def _tensors(

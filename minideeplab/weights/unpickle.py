@@ -38,7 +38,7 @@ class Inert:
         self.what = what
 
 
-Call = Callable[[Any, tuple[Any, ...]], Any]
+Call = Callable[..., Any]
 Persistent = Callable[[Any], Any]
 
 
@@ -52,8 +52,8 @@ def unpickle(
 
     Args:
         file: an in-memory or mapped file, whose ``read(n)`` never allocates more than is there.
-        call: ``call(callee, arguments)`` gives the value of a REDUCE or NEWOBJ; ``callee`` is a
-            :class:`Global` or whatever an earlier call gave.
+        call: ``call(callee, arguments)`` gives the value of a REDUCE, and with ``new=True`` that of
+            a NEWOBJ; ``callee`` is a :class:`Global` or whatever an earlier call gave.
         persistent: gives the value of a persistent identifier (in torch: a storage).
         budget: has a step for each instruction; None for one of this pickle alone.
 
@@ -214,7 +214,9 @@ class _Machine:
             raise ValueError("the pickle is damaged (a call without an argument tuple)")
         self.stack.append(self.call(callee, arguments))
 
-    op_newobj = op_reduce
+    def op_newobj(self, _: None) -> None:
+        arguments, callee = self.stack.pop(), self.stack.pop()
+        self.stack.append(self.call(callee, arguments, new=True))
 
     def op_obj(self, _: None) -> None:
         callee, *arguments = self.since_mark()
@@ -226,7 +228,7 @@ class _Machine:
 
     def op_newobj_ex(self, _: None) -> None:
         self.stack.pop()  # keyword arguments: data have none that matter
-        self.op_reduce(None)
+        self.op_newobj(None)
 
     def op_build(self, _: None) -> None:
         """Set an object's attributes: a state dict's ``_metadata`` and the like, not needed."""

@@ -3,8 +3,9 @@
 The frameworks agree on the network and differ in four things:
 
 - **Names.** torchvision numbers modules (``features.0`` ... ``classifier.6``), Keras has
-  ``block1_conv1`` ... ``predictions`` (or ``conv2d`` ... ``dense_2``), Caffe and MatConvNet
-  ``conv1_1`` ... ``fc8``.
+  ``block1_conv1`` ... ``predictions`` (or ``conv2d`` ... ``dense_2``; before 1.0 ``layer_1`` ...),
+  Caffe and MatConvNet ``conv1_1`` ... ``fc8``. PyTorch's SSD numbers Caffe's layers: ``0`` ...
+  ``33`` (``vgg16_reducedfc.pth``); its fc6 and fc7 are LargeFOV's.
 - **The flattening before fc6.** Caffe and PyTorch flatten (512, 7, 7); Keras flattens (7, 7, 512),
   so the columns of its fc1 are reordered.
 - **Channel order.** Caffe's networks take BGR, 0..255 minus the mean; Keras' VGG-16 is Caffe's. In
@@ -19,7 +20,8 @@ The frameworks agree on the network and differ in four things:
   the colours t and m: they are at most one grey level apart.
 
 Caffe's VGG-16 itself was trained with the mean (103.939, 116.779, 123.68); DeepLab's authors
-used it with (104.008, 116.669, 122.675) as it was, and so does this module.
+used it with (104.008, 116.669, 122.675) as it was, and so does this module. Caffe's weights under
+torchvision's names (``vgg16_caffe.pth``) are recognised by conv1_1: :func:`first_layer_source`.
 """
 
 from __future__ import annotations
@@ -35,6 +37,8 @@ from minideeplab.weights.state import ORIGINS, StateDict
 
 CONVOLUTIONS = tuple(f"conv{block}_{i}" for block, count, _ in BLOCKS for i in range(1, count + 1))
 FC6_INPUT = (512, 7, 7)
+AUTHORS_FIRST = (0.4295, 0.5504, 0.4800)  # conv1_1.weight[0, :, 0, 0] of Caffe's VGG-16, BGR
+LARGEST_FOR_GREY_VALUES = 0.03  # root mean square of conv1_1; a new layer of torchvision has 0.06
 BATCH_NORM_EPS = 1e-5  # PyTorch's default, which torchvision's VGG keeps
 
 
@@ -45,7 +49,7 @@ def canonical(state: Mapping[str, np.ndarray], source: str | None = None) -> Sta
         state: from :func:`~minideeplab.weights.load`, or any dict of arrays with a framework's
             usual names. Batch normalisation (``vgg16_bn``) is folded into the convolutions.
         source: whose input the first layer expects: "caffe", "torchvision", "keras" or
-            "matconvnet"; by default ``state.origin``, else recognised by the names.
+            "matconvnet"; by default ``state.origin``, else recognised by the names and the values.
 
     Returns:
         float32 ``conv1_1.weight`` ... ``fc8.bias``, as many of them as there are; ``fc8_voc12``
@@ -55,13 +59,17 @@ def canonical(state: Mapping[str, np.ndarray], source: str | None = None) -> Sta
         ValueError: not a VGG-16; layers that are missing from the trunk or have other shapes,
             each named.
     """
-    naming = _naming(state)
-    source = source or getattr(state, "origin", None) or naming
-    if source not in ORIGINS:
+    naming = naming_of(state)
+    source = source or getattr(state, "origin", None)
+    if source not in (None, *ORIGINS):
         raise ValueError(f"source: {source!r}, expected one of {', '.join(ORIGINS)}")
-    layers = {"torchvision": _from_torchvision, "keras": _from_keras, "caffe": _from_caffe}
+    layers = {
+        "torchvision": _from_torchvision, "keras": _from_keras, "caffe": _from_caffe,
+        "ssd": _from_ssd,
+    }  # fmt: skip
     found = layers[naming](state)
     check_shapes(found, trunk_shapes())
+    source = source or first_layer_source(found["conv1_1.weight"], naming)
     first = found["conv1_1.weight"], found["conv1_1.bias"]
     if source == "matconvnet":
         found["conv1_1.weight"] = first[0][:, ::-1]
@@ -124,14 +132,34 @@ def fold_input(weight: np.ndarray, bias: np.ndarray) -> tuple[np.ndarray, np.nda
     return (weight / std[None, :, None, None])[:, ::-1], bias
 
 
+def first_layer_source(weight: np.ndarray, naming: str) -> str:
+    """Return whose input conv1_1 (64, 3, 3, 3) expects, where only its names and values are known.
+
+    Under PyTorch's names it may be Caffe's. The authors' VGG-16 is known by its first numbers; any
+    other by its size: for inputs of unit variance it is about 0.25, for grey values a 58th of that.
+    """
+    if naming in ("caffe", "keras"):
+        return naming
+    first = np.asarray(weight[0, :, 0, 0], np.float64)
+    if np.allclose(first, AUTHORS_FIRST, rtol=0, atol=0.02):
+        return "caffe"
+    if np.allclose(first[::-1], AUTHORS_FIRST, rtol=0, atol=0.02):
+        return "matconvnet"
+    small = np.sqrt(np.mean(np.square(weight, dtype=np.float64))) < LARGEST_FOR_GREY_VALUES
+    return "caffe" if small or naming == "ssd" else "torchvision"
+
+
 # ---------------------------------------------------------------- names
 
 
-def _naming(state: Mapping[str, np.ndarray]) -> str:
+def naming_of(state: Mapping[str, np.ndarray]) -> str:
+    """Return whose names a state has: "torchvision", "keras", "caffe" or "ssd"."""
     if any("features.0.weight" in name for name in state):
         return "torchvision"
-    if "block1_conv1.weight" in state or "conv2d.weight" in state:
+    if "block1_conv1.weight" in state or "conv2d.weight" in state or "layer_1.weight" in state:
         return "keras"
+    if _ssd_prefix(state) is not None:
+        return "ssd"
     if "conv1_1.weight" in state:
         return "caffe"
     names = ", ".join(list(state)[:3]) or "nothing"
@@ -167,6 +195,23 @@ def _from_torchvision(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return found
 
 
+def _from_ssd(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """PyTorch's SSD: 0, 2, 5 ... 28 are the trunk, 31 is fc6 and 33 fc7."""
+    prefix = _ssd_prefix(state)
+    weights = re.compile(re.escape(prefix) + r"(\d+)\.weight")
+    numbers = sorted(int(match[1]) for name in state if (match := weights.fullmatch(name)))
+    names = (*CONVOLUTIONS, "fc6", "fc7", "fc8")
+    return _rename(state, {f"{prefix}{n}": name for n, name in zip(numbers, names, strict=False)})
+
+
+def _ssd_prefix(state: Mapping[str, np.ndarray]) -> str | None:
+    """Return what stands before "0.weight", conv1_1's name in PyTorch's SSD; None elsewhere."""
+    for name, array in state.items():
+        if re.fullmatch(r"(.*\.)?0\.weight", name) and np.shape(array) == (64, 3, 3, 3):
+            return name.removesuffix("0.weight")
+    return None
+
+
 NORM = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -185,6 +230,9 @@ def _from_keras(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         layers = {name.replace("conv", "block", 1).replace("_", "_conv"): name
                   for name in CONVOLUTIONS}  # fmt: skip
         layers |= {"fc1": "fc6", "fc2": "fc7", "predictions": "fc8"}
+    elif "layer_1.weight" in state:  # Keras 0.3, whose fc6 is flattened as Caffe's
+        names = [name.removesuffix(".weight") for name in state if name.endswith(".weight")]
+        return _rename(state, dict(zip(names, (*CONVOLUTIONS, "fc6", "fc7", "fc8"), strict=False)))
     else:  # without names of their own, Keras numbers layers by kind
         layers = {f"conv2d_{i}" if i else "conv2d": name for i, name in enumerate(CONVOLUTIONS)}
         layers |= {"dense": "fc6", "dense_1": "fc7", "dense_2": "fc8"}

@@ -80,12 +80,23 @@ def test_features_out_of_range_are_refused(value):
         fast.build_lattice(features)
 
 
-def test_keys_wider_than_64_bits_are_left_to_the_definition(rng):
+def test_keys_wider_than_64_bits_are_hashed(rng):
     features = rng.uniform(-900, 900, size=(6, 64)).astype(np.float32)
     assert lattice.place_values(features) is None
     values = rng.normal(size=(3, 64)).astype(np.float32)
     expected = definition.filter_lattice(definition.build_lattice(features), values)
-    assert np.allclose(fast.filter_lattice(fast.build_lattice(features), values), expected)
+    built = fast.build_lattice(features)
+    assert isinstance(built, lattice.ChainedLattice)
+    assert np.allclose(fast.filter_lattice(built, values), expected)
+
+
+def test_hashes_that_collide_are_left_to_the_definition(rng, monkeypatch):
+    features = rng.uniform(-900, 900, size=(6, 64)).astype(np.float32)
+    seeds = [np.array([1, 0, 0, 0, 0, 0, 0, 1]), np.array([0, 0, 0, 0, 0, 1, 0, 1])]
+    monkeypatch.setattr(lattice, "random_places", lambda d, seed: seeds[seed])
+    built = fast.build_lattice(features)
+    assert not isinstance(built, lattice.ChainedLattice)
+    assert built.n_vertices == definition.build_lattice(features).n_vertices
 
 
 @pytest.mark.parametrize("dtype", FLOAT)
@@ -159,15 +170,20 @@ def test_a_definition_s_lattice_and_a_diagonal_serve_too(rng):
     assert np.abs(result - expected).max() > 1e-3
 
 
+@pytest.mark.parametrize("labels", [3, 9])
 @pytest.mark.parametrize("dtype", FLOAT)
-def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch, dtype):
-    unary = rng.uniform(0, 4, size=(9, 19 * 23)).astype(dtype)
+def test_any_number_of_threads_gives_the_same_bits(rng, monkeypatch, dtype, labels):
+    unary = rng.uniform(0, 4, size=(labels, 19 * 23)).astype(dtype)
     results = []
+    monkeypatch.setattr("minideeplab.backends.numba_cpu.crf.meanfield.GRAIN", 1)
+    monkeypatch.setattr(lattice, "PARALLEL_VERTICES", 0)
     monkeypatch.setattr(parallel, "_cores", lambda: 8)
     for count in (1, 2, 3, 7):
         monkeypatch.setattr(numba.config, "NUMBA_NUM_THREADS", count)
-        terms = make_terms(rng, 9, dtype, [-2.0, -1.0])
+        terms = make_terms(rng, labels, dtype, [-2.0, -1.0])
         results.append(fast.mean_field(unary, terms, 5))
+    expected = meanfield.mean_field(unary, terms, 5)
+    assert np.abs(results[-1] - expected).max() <= TOLERANCE[dtype]
     assert all(np.array_equal(results[0], other) for other in results[1:])
 
 

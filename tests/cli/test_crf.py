@@ -75,6 +75,8 @@ def test_probabilities_in_and_out_agree_with_refine(photo, tmp_path):
     [
         ("a.npy", b"nonsense", "not an array file"),
         ("a.npy", np.zeros((2, 3)), "expected one array"),
+        ("a.npy", np.zeros((24, 32)), "for two labels save np.stack([1 - p, p])"),
+        ("a.npy", np.full((24, 32, 2), 0.5, np.float32), "labels come first"),
         ("a.npy", np.full((2, 3, 4), 0.5, np.float32), "same height and width"),
         ("a.png", b"<html>", "not an image"),
         ("a.png", np.full((24, 32), 255, np.uint8), "no pixel has a label"),
@@ -103,3 +105,9 @@ def test_never_overwrites_the_image(photo, tmp_path, capsys):
 def test_unknown_parameters_list_the_known(photo, capsys):
     assert run(photo, photo, "--parameters", "best", "--out", photo.parent / "o") == 1
     assert "v1-largefov" in capsys.readouterr().err
+
+
+def test_more_classes_than_a_label_image_holds_are_refused(photo, tmp_path, capsys):
+    np.save(tmp_path / "q.npy", np.full((300, 24, 32), 1 / 300, np.float32))
+    assert run(photo, tmp_path / "q.npy", "--out", tmp_path / "o") == 1
+    assert "300 labels; expected at most 255" in capsys.readouterr().err

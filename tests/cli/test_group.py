@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -81,6 +82,14 @@ def test_unknown_command_is_2(capsys):
     assert "No such command 'nonsense'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("typed, meant", [
+    ("segmnt", "segment"), ("evalute", "evaluate"), ("chek-data", "check-data"),
+])  # fmt: skip
+def test_a_mistyped_command_is_answered_with_the_one_meant(capsys, typed, meant):
+    assert cli.run([typed, "a.png"]) == 2
+    assert f"No such command '{typed}'. Did you mean {meant}" in capsys.readouterr().err
+
+
 def test_every_command_has_help_with_an_example():
     group = cli.cli
     context = click.Context(group)
@@ -100,3 +109,22 @@ def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "segment" in done.stdout
+
+
+def test_a_backend_of_matplotlib_that_is_not_installed_does_not_matter():
+    code = (
+        "from minideeplab import cli\n"
+        "cli.run = lambda arguments: bool(__import__('matplotlib.figure').get_backend() != 'Agg')\n"
+        "cli.main([])"
+    )
+    environment = {**os.environ, "MPLBACKEND": "missing"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, timeout=60)
+    assert done.returncode == 0
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_outputs_are_no_error(closed):
+    line = f"exec {sys.executable} -m minideeplab convert shapes {closed}"
+    done = subprocess.run(["sh", "-c", line], capture_output=True, text=True)
+    assert done.returncode == 0 and "Error" not in done.stderr

@@ -51,6 +51,27 @@ def test_writes_labels_and_overlay_of_the_images_size(weights, photo, tmp_path, 
     assert str(out / "photo.png") in capsys.readouterr().out
 
 
+def test_tiles_give_labels_and_probabilities(weights, photo, tmp_path):
+    options = ["--weights", weights, "--no-crf", "--save", "probabilities", "--tile", "64"]
+    assert run(photo, "--out", tmp_path, *options) == 0
+    probabilities = np.load(tmp_path / "photo-probabilities.npy")
+    assert probabilities.shape == (3, 30, 44) and probabilities.dtype == np.float32
+    np.testing.assert_array_equal(
+        io.read_labels(tmp_path / "photo.png"), probabilities.argmax(axis=0)
+    )
+
+
+def test_images_of_more_pixels_than_allowed_name_the_option(
+    weights, photo, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
+    options = ["--out", tmp_path, "--weights", weights, "--no-crf"]
+    assert run(photo, *options, "--max-pixels", "1000") == 1
+    err = capsys.readouterr().err
+    assert "photo.jpg: more than 1,000 pixels; segment --max-pixels" in err
+    assert run(photo, *options, "--max-pixels", "1320") == 0
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_saves_probabilities_and_polygons(weights, photo, tmp_path, jobs):
     out = tmp_path / "out"

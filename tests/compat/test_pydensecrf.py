@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -143,6 +145,12 @@ def test_eigen_is_as_strict_as_the_original():
         (lambda: crf_2d().addPairwiseBilateral(3, 3, IMAGE.transpose(1, 0, 2), 3), "swapped"),
         (lambda: crf_2d().addPairwiseBilateral(3, 3, IMAGE[..., :2], 3), "create_pairwise_bilat"),
         (lambda: crf_2d().addPairwiseBilateral(3, 1e-4, IMAGE, 3), "too small"),
+        (lambda: crf_2d().addPairwiseBilateral(3, 3, IMAGE / 255.0, 3), r"rgbim must .* in 0..255"),
+        (lambda: crf_2d().addPairwiseBilateral(3, 3, IMAGE > 99, 3), r"rgbim must .* in 0..255"),
+        (lambda: crf_2d().setUnaryEnergy(np.zeros((W * H, C))), "labels come first"),
+        (lambda: crf_2d().setUnaryEnergy(np.full((C, W * H), np.inf)), "infinity for all"),
+        (lambda: crf_2d().setUnaryEnergy(np.full((C, W * H), -np.inf)), "infinity"),
+        (lambda: utils.unary_from_softmax(-P, clip=None), "sm must not be negative"),
         (lambda: utils.unary_from_labels([4], 3, 0.5), "labels must be in"),
         (lambda: utils.unary_from_labels([1], 3, 1.5), "certainty must be in"),
         (lambda: utils.unary_from_softmax(P * np.nan), "sm must be finite"),
@@ -154,6 +162,80 @@ def test_eigen_is_as_strict_as_the_original():
 def test_bad_input(call, message):
     with pytest.raises(ValueError, match=message):
         call()
+
+
+HARD = np.array([[1, 0.5], [0, 0.5]], np.float32)  # the first pixel cannot have label 1
+
+
+@pytest.mark.parametrize("backend", ["numpy", "numba"])
+@pytest.mark.parametrize("second", [np.inf, 1e31])
+def test_infinite_energies_are_hard_constraints(backend, second):
+    with backends.use_backend(backend):
+        crf = dcrf.DenseCRF2D(2, 1, 2)
+        energies = utils.unary_from_softmax(HARD, clip=None)
+        assert energies[1, 0] == np.inf
+        energies[1, 0] = second
+        crf.setUnaryEnergy(energies)
+        crf.addPairwiseGaussian(3, 3)
+        q = crf.inference(5)
+        expected = [[1, 0.93986], [0, 0.06014]]  # pydensecrf's
+        np.testing.assert_allclose(np.array(q), expected, atol=1e-5)
+        assert np.isfinite(crf.klDivergence(q))
+
+
+def test_energies_above_any_padding():
+    with backends.use_backend("numba"):
+        crf = dcrf.DenseCRF2D(2, 1, 2)
+        crf.setUnaryEnergy(np.array([[1e31, 0], [2e31, 0]]))
+        crf.addPairwiseGaussian(3, 3)
+        q = np.array(crf.inference(5))
+    np.testing.assert_allclose(q, [[1, 0.93986], [0, 0.06014]], atol=1e-5)  # pydensecrf's
+
+
+def test_counts_and_arguments_are_as_loose_as_the_original():
+    for crf in (
+        dcrf.DenseCRF2D(4.0, 3, 2),
+        dcrf.DenseCRF2D(np.float64(4.7), 3, np.int64(2), 1, "x", n=3),
+        dcrf.DenseCRF(12.0, 2, 7, n=7),
+    ):
+        crf.setUnaryEnergy(np.zeros((2, 12)))
+        assert crf.inference(0).shape == (2, 12)
+    with pytest.raises(TypeError, match="w must be an integer, got str"):
+        dcrf.DenseCRF2D("4", 3, 2)
+
+
+def test_private_helpers_of_the_original():
+    a = utils._create_pairwise_gaussian_2d(2, 4, (H, W))
+    np.testing.assert_array_equal(a, utils.create_pairwise_gaussian((2, 4), (H, W)))
+    b = utils._create_pairwise_bilateral_2d(2, 4, 10, 20, 30, IMAGE)
+    np.testing.assert_array_equal(
+        b, utils.create_pairwise_bilateral((2, 4), (10, 20, 30), IMAGE, chdim=2)
+    )
+
+
+def test_installed_under_the_originals_name():
+    lines = [
+        "import minideeplab as mdl; mdl.compat.install_as_pydensecrf()",
+        "import pydensecrf.densecrf as dcrf, pydensecrf",
+        "from pydensecrf.utils import unary_from_softmax",
+        "from pydensecrf import eigen",
+        "assert dcrf.__name__ == 'minideeplab.compat.pydensecrf.densecrf'",
+        "assert pydensecrf.densecrf is dcrf and pydensecrf.eigen is eigen",
+    ]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
+
+
+def test_a_very_wide_image():
+    width = 20_000
+    sides = np.random.default_rng(0).random((1, width), np.float32)
+    energies = np.concatenate([sides, 1 - sides]) * 3
+    results = []
+    for module in (dcrf, pytest.importorskip("pydensecrf.densecrf")):
+        crf = module.DenseCRF2D(width, 1, 2)
+        crf.setUnaryEnergy(energies)
+        crf.addPairwiseGaussian(1, 3)
+        results.append(np.array(crf.inference(3)))
+    np.testing.assert_allclose(results[0], results[1], atol=2e-5)
 
 
 def test_against_the_original():

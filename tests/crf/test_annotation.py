@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minideeplab import cli, io
+from minideeplab import cli, io, models, pretrained
 from minideeplab.annotation import read_annotation
 from minideeplab.visualize.mean_field import save_steps
 from minideeplab.visualize.palettes import voc_palette
@@ -56,7 +56,7 @@ def test_colours_are_labels_and_black_is_unknown(tmp_path):
     [
         ([BLACK, RED, BLUE], [[0, 1, 2]], "unknown"),  # scribbles saved with a palette
         (voc_palette()[:3], [[0, 1, 2]], "label"),  # PASCAL VOC's background
-        (np.vstack([[BLACK, RED, BLUE], np.full((253, 3), 9)]), [[0, 1, 255]], "label"),
+        (np.vstack([[BLACK, RED, BLUE], np.full((253, 3), 9)]), [[0, 1, 2, 255]], "label"),
     ],
 )
 def test_black_in_a_palette(tmp_path, colours, labels, black_is):
@@ -71,6 +71,39 @@ def test_labels_that_do_not_occur_are_left_out(tmp_path):
     found = read_annotation(tmp_path / "a.png")
     np.testing.assert_array_equal(found.numbers, [3, 7])
     np.testing.assert_array_equal(found.index, [[0, 1, -1]])
+
+
+def disk():
+    y, x = np.mgrid[:48, :64]
+    return (y - 24) ** 2 + (x - 30) ** 2 < 200
+
+
+@pytest.mark.parametrize("name, mode", [
+    ("a.png", "L"), ("a.png", "RGB"), ("a.png", "1"), ("a.png", "P"), ("a.jpg", "L"),
+    ("a.jpg", "RGB"),
+])  # fmt: skip
+def test_a_mask_of_black_and_white_has_two_labels(tmp_path, name, mode):
+    Image.fromarray(np.uint8(255) * disk()).convert(mode).save(tmp_path / name, quality=70)
+    found = read_annotation(tmp_path / name)
+    np.testing.assert_array_equal(found.index, disk())
+    assert len(found.numbers) == 2
+
+
+@pytest.mark.parametrize("colours, mode, words", [
+    ([(0, 0, 0), (255, 0, 0)], "RGB", "one label only, expected 2 or more; --black label"),
+    ([(7, 7, 7), (255, 255, 255)], "L", "one label only, expected 2 or more$"),
+])  # fmt: skip
+def test_one_label_is_refused(tmp_path, colours, mode, words):
+    image = Image.fromarray(np.uint8(colours)[disk().astype(int)]).convert(mode)
+    image.save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match=words):
+        read_annotation(tmp_path / "a.png")
+
+
+def test_a_jpeg_of_colours_is_named_as_lossy(tmp_path):
+    Image.fromarray(strokes()).save(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"a\.jpg: JPEG is lossy and changes labels"):
+        read_annotation(tmp_path / "a.jpg")
 
 
 def test_writes_the_named_image_in_the_same_colours(photo, tmp_path, capsys):
@@ -129,3 +162,84 @@ def test_an_annotation_of_another_size(photo, tmp_path, capsys):
     assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png") == 1
     assert "same height and width" in capsys.readouterr().err
     assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png", "--steps", "s.gif") == 1
+
+
+def masks(name):
+    """Black left half, white right half, the border two pixels off the photo's."""
+    mask = np.zeros((24, 32), np.uint8)
+    mask[:, 18:] = 255
+    return {
+        "grey": Image.fromarray(mask),
+        "rgb": Image.fromarray(np.repeat(mask[..., None], 3, 2)),
+        "bilevel": Image.fromarray(mask).convert("1"),
+        "palette": Image.fromarray(mask).convert("P"),
+    }[name]
+
+
+@pytest.mark.parametrize("name", ["grey", "rgb", "palette"])
+def test_a_mask_of_black_and_white_has_two_labels(photo, tmp_path, name):
+    masks(name).save(tmp_path / "a.png")
+    assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png") == 0
+    result = io.read_image(tmp_path / "b.png")
+    assert not result[:, :16].any() and (result[:, 16:] == 255).all()
+    np.testing.assert_array_equal(np.unique(io.read_labels(tmp_path / "b.png")), [0, 1])
+
+
+def test_a_bilevel_mask_has_two_labels(photo, tmp_path):
+    masks("bilevel").save(tmp_path / "a.png")
+    assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png") == 0
+    labels = io.read_labels(tmp_path / "b.png")
+    np.testing.assert_array_equal(labels, np.arange(32) >= 16 + np.zeros((24, 1)))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("grey", ["--black", "unknown"]), ("rgb", ["--black", "unknown"])]
+)
+def test_one_label_is_refused(photo, tmp_path, capsys, name, options):
+    masks(name).save(tmp_path / "a.png")
+    assert run(photo, tmp_path / "a.png", "-o", tmp_path / "b.png", *options) == 1
+    assert "one label is left" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["grey", "rgb"])
+@pytest.mark.parametrize("again", [False, True])
+def test_lossy_masks_are_named_as_such(photo, tmp_path, capsys, name, again):
+    path = tmp_path / "a.jpg"
+    wide = masks(name).resize((320, 240)).rotate(20, Image.Resampling.BILINEAR)
+    wide.resize((32, 24)).save(path, quality=60)
+    if again:
+        Image.open(path).save(tmp_path / "a.png")
+        path = tmp_path / "a.png"
+    assert run(photo, path, "-o", tmp_path / "b.png") == 1
+    error = capsys.readouterr().err
+    assert "lossy" in error and "save it as PNG" in error and error.count("\n") == 1
+
+
+def test_unknown_pixels_have_no_labels_colour_in_the_steps(photo, tmp_path):
+    Image.fromarray(strokes()).save(tmp_path / "a.png")
+    arguments = [photo, tmp_path / "a.png", "-o", tmp_path / "b.png", "--certainty", 0.95]
+    assert run(*arguments, "--steps", tmp_path / "s.png") == 0
+    first = io.read_image(tmp_path / "s.png")[:, :32]
+    np.testing.assert_array_equal(first, strokes())
+
+
+def test_the_frames_of_a_strip_are_numbered(tmp_path):
+    frames = [np.full((100, 80, 3), 90, np.uint8)] * 3
+    save_steps(frames, tmp_path / "s.png")
+    strip = io.read_image(tmp_path / "s.png")
+    corners = [strip[:20, 80 * k : 80 * k + 20] for k in range(3)]
+    assert all((corner > 200).any() for corner in corners)
+    assert not np.array_equal(corners[0], corners[1])
+    assert (strip[20:] == 90).all()
+
+
+def test_probabilities_get_the_colours_that_segment_gives(photo, tmp_path):
+    for classes in (11, 21):
+        p = np.full((classes, 24, 32), 0.01, np.float32)
+        p[3] = 1 - 0.01 * (classes - 1)
+        np.save(tmp_path / "p.npy", p)
+        assert run(photo, tmp_path / "p.npy", "-o", tmp_path / "b.png") == 0
+        palette = voc_palette()
+        if classes == 11:
+            palette = np.array(models.from_checkpoint(pretrained.find("camvid")).meta["palette"])
+        assert (io.read_image(tmp_path / "b.png") == palette[3]).all()

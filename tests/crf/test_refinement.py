@@ -87,6 +87,10 @@ IMAGE, P = sample()
     [
         (IMAGE.transpose(1, 0, 2), P, {}, "same height and width"),
         (IMAGE[:, :-1], P, {}, "same height and width"),
+        (IMAGE, np.moveaxis(P, 0, -1), {}, "labels come first"),
+        (IMAGE, P[0], {}, r"two labels pass np.stack\(\[1 - p, p\]\)"),
+        (IMAGE, P[:1], {}, r"two labels pass np.concatenate\(\[1 - p, p\]\)"),
+        (IMAGE > 99, P, {}, "0..1"),
         (IMAGE / 255, P, {}, "maximum 1.0?|0..1"),
         (IMAGE + 1000.0, P, {}, "values in 0..255"),
         (np.full(IMAGE.shape, np.nan), P, {}, "values in 0..255"),

@@ -40,7 +40,7 @@ def test_sound_data_has_nothing_to_report(folder):
 
 
 @pytest.mark.parametrize("array, options, words", [
-    (np.ones((20, 30, 3), np.uint8), {}, "masks in colour"),
+    (np.uint8([1, 2, 3]) * np.ones((20, 30, 1), np.uint8), {}, "masks in colour"),
     (np.ones((30, 20), np.uint8), {}, "another size"),
     (np.full((20, 30), 3, np.uint8), {"num_classes": 3}, "value 3; expected 0..2 or 255"),
     (np.full((20, 30), 170, np.uint8), {}, "values 0, 1, 2, 170: grey levels"),

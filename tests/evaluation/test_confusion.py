@@ -48,6 +48,9 @@ def test_scores_by_hand():
     assert s.pixel_accuracy == pytest.approx(7 / 10)
     assert s.class_accuracy == pytest.approx((3 / 4 + 4 / 6) / 2)
     assert s.frequency_weighted_iou == pytest.approx((4 * 3 / 6 + 6 * 4 / 7) / 10)
+    np.testing.assert_allclose(s.precision, [3 / 5, 4 / 5, np.nan])
+    np.testing.assert_allclose(s.recall, [3 / 4, 4 / 6, np.nan])
+    np.testing.assert_allclose(s.dice, [6 / 9, 8 / 11, np.nan])
 
 
 def test_a_class_only_predicted_counts_as_zero():
@@ -68,5 +71,5 @@ def test_table_shows_undefined_classes_as_a_dash():
         evaluation.scores(np.array([[3, 1], [0, 0]]) * [[1, 0], [0, 0]]), ["sky", "a long name"]
     )
     lines = [line.split() for line in table.splitlines()]
-    assert ["sky", "100.00"] in lines and ["a", "long", "name", "-"] in lines
+    assert ["sky", *["100.00"] * 4] in lines and ["a", "long", "name", *"----"] in lines
     assert ["mean", "IoU", "100.00"] in lines

@@ -11,6 +11,10 @@ LESSON = '''\
 # <!-- answer -->
 # Because.
 # <!-- end -->
+# ## Check yourself
+# ### Task 1.1 · Double (1 point)
+# ### Task 1.2 · Apply (2 points)
+# ### Task 1.3 · Split (3 points)
 
 # %%
 import numpy as np

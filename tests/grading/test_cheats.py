@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 from small_lesson import LESSON, answer
 
+from minideeplab.grading.build import read_solved
+from minideeplab.grading.catalogue import find_lesson
 from minideeplab.grading.grade import Limits, grade, grade_task
+from minideeplab.grading.process import run_apart
 from minideeplab.grading.serialization import decode_outcome
 from minideeplab.grading.source import split_cells
 from minideeplab.grading.submissions import Submission
@@ -38,6 +41,38 @@ CHEATS = {
         "from pathlib import Path\nreturn Path(CASES_FILE).read_bytes()", "crash", "reading files",
     ),
     "reads its own environment": ("return open('/proc/self/environ').read()", "crash", "reading"),
+    "reads by two slashes": (
+        "import sysconfig as s\nreturn open(s.get_path('purelib') + '//click/__init__.py').read()",
+        "crash", "reading files",
+    ),
+    "reads by a dot": (
+        "import sysconfig\nreturn open(sysconfig.get_path('stdlib') + '/./os.py').read()",
+        "crash", "reading files",
+    ),
+    "reads another package": (
+        "import sysconfig as s\nreturn open(s.get_path('purelib') + '/click/__init__.py').read()",
+        "crash", "reading files",
+    ),
+    "makes a pipe": ("import os\nos.mkfifo('/tmp/lesson_01.py')", "crash", "AttributeError"),
+    "makes a file": ("import os\nos.mknod('/tmp/lesson_01.py')", "crash", "AttributeError"),
+    "asks Tcl": ("import tkinter\ntkinter.Tcl().eval('exec true')", "crash", "not available"),
+    "makes a module again": (
+        "import importlib.machinery as m, posix, sys\ndel sys.modules['posix']\n"
+        "return m.BuiltinImporter.create_module(posix.__spec__).mknod('/tmp/x')",
+        "crash", "TypeError",
+    ),
+    "makes an interpreter": ("import _xxsubinterpreters, _interpreters", "crash", "not available"),
+    "finds ctypes in NumPy": (
+        "import sys\nfor m in list(sys.modules.values()):\n    c = getattr(m, 'ctypes', None)\n"
+        "    if c is not None and hasattr(c, 'CDLL'):\n        return 2 * x\nraise KeyError('no')",
+        "crash", "KeyError",
+    ),
+    "makes shared memory": ("import _posixshmem", "crash", "not available"),
+    "calls the system": ("import ctypes\nctypes.CDLL(None).system(b'true')", "crash", "not av"),
+    "names hidden inputs as an error": (
+        "if len(x) == 3: return x + x\nraise type(str(x), (Exception,), {})(str(x))",
+        "crash", "Exception",
+    ),
     "writes": ("open('x', 'w')", "crash", "writing files"),
     "starts a program": ("import os\nos.system('true')", "crash", "os.system"),
     "kills the judge": ("import os\nos.kill(os.getppid(), 9)", "crash", "os.kill"),
@@ -62,6 +97,63 @@ def test_cheats_gain_nothing(lesson, name):
     found = judged(lesson, answer("1.1", body))
     assert (found.verdict, found.points) == (verdict, 0)
     assert hint in found.hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """
+import sys
+frame = sys._getframe()
+while frame is not None and "request" not in frame.f_locals:
+    frame = frame.f_back
+raise ValueError(str(frame.f_locals["request"]["cases"]))
+""",
+        "raise ValueError(str(x))",
+        "raise NotImplementedError(str(x))",
+        "raise type(str(x), (Exception,), {})('no')",
+        "exec(compile('\\n' * int(x[0] * 1e6) + '1/0', 'lesson_01.py', 'exec'))",
+    ],
+)  # fmt: skip
+def test_hidden_inputs_do_not_leave(lesson, body):
+    one = Submission("student", "01", "lesson_01.py", tuple(split_cells(answer("1.1", body))))
+    outcomes, _ = run_apart(lesson, lesson.task("1.1"), one.cells, one.file)
+    assert len(outcomes) == 2 and "3.123" not in repr(outcomes) and "3123" not in repr(outcomes)
+
+
+def test_numba_is_a_stand_in():
+    lesson = find_lesson("12")
+    text = read_solved(lesson).replace("from numba import cuda", NUMBA)
+    one = Submission("student", "12", "lesson_12.py", tuple(split_cells(text)))
+    found = grade_task(one, lesson, lesson.tasks[2], Limits())
+    assert found.verdict == "pass", found.hint
+    stolen = text.replace("def atrous_conv1d", "def stolen", 1) + STOLEN
+    one = Submission("student", "12", "lesson_12.py", tuple(split_cells(stolen)))
+    found = grade_task(one, lesson, lesson.tasks[2], Limits())
+    assert found.verdict == "crash" and "ctypes is not available" in found.hint
+
+
+NUMBA = """
+import numba
+from numba import cuda, float64, njit, prange
+
+
+@njit(parallel=True)
+def unused(x):
+    return x
+
+
+@numba.njit
+def unused_too(x):
+    return x"""
+
+STOLEN = """
+
+# %%
+def atrous_conv1d(*arguments):
+    import ctypes
+    return ctypes.CDLL(None).getpid()
+"""
 
 
 def test_an_endless_loop_is_stopped(lesson):
@@ -96,7 +188,7 @@ def test_a_cheat_costs_only_its_own_task(lesson, lessons, tmp_path):
 def test_a_syntax_error_names_its_line(lesson):
     text = LESSON.replace("def double(x: np.ndarray)", "def double(x: np.ndarray")
     found = judged(lesson, text)
-    assert found.verdict == "crash" and "no function double; line 1" in found.hint
+    assert found.verdict == "crash" and "no function double; line 20: " in found.hint
     assert judged(lesson, text, "1.3").verdict == "pass"
 
 

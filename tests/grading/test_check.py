@@ -52,12 +52,12 @@ pair = two, three = 2, -3
 taps = np.array([1.0, 2.0]) / 4
 seen = len([1, 2])
 half = seen / 2
-for step in (1, 2):
-    last = step
+for size in (1, 2):
+    last = size
 def helper():
     return last
 def f(x):
-    return x + one + two + three + taps.sum() + helper() + half
+    return x + one + two + three + taps.size + helper() + half
 """
 
 

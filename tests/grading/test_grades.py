@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 
 import pytest
 from small_lesson import LESSON, answer
@@ -104,10 +106,118 @@ def test_bad_input_is_one_line_and_status_1(lessons, tmp_path, capsys):
     assert "expected lesson_NN.py" in capsys.readouterr().err
     (tmp_path / "ann.py").write_text("x = 1\n")
     assert run(lessons, "grade", tmp_path) == 1
-    assert "which lesson is it of? say --lesson NN" in capsys.readouterr().err
+    assert "ann.py does not name its lesson; use --only NN" in capsys.readouterr().out
     assert run(lessons, "build", "99", "--out", tmp_path / "o") == 1
     assert "no lesson '99'" in capsys.readouterr().err
     assert run(lessons, "grade", tmp_path / "nowhere") == 2
+
+
+def rows_of(folder):
+    with (folder / "grades" / "grades.csv").open(encoding="utf-8") as file:
+        return {row["submission"]: row for row in csv.DictReader(file)}
+
+
+def test_one_bad_submission_stops_and_hides_none(lessons, tmp_path, monkeypatch):
+    for name in ("ann", "bob", "cem", "dee", "eve", "fay"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "lesson_01.py").write_text(LESSON)
+    (tmp_path / "ann" / "utils.py").write_text("x = 1\n")
+    (tmp_path / "bob" / "lesson_01.py").write_text("# lesson: 77_unknown\n" + LESSON)
+    (tmp_path / "cem" / "lesson_01.py").rename(tmp_path / "cem" / "work.zip")
+    (tmp_path / "dee" / "lesson_01.py").rename(tmp_path / "dee" / "work.pdf")
+    (tmp_path / "eve" / "lesson_01.py").unlink()
+    (tmp_path / "lesson_01.py").write_text(LESSON)  # a file beside the folders
+    (tmp_path / "all.zip").write_text("")
+    (tmp_path / "utils.py").write_text("")
+    (tmp_path / "ann_12_given.py").write_text("")
+    assert run(lessons, "grade", tmp_path) == 0
+    rows = rows_of(tmp_path)
+    points = {name: row["points"] for name, row in rows.items()}
+    assert points == {
+        "ann": "6", "bob": "0", "cem": "0", "dee": "0", "eve": "0", "fay": "6",
+        "lesson_01": "6", "all": "0", "utils": "0", "ann_12_given": "0",
+    }  # fmt: skip
+    for name, words in {
+        "bob": "no lesson '77'", "cem": "an archive", "dee": "there is work.pdf, expected .py",
+        "eve": "no lesson was handed in", "all": "an archive", "utils": "does not name its lesson",
+        "ann_12_given": "a copy of given.py",
+    }.items():  # fmt: skip
+        assert words in rows[name]["remark"]
+        assert words in (tmp_path / "grades" / name / "results.json").read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names and links of POSIX")
+def test_names_and_links_do_no_harm(lessons, tmp_path):
+    home = tmp_path / "class"
+    for name in ("\u200b..", "ann", "ann\u200b"):
+        (home / name).mkdir(parents=True)
+        (home / name / "lesson_01.py").write_text(LESSON)
+    (home / "bob").symlink_to(home / "ann")
+    (home / "cem").mkdir()
+    (home / "cem" / "work").symlink_to(home / "ann")
+    assert run(lessons, "grade", home, "--out", tmp_path / "a" / "b") == 0
+    assert os.listdir(tmp_path / "a") == ["b"]
+    points = {
+        folder.name: json.loads((folder / "results.json").read_text())["score"]
+        for folder in (tmp_path / "a" / "b").iterdir() if folder.is_dir()
+    }  # fmt: skip
+    assert points == {"nameless": 6, "ann": 6, "ann+": 6, "bob": 0, "cem": 0}
+
+
+def test_a_fault_of_the_grader_costs_one_task(lessons, tmp_path, monkeypatch):
+    def fails(*arguments):
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("minideeplab.grading.grade.judge", fails)
+    (tmp_path / "lesson_01.py").write_text(LESSON)
+    assert run(lessons, "grade", tmp_path) == 0
+    assert "the grader failed, judge by hand" in (tmp_path / "results.json").read_text()
+
+
+@pytest.fixture
+def two_lessons(lessons, tmp_path):
+    """The small lesson twice, also as lesson 02."""
+    place = tmp_path / "two"
+    shutil.copytree(lessons / "01_small", place / "01_small")
+    shutil.copytree(lessons / "01_small", place / "02_small")
+    cases = place / "02_small" / "cases.py"
+    cases.write_text(cases.read_text().replace('"1.', '"2.'))
+    wrong = place / "02_small" / "wrong" / "all.py"
+    wrong.write_text(wrong.read_text().replace('"1.', '"2.'))
+    return place
+
+
+def test_another_lesson_gets_no_points(two_lessons, tmp_path):
+    home = tmp_path / "class"
+    for name, numbers in {"ann": ("01",), "bob": ("02",), "cem": ("01", "02"), "dee": ()}.items():
+        (home / name).mkdir(parents=True)
+        for number in numbers:
+            text = f"# lesson: {number}_small\n" + LESSON
+            (home / name / f"lesson_{number}.py").write_text(text)
+    (home / "eve").mkdir()
+    (home / "eve" / "mine.py").write_text(LESSON)
+    assert run(two_lessons, "grade", home, "--only", "2") == 0
+    rows = rows_of(home)
+    points = {name: (row["lesson"], row["points"]) for name, row in rows.items()}
+    assert points == {
+        "ann": ("02", "0"), "bob": ("02", "6"), "cem": ("02", "6"), "dee": ("02", "0"),
+        "eve": ("02", "6"),
+    }  # fmt: skip
+    assert rows["ann"]["remark"] == "lesson_01.py is of lesson 01, expected lesson 02"
+    assert rows["cem"]["remark"] == "also there: lesson_01.py"
+
+
+@pytest.mark.parametrize("place", ["lesson_02.py", "deep/down/lesson_02.py", "work.zip", None])
+def test_one_upload_always_has_results(two_lessons, tmp_path, place):
+    home = tmp_path / "submission"
+    home.mkdir()
+    if place:
+        (home / place).parent.mkdir(parents=True, exist_ok=True)
+        (home / place).write_text(LESSON)
+    run(two_lessons, "grade", home, "--only", "02", "--single", "--out", tmp_path / "results")
+    results = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert results["score"] == (6 if place and place.endswith(".py") else 0)
+    assert results["score"] or results["output"]
 
 
 def test_list_and_validate(lessons, capsys):

@@ -121,6 +121,9 @@ def test_class_weights_refuse_labels_that_are_no_class_and_empty_truth():
 @pytest.mark.parametrize("settings, word", [
     ({"batch_size": 0}, "batch_size"), ({"schedule": "cosine"}, "schedule"),
     ({"loss_at": "stride", "crop": (240, 320)}, "crop"), ({"seed": -1}, "seed"),
+    ({"crop": (100, 100)}, r"crop: \(100, 100\), expected 8k\+1 each, such as 97 97"),
+    ({"scales": (1.5, 0.5)}, r"scales: \(1.5, 0.5\), expected the smaller number first"),
+    ({"scales": (0.0, 1.0)}, "both above 0"), ({"patience": 2}, "patience: needs validation"),
 ])  # fmt: skip
 def test_bad_settings_are_named(settings, word):
     with pytest.raises(ValueError, match=word):

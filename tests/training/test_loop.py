@@ -16,10 +16,11 @@ from tiny import CONFIG, scenes, tiny_net
 
 import minideeplab
 from minideeplab import use_backend
-from minideeplab.models.files import read_npz
+from minideeplab.files import lock
+from minideeplab.models.files import read_npz, write_npz
 from minideeplab.training import Config, Diverged, Trainer, checkpoint
 from minideeplab.training.loop import FILES
-from minideeplab.training.records import Log, read_log
+from minideeplab.training.records import CLASS_COLUMNS, Log, read_log
 
 
 @pytest.fixture(autouse=True)
@@ -196,6 +197,37 @@ def test_validation_keeps_the_best(tmp_path, monkeypatch):
     assert [bool(text) for text in found] == [False, True] * 3
 
 
+def test_training_stops_when_validation_no_longer_improves(tmp_path, monkeypatch):
+    results = iter([0.2, 0.5, 0.4, 0.45, 0.9])
+    monkeypatch.setattr(
+        "minideeplab.training.loop.evaluate",
+        lambda net, dataset: np.array([[1, 0], [1 / next(results) - 1, 0]]),
+    )
+    config = dataclasses.replace(CONFIG, iterations=20, validate_every=2, patience=2)
+    trainer = Trainer(tiny_net(), scenes(), config, tmp_path, validation=scenes())
+    trainer.run()
+    assert trainer.iteration == 8 and next(results) == 0.9
+    assert read_npz(tmp_path / "best.npz")[1]["training"]["iteration"] == 4
+    assert read_npz(tmp_path / "weights.npz")[1]["training"]["iteration"] == 8
+    again = Trainer(tiny_net(), scenes(), config, tmp_path, validation=scenes())
+    again.resume()
+    again.run()  # stopped before, so nothing is left to do
+    assert again.iteration == 8
+
+
+def test_every_validation_logs_the_scores_of_every_class(tmp_path, monkeypatch):
+    matrix = np.array([[8, 2], [1, 9]])
+    monkeypatch.setattr("minideeplab.training.loop.evaluate", lambda net, dataset: matrix)
+    config = dataclasses.replace(CONFIG, iterations=4, validate_every=2)
+    trainer = Trainer(tiny_net(), scenes(), config, tmp_path, validation=scenes())
+    trainer.run()
+    text = (tmp_path / "validation.csv").read_text().splitlines()
+    assert text[0] == "iteration,class,iou,precision,recall,dice"
+    assert text[1] == "2,background,0.7273,0.8889,0.8000,0.8421" and len(text) == 1 + 2 * 2
+    Log(tmp_path / "validation.csv", 2 + 1, CLASS_COLUMNS)  # as a resumed run does
+    assert len((tmp_path / "validation.csv").read_text().splitlines()) == 3
+
+
 def test_an_unwritable_folder_is_found_before_the_work(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="file"):
@@ -213,3 +245,17 @@ def test_log_drops_rows_after_the_checkpoint_and_a_torn_one(tmp_path):
     assert [(row["iteration"], row["loss"]) for row in read_log(path)] == [
         ("0", "0.5"), ("1", "0.5"), ("2", "0.25"),
     ]  # fmt: skip
+
+
+def test_two_runs_of_one_folder_are_refused(tmp_path):
+    pytest.importorskip("fcntl")
+    trainer = Trainer(tiny_net(), scenes(), CONFIG, tmp_path)
+    with lock(tmp_path / ".lock"), pytest.raises(ValueError, match="another process trains in"):
+        trainer.run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_weights_are_no_checkpoint(tmp_path):
+    write_npz(tmp_path / "checkpoint.npz", {"model/w": np.ones(1)}, {"model": "small"})
+    with pytest.raises(ValueError, match=r"checkpoint\.npz: not the checkpoint of a training run"):
+        Trainer(tiny_net(), scenes(), CONFIG, tmp_path).resume()

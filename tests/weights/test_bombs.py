@@ -174,6 +174,11 @@ def test_our_own_archives_may_not_unpack_to_more_than_the_file(tmp_path):
         ({"image_size": [0, 5]}, "image_size"),
         ({"palette": [[1, 2, 999]]}, "palette"),
         ({"classes": ["a"] * 7}, "classes"),
+        ({"model": ["small"]}, "model"),
+        ({"model": "other"}, "model: 'other'"),
+        ({"preprocessing": {"nonsense": 1}}, "nonsense"),
+        ({"crf": {"nonsense": 1}}, "crf: unknown setting 'nonsense'"),
+        ({"crf": {"parameters": {"w9": 1}}}, "crf: unknown parameter 'w9'"),
     ],
 )
 def test_a_description_sets_neither_time_nor_memory(tmp_path, changes, message):
@@ -206,3 +211,32 @@ def test_names_in_a_file_do_not_reach_the_terminal_raw(tmp_path, capsys):
     assert cli.run(["convert", str(path)]) == 1
     message = capsys.readouterr().err
     assert "\x1b" not in message and len(message) < 400
+
+
+def test_names_of_images_do_not_reach_the_terminal_raw(tmp_path, monkeypatch, capsys):
+    from minideeplab import cli, io
+
+    monkeypatch.chdir(tmp_path)
+    io.write_image("a\n\x1b[31m.png", np.zeros((9, 9, 3), np.uint8))
+    Path("b\x1b[31m.png").write_bytes(b"x")
+    names = ["a\n\x1b[31m.png", "b\x1b[31m.png"]
+    assert cli.run(["segment", *names, "--out", "o", "--weights", "shapes", "--no-crf"]) == 1
+    assert "\x1b" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("name", ["allow_pickle", "file", "a.npy", "", "x/y", "é\n"])
+def test_every_name_of_a_tensor_survives(tmp_path, name):
+    from minideeplab.weights import convert
+
+    source, target = tmp_path / "s.safetensors", tmp_path / "t.npz"
+    text = json.dumps({name: {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+    source.write_bytes(struct.pack("<Q", len(text)) + text + np.float32([1, 2]).tobytes())
+    convert(source, target)
+    assert {key: value.tolist() for key, value in load(target).items()} == {name: [1, 2]}
+
+
+@pytest.mark.parametrize("name", ["__meta__", "a\0b", "n" * 70_000, "\ud800"])
+def test_a_name_that_npz_cannot_hold_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match=r"no array in a \.npz file can have this name"):
+        write_npz(tmp_path / "t.npz", {name: np.ones(1)}, {})
+    assert not list(tmp_path.iterdir())

@@ -61,6 +61,19 @@ def test_the_result_opens_as_a_network(reduced, tmp_path):
     assert "vgg16_20M.npz" in net.meta["training"]
 
 
+def test_the_source_can_be_given(reduced, tmp_path, capsys):
+    arguments = ["convert", str(reduced), str(tmp_path / "net.npz"), "--source", "matconvnet"]
+    assert run(arguments) == 2 and "--source needs --to and" in capsys.readouterr().err
+    state = load(reduced)
+    state["conv1_1.weight"] = state["conv1_1.weight"] * np.float32([1, 2, 3])[:, None, None]
+    save(tmp_path / "rgb.npz", state)
+    arguments[1] = str(tmp_path / "rgb.npz")
+    assert run([*arguments, "--to", "largefov"]) == 0
+    assert "new, with random weights: fc8\n" in capsys.readouterr().err
+    found = load(tmp_path / "net.npz")["conv1_1.weight"][0, :, 0, 0]
+    np.testing.assert_array_equal(found, [3, 2, 1])
+
+
 def test_a_network_of_another_frameworks_weights_as_onnx(reduced, tmp_path, capsys):
     onnx = pytest.importorskip("onnx")
     target = tmp_path / "net.onnx"

@@ -6,6 +6,7 @@ import hashlib
 import http.server
 import re
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,28 @@ def test_the_readme_lists_every_known_file(name):
     readme = (package / "weights/README.md").read_text(encoding="utf-8")
     assert name in readme and KNOWN[name].url in readme
     assert KNOWN[name].checksum.split(":")[1] in readme
+
+
+def test_two_downloads_at_once_give_one_file(server, tmp_path):
+    pytest.importorskip("fcntl")
+    server.cut = 100_000
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: get(server, tmp_path), range(4)))
+    assert set(paths) == {tmp_path / "net.pth"} and paths[0].read_bytes() == CONTENT
+    assert list(tmp_path.iterdir()) == [paths[0]]
+    assert len(server.ranges) == -(-len(CONTENT) // server.cut)  # one of the four
+
+
+@pytest.mark.parametrize("says_its_length", [True, False])
+def test_an_answer_without_end_is_stopped(server, tmp_path, monkeypatch, says_its_length):
+    monkeypatch.setattr(download, "MOST", 300_000)
+    if not says_its_length:
+        header = Handler.send_header
+        monkeypatch.setattr(
+            Handler,
+            "send_header",
+            lambda s, name, value: None if name == "Content-Length" else header(s, name, value),
+        )
+    with pytest.raises(ValueError, match="300,000"):
+        get(server, tmp_path)
+    assert not list(tmp_path.iterdir())

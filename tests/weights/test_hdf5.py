@@ -77,6 +77,29 @@ def test_keras_3_counts_layers(tmp_path):
     assert len(state) == 6
 
 
+def test_keras_before_1_0_and_its_theano_kernels(tmp_path):
+    kernel = KERNEL.transpose(3, 2, 0, 1)
+    arrays = {"layer_1/param_0": kernel, "layer_1/param_1": BIAS, "layer_10/param_0": DENSE}
+    state = load(write(tmp_path, arrays, {"nb_layers": 11}))
+    assert state.origin == "keras"
+    assert list(state) == ["layer_1.weight", "layer_1.bias", "layer_10.weight"]
+    np.testing.assert_array_equal(state["layer_1.weight"], kernel[:, :, ::-1, ::-1])
+    np.testing.assert_array_equal(state["layer_10.weight"], DENSE.T)
+
+
+def test_caffes_snapshots(tmp_path):
+    four, two = np.arange(4, dtype=np.float32), np.float32([2])
+    arrays = {"data/conv1_1/0": KERNEL, "data/conv1_1/1": BIAS, "data/fc8/0": DENSE}
+    norm = {"data/bn/0": four, "data/bn/1": four + 1, "data/bn/2": two}
+    state = load(write(tmp_path, arrays | norm))
+    assert state.origin == "caffe" and len(state) == 5
+    np.testing.assert_array_equal(state["conv1_1.weight"], KERNEL)
+    np.testing.assert_array_equal(state["conv1_1.bias"], BIAS)
+    np.testing.assert_array_equal(state["fc8.weight"], DENSE)
+    np.testing.assert_array_equal(state["bn.running_mean"], four / 2)
+    np.testing.assert_array_equal(state["bn.running_var"], (four + 1) / 2)
+
+
 def test_other_hdf5_files_are_read_as_they_are(tmp_path):
     state = load(write(tmp_path, {"conv1_1/weight": KERNEL, "label": np.bytes_("text")}))
     assert list(state) == ["conv1_1.weight"] and state.origin is None

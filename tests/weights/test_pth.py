@@ -94,6 +94,36 @@ def test_a_whole_module_is_refused_with_advice(tmp_path, zipped):
         load(saved(tmp_path, module(), zipped))
 
 
+class Config:
+    """A class of somebody's project, with a tensor."""
+
+    def __init__(self):
+        self.rate, self.prior = 0.1, torch.ones(3)
+
+
+class Options(dict):
+    """A dict of somebody's project."""
+
+
+@FORMATS
+def test_foreign_classes_beside_the_state_are_left_out(tmp_path, zipped):
+    own = module().state_dict()
+    for checkpoint in (
+        {"state_dict": own, "config": Config(), "options": Options(a=1)},
+        {**own, "config": Config()},
+        {"epoch": 3, "net": own, "more": {"list": [Config()]}},
+    ):
+        assert_same(load(saved(tmp_path, checkpoint, zipped)), own)
+
+
+@FORMATS
+@pytest.mark.parametrize("key", [None, "model", "args"])
+def test_foreign_classes_alone_are_refused_by_name(tmp_path, zipped, key):
+    content = {key: Config(), "ema": {"w": torch.ones(1)}} if key == "model" else {key: Config()}
+    with pytest.raises(ValueError, match=r"asks for .*\.Config, which is refused"):
+        load(saved(tmp_path, Config() if key is None else content, zipped))
+
+
 @FORMATS
 def test_no_tensors(tmp_path, zipped):
     with pytest.raises(ValueError, match="no tensors"):

@@ -111,6 +111,35 @@ def test_missing_and_misshapen_heads_are_named():
         vgg16_to_deeplab(half)
 
 
+@pytest.mark.parametrize("names", [states.keras_names(), states.torchvision_names()])
+@pytest.mark.parametrize("variant", ["largefov", "aspp-s"])
+def test_without_the_top_the_head_is_new(names, variant):
+    state = vgg16_to_deeplab(states.renamed(trunk_only(), names), variant, num_classes=3)
+    models.deeplab(variant, num_classes=3).load_state_dict(state)
+    suffixes = [""] if variant == "largefov" else ["_1", "_2", "_3", "_4"]
+    assert state.fresh == tuple(f"fc{i}{suffix}" for suffix in suffixes for i in (6, 7, 8))
+    fc6 = state[f"fc6{suffixes[-1]}.weight"]
+    assert abs(fc6.std() * np.sqrt(512 * 9 / 2) - 1) < 0.01 and abs(fc6.mean()) < 1e-4
+    assert not state[f"fc6{suffixes[0]}.bias"].any()
+
+
+def test_only_the_scores_are_new_with_the_top():
+    assert vgg16_to_deeplab(states.caffe()).fresh == ("fc8",)
+    assert vgg16_to_deeplab({**trunk_only(), **reduced()}, "aspp-s").fresh == (
+        "fc8_1",
+        "fc8_2",
+        "fc8_3",
+        "fc8_4",
+    )
+
+
+def test_a_vgg_of_keras_0_3():
+    shuffled = {name: f"layer_{i}" for i, name in enumerate(states.torchvision_names(), 1)}
+    state = vgg16_to_deeplab(states.renamed(states.caffe(fc6=(COLUMN, INDEX)), shuffled))
+    np.testing.assert_array_equal(state["fc6.weight"][0], decimate_fc6(COLUMN)[0])
+    np.testing.assert_array_equal(state["conv4_2.weight"], states.caffe()["conv4_2.weight"])
+
+
 def test_bad_arguments():
     with pytest.raises(ValueError, match="variant: 'v3', expected one of largefov, aspp-s, aspp-l"):
         vgg16_to_deeplab(states.caffe(), "v3")

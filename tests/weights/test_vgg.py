@@ -162,3 +162,54 @@ def test_fully_convolutional_heads_are_flattened():
     shape = {"fc6": (4096, 512, 7, 7), "fc7": (4096, 4096, 1, 1), "fc8": (1000, 4096, 1, 1)}
     heads = {name: (states.constant(1, s), states.constant(0, s[:1])) for name, s in shape.items()}
     assert vgg16_state(states.caffe(**heads))["fc6.weight"].shape == (4096, 25088)
+
+
+def ssd_names(prefix=""):
+    """PyTorch's SSD and its initial weights, vgg16_reducedfc.pth."""
+    names = {
+        old: prefix + new.removeprefix("features.") for old, new in NAMINGS["torchvision"].items()
+    }
+    return names | {"fc6": f"{prefix}31", "fc7": f"{prefix}33"}
+
+
+def reduced_state(**layers):
+    state = {k: v for k, v in states.caffe(**layers).items() if not k.startswith("fc")}
+    for name, shape in {"fc6": (1024, 512, 3, 3), "fc7": (1024, 1024, 1, 1)}.items():
+        state[f"{name}.weight"] = states.constant(0.5, shape)
+        state[f"{name}.bias"] = states.constant(0.25, shape[:1])
+    return state
+
+
+@pytest.mark.parametrize("prefix", ["", "vgg."])
+def test_pytorchs_ssd_numbers_caffes_layers(prefix):
+    state = reduced_state(conv1_1=(WEIGHT, BIAS))
+    found = canonical(states.renamed(state, ssd_names(prefix)))
+    assert set(found) == set(state)
+    for name, array in state.items():
+        np.testing.assert_array_equal(found[name], array, err_msg=name)
+
+
+def authors_weight():
+    """A first layer of Caffe's VGG-16 in size and first numbers, the others random."""
+    weight = 0.2 * WEIGHT
+    weight[0, :, 0, 0] = 0.42947, 0.55038, 0.48002
+    return weight
+
+
+@pytest.mark.parametrize(
+    ("weight", "expected"),
+    [
+        (authors_weight(), authors_weight()),
+        (authors_weight()[:, ::-1], authors_weight()),  # turned to RGB
+        (WEIGHT / 230, WEIGHT / 230),  # for inputs of unit variance, divided by their deviation
+        (WEIGHT / 4, None),
+    ],
+)
+def test_caffes_weights_under_torchvisions_names(weight, expected):
+    weight = np.ascontiguousarray(weight)
+    found = canonical(state_of("torchvision", conv1_1=(weight, BIAS)))
+    if expected is None:
+        expected = canonical(state_of("torchvision", conv1_1=(weight, BIAS)), "torchvision")
+        expected = expected["conv1_1.weight"]
+        assert not np.allclose(expected, weight, atol=0.01)
+    np.testing.assert_array_equal(found["conv1_1.weight"], expected)

@@ -14,6 +14,7 @@ import numpy as np
 
 from minideeplab.compat.pydensecrf.eigen import MatrixXf, wrap
 from minideeplab.crf.dense import DenseCRF as Core
+from minideeplab.crf.potentials import check_grey_values
 
 
 class KernelType(IntEnum):
@@ -62,16 +63,12 @@ class LogisticUnary(Unary):
 class DenseCRF:
     """A dense CRF over ``nvar`` points with ``nlabels`` labels.
 
-    Raises ValueError for counts below 1, and TypeError for counts that are no integers.
+    As in pydensecrf, floats are truncated and further arguments are ignored. Raises ValueError for
+    counts below 1, and TypeError for counts that are no numbers.
     """
 
-    def __init__(self, nvar: int, nlabels: int):
-        for name, count in (("nvar", nvar), ("nlabels", nlabels)):
-            if not isinstance(count, (int, np.integer)):
-                raise TypeError(f"{name} must be an integer, got {type(count).__name__}")
-            if count < 1:
-                raise ValueError(f"{name} must be at least 1, got {count}")
-        self._core = Core(np.zeros((nlabels, nvar), np.float32))
+    def __init__(self, nvar: int, nlabels: int, *_: object, **__: object):
+        self._core = _new_core(nlabels=nlabels, nvar=nvar)
 
     def setUnary(self, u: Unary) -> None:
         """Set the unary energies from a :class:`ConstUnary` or :class:`LogisticUnary`."""
@@ -115,9 +112,8 @@ class DenseCRF:
 class DenseCRF2D(DenseCRF):
     """A dense CRF over an image: WIDTH first, then height."""
 
-    def __init__(self, w: int, h: int, nlabels: int):
-        super().__init__(w * h, nlabels)
-        self._core = Core(np.zeros((nlabels, h, w), np.float32))
+    def __init__(self, w: int, h: int, nlabels: int, *_: object, **__: object):
+        self._core = _new_core(nlabels=nlabels, h=h, w=w)
 
     def addPairwiseGaussian(
         self,
@@ -138,14 +134,24 @@ class DenseCRF2D(DenseCRF):
         kernel: int = DIAG_KERNEL,
         normalization: int = NORMALIZE_SYMMETRIC,
     ) -> None:
-        """Add the appearance term for an RGB image (h, w, 3)."""
-        rgbim = np.asarray(rgbim)
+        """Add the appearance term for an RGB image (h, w, 3) with values in 0..255."""
+        rgbim = check_grey_values(rgbim, "rgbim")
         if rgbim.ndim != 3 or rgbim.shape[2] != 3:
             raise ValueError(
                 f"rgbim must have shape (h, w, 3), got {rgbim.shape}; for other channels use "
                 "utils.create_pairwise_bilateral with addPairwiseEnergy"
             )
         self._core.add_bilateral(rgbim, sxy, srgb, *_options(compat, kernel, normalization))
+
+
+def _new_core(**counts: int) -> Core:
+    """Return a CRF without energies; the counts are its shape, the labels first."""
+    for name, count in counts.items():
+        if not isinstance(count, (Real, np.number)):
+            raise TypeError(f"{name} must be an integer, got {type(count).__name__}")
+        if not count >= 1:
+            raise ValueError(f"{name} must be at least 1, got {count}")
+    return Core(np.zeros([int(count) for count in counts.values()], np.float32))
 
 
 def _options(compat: float | np.ndarray, kernel: int, normalization: int) -> tuple:

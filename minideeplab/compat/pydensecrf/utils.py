@@ -38,7 +38,8 @@ def unary_from_softmax(
     """Energies (C, N), -log of probabilities (C, ...) clipped to [clip, 1].
 
     ``scale`` in (0, 1] first mixes them with the uniform distribution. A sum other than 1 only
-    shifts all energies of a pixel, so it is not checked. Raises ValueError for NaN or infinity.
+    shifts all energies of a pixel, so it is not checked. Without ``clip`` the energy of 0 is
+    infinity: an impossible label. Raises ValueError for NaN, infinity and unclipped negatives.
     """
     sm = potentials.as_float(sm, "sm")
     potentials.check_finite(sm, "sm")
@@ -48,9 +49,10 @@ def unary_from_softmax(
         sm = scale * sm + (1 - scale) * np.full(sm.shape, 1 / len(sm))
     if clip is not None:
         sm = np.clip(sm, clip, 1)
-    elif sm.min() <= 0:
-        raise ValueError("sm must be positive when clip is None, got zero or less")
-    return -np.log(sm).reshape(len(sm), -1).astype(np.float32)
+    elif sm.min() < 0:
+        raise ValueError(f"sm must not be negative when clip is None, got {sm.min()}")
+    with np.errstate(divide="ignore"):
+        return -np.log(sm).reshape(len(sm), -1).astype(np.float32)
 
 
 def softmax_to_unary(sm: np.ndarray, GT_PROB: float = 1) -> np.ndarray:
@@ -80,6 +82,16 @@ def create_pairwise_bilateral(
     positions = create_pairwise_gaussian(sdims, img.shape[1:])
     everything = potentials.bilateral_features(np.moveaxis(img, 0, -1), 1, schan)
     return np.concatenate([positions, everything[len(positions) :]])
+
+
+def _create_pairwise_gaussian_2d(sx: float, sy: float, shape: Sequence[int]) -> np.ndarray:
+    return create_pairwise_gaussian((sx, sy), shape[:2])
+
+
+def _create_pairwise_bilateral_2d(
+    sx: float, sy: float, sr: float, sg: float, sb: float, img: np.ndarray
+) -> np.ndarray:
+    return create_pairwise_bilateral((sx, sy), (sr, sg, sb), np.asarray(img)[:, :, :3], chdim=2)
 
 
 def _warn_renamed(old: str, new: str) -> None:

@@ -18,10 +18,11 @@ precision of the weights: points on the border of two simplices would otherwise 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
-KEY_LIMIT = 32767  # beyond it float32 no longer resolves a simplex, and int16 keys overflow
+KEY_LIMIT = 100_000  # there float32 numbers are 1/128 apart, and a simplex has sides of D+1
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,13 @@ def elevate(features: np.ndarray) -> np.ndarray:
     return elevated
 
 
+@cache
 def elevation_scale(d: int) -> np.ndarray:
     """Length of each feature axis in the hyperplane, (D,) float64 from a float32 factor."""
     i = np.arange(1, d + 1)
-    return float(np.float32(np.sqrt(2 / 3) * (d + 1))) / np.sqrt(i * (i + 1))
+    scale = float(np.float32(np.sqrt(2 / 3) * (d + 1))) / np.sqrt(i * (i + 1))
+    scale.flags.writeable = False
+    return scale
 
 
 def find_simplex(elevated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -21,16 +21,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minideeplab.backends.numba_cpu.crf import passes
+from minideeplab.backends.numba_cpu.crf import sweeps
 from minideeplab.backends.numba_cpu.crf.lattice import chained
-from minideeplab.backends.numba_cpu.runtime.jit import jit
-from minideeplab.backends.numba_cpu.runtime.parallel import parallel_for, spans, thread_count
+from minideeplab.backends.numba_cpu.crf.passes import blur, splat_entries
+from minideeplab.backends.numba_cpu.runtime.parallel import GRAIN, parallel_for, spans, thread_count
 from minideeplab.backends.numba_cpu.simd import padded
 from minideeplab.ops.crf import meanfield as definition
 from minideeplab.ops.crf.lattice import Lattice
 from minideeplab.ops.crf.meanfield import Term
-
-PADDING_SCORE = -1e30  # of the lanes that pad a row
 
 
 def mean_field(
@@ -44,6 +42,8 @@ def mean_field(
     if iterations == 0 or not terms or not plain:
         return definition.mean_field(unary, terms, iterations, q)
     state = MeanField(unary, terms)
+    if len(state.ranges) == 1:
+        return state.run_alone(iterations, q)
     state.begin(q)
     for _ in range(iterations - 1):
         state.blur()
@@ -65,28 +65,49 @@ class Tables(NamedTuple):
 
 
 class MeanField:
-    """The state of a run: ``scores`` (N, lanes), the terms' tables, the threads' pixels."""
+    """The state of a run: ``scores`` (N, lanes) or none, the terms' tables, the threads' pixels."""
 
     def __init__(self, unary: np.ndarray, terms: Sequence[Term]):
         self.unary = np.ascontiguousarray(unary)
         n = unary.shape[1]
-        self.ranges = spans(n, -(-n // thread_count()))
-        self.scores = np.empty((n, padded(len(unary))), unary.dtype)
+        threads = 1 if n * padded(len(unary)) < GRAIN else thread_count()
+        self.ranges = spans(n, -(-n // threads))
+        lanes = padded(len(unary))
+        stored = n if 2 * len(unary) > lanes else 0  # mostly padding: read from the unary instead
+        self.scores = np.empty((stored, lanes), unary.dtype)
         self.tables = tuple(_tables(term, self.unary) for term in terms)
         self.chains = [chained(term.kernel).chains for term in terms]
         self.owned = [
             [table.corners[:start].max(initial=-1) + 1 for table in self.tables]
             for start, _ in self.ranges
         ]
-        self.deferred = [self._deferred_entries(k) for k in range(len(terms))]
-        self.kept = np.empty_like(self.scores)  # pages that are never written take no memory
+        self.kept = np.empty((n, lanes), unary.dtype)  # pages that are never written take no memory
+        if len(self.ranges) > 1:
+            self.deferred = [self._deferred_entries(k) for k in range(len(terms))]
+
+    def run_alone(self, iterations: int, q: np.ndarray | None) -> np.ndarray:
+        """Return Q (C, N) after at least one iteration, all in one call on this thread."""
+        result = np.empty_like(self.unary)
+        swapped = tuple(t._replace(source=t.target, target=t.source) for t in self.tables)
+        chains = tuple(chains for chains, _ in self.chains)
+        bounds = tuple(bounds for _, bounds in self.chains)
+        owned, start = np.array(self.owned[0], np.int32), self._start(q)
+        sweeps.run_alone(
+            self.unary, start, iterations, self.scores, self.tables, swapped, chains, bounds,
+            owned, self.kept, result,
+        )  # fmt: skip
+        return result
+
+    def _start(self, q: np.ndarray | None) -> np.ndarray:
+        if q is None:
+            return np.empty((0, 0), self.unary.dtype)
+        return np.ascontiguousarray(q, self.unary.dtype)
 
     def begin(self, q: np.ndarray | None) -> None:
         """Fill the scores and splat the first Q."""
-        nothing = np.empty((0, 0), self.unary.dtype)
-        start = nothing if q is None else np.ascontiguousarray(q, self.unary.dtype)
+        start = self._start(q)
         self._each_range(
-            lambda pixels, owned: begin_range(
+            lambda pixels, owned: sweeps.begin_range(
                 self.unary, start, *pixels, self.scores, self.tables, owned, self.kept
             )
         )
@@ -101,7 +122,7 @@ class MeanField:
             for start, stop in pairwise(bounds):
                 cuts = _cuts(chains, start, stop, len(self.ranges))
                 parallel_for(
-                    lambda part, chains=chains, cuts=cuts, source=table.source: passes.blur(
+                    lambda part, chains=chains, cuts=cuts, source=table.source: blur(
                         chains, cuts[part], cuts[part + 1], source
                     ),
                     len(cuts) - 1,
@@ -110,14 +131,20 @@ class MeanField:
     def sweep(self) -> None:
         """Take all pixels from the blurred messages to the next sums."""
         self._each_range(
-            lambda pixels, owned: sweep_range(self.scores, *pixels, self.tables, owned, self.kept)
+            lambda pixels, owned: sweeps.sweep_range(
+                self.unary, self.scores, *pixels, self.tables, owned, self.kept
+            )
         )
         self._splat_deferred()
 
     def finish(self) -> np.ndarray:
         """Return Q (C, N) from the blurred messages."""
         result = np.empty_like(self.unary)
-        self._each_range(lambda pixels, _: finish_range(self.scores, *pixels, self.tables, result))
+        self._each_range(
+            lambda pixels, _: sweeps.finish_range(
+                self.unary, self.scores, *pixels, self.tables, result
+            )
+        )
         return result
 
     def _each_range(self, work: Callable[[tuple[int, int], np.ndarray], None]) -> None:
@@ -127,7 +154,7 @@ class MeanField:
     def _splat_deferred(self) -> None:
         def run(part: int) -> None:
             for table, entries in zip(self.tables, self.deferred, strict=True):
-                passes.splat_entries(
+                splat_entries(
                     entries[part],
                     self.kept,
                     table.corners,
@@ -136,8 +163,7 @@ class MeanField:
                     table.target,
                 )
 
-        if len(self.ranges) > 1:
-            parallel_for(run, len(self.ranges))
+        parallel_for(run, len(self.ranges))
 
     def _deferred_entries(self, k: int) -> list[np.ndarray]:
         """Return the corner entries (of N, D+1) that ranges do not own, a share for each thread."""
@@ -180,68 +206,3 @@ def _cuts(chains: np.ndarray, start: int, stop: int, parts: int) -> list[int]:
             cut += 1
         cuts.append(cut)
     return [*cuts, stop]
-
-
-@jit
-def begin_range(unary, q, start, stop, scores, terms, owned, kept):
-    """Write the scores -U of pixels start:stop and splat q (C, N), or their softmax if empty."""
-    tile = np.zeros((passes.TILE, scores.shape[1]), scores.dtype)
-    for first in range(start, stop, passes.TILE):
-        rows = tile[: min(passes.TILE, stop - first)]
-        passes.read_points(unary, first, rows)
-        passes.negate(rows, unary.shape[0], PADDING_SCORE)
-        passes.keep(rows, first, scores)
-        passes.softmax(rows)
-        if q.size > 0:
-            passes.read_points(q, first, rows)
-        spread(rows, first, terms, owned, kept)
-
-
-@jit
-def sweep_range(scores, start, stop, terms, owned, kept):
-    """Slice, softmax and splat for the pixels start:stop."""
-    tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
-    messages = np.empty_like(tile)
-    for first in range(start, stop, passes.TILE):
-        rows = tile[: min(passes.TILE, stop - first)]
-        update(scores, first, terms, messages, rows)
-        spread(rows, first, terms, owned, kept)
-
-
-@jit
-def finish_range(scores, start, stop, terms, result):
-    """Slice and softmax for the pixels start:stop, into the result (C, N)."""
-    tile = np.empty((passes.TILE, scores.shape[1]), scores.dtype)
-    messages = np.empty_like(tile)
-    for first in range(start, stop, passes.TILE):
-        rows = tile[: min(passes.TILE, stop - first)]
-        update(scores, first, terms, messages, rows)
-        passes.write_points(rows, first, result)
-
-
-@jit
-def update(scores, first, terms, messages, rows):
-    """Fill rows (tile, lanes) with the probabilities that follow from the messages."""
-    base, start = scores, first
-    for k in range(len(terms)):
-        t = terms[k]
-        if len(t.compat) == 1:
-            passes.subtract_slice(
-                t.source, t.corners, t.weights, t.after, t.compat, first, base, start, rows
-            )
-        else:
-            passes.slice_(t.source, t.corners, t.weights, t.after, first, messages[: len(rows)])
-            passes.subtract_product(messages, t.compat, base, start, rows)
-        base, start = rows, 0
-    passes.softmax(rows)
-
-
-@jit
-def spread(rows, first, terms, owned, kept):
-    """Splat the rows (tile, lanes) into all terms; keep them if any entry is deferred."""
-    left = 0
-    for k in range(len(terms)):
-        t = terms[k]
-        left += passes.splat(rows, t.corners, t.weights, t.before, first, owned[k], t.target)
-    if left > 0:
-        passes.keep(rows, first, kept)

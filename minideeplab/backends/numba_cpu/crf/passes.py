@@ -164,8 +164,9 @@ def softmax(tile):
         for lane in range(WIDTH, lanes, WIDTH):
             best = maximum(best, load(tile, p, lane))
         peak = highest(best)
-        mass = best * 0.0
-        for lane in range(0, lanes, WIDTH):
+        mass = exponential(load(tile, p, 0) - peak)
+        store(tile, p, 0, mass)
+        for lane in range(WIDTH, lanes, WIDTH):
             e = exponential(load(tile, p, lane) - peak)
             store(tile, p, lane, e)
             mass = mass + e

@@ -7,17 +7,58 @@ source, uncompiled, for reading and debugging. Threads come from ``parallel.py``
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 
 import numba
 from numba.core import types
+from numba.core.caching import IndexDataCacheFile
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global, signature
 
 _compile = partial(numba.njit, nogil=True, error_model="numpy", no_cfunc_wrapper=True)
-jit = _compile(cache=True)
+
+
+UNCACHED = (
+    "compiled code is not cached, and every process compiles it again: set NUMBA_CACHE_DIR to a "
+    "folder that can be written"
+)
+
+
+class _CacheFile(IndexDataCacheFile):
+    """Numba's file of compiled code; one that was cut off or damaged is compiled again."""
+
+    def load(self, key):
+        """Return what is stored for a signature, None if there is nothing that can be read."""
+        try:
+            return super().load(key)
+        except Exception:  # unpickling damaged bytes raises nearly anything
+            return None
+
+    def _load_index(self):
+        try:
+            return super()._load_index()
+        except Exception:
+            return {}
+
+
+def _cached(function, **options):
+    """Return a compiled function that is cached on disk, or is not where no folder can be written.
+
+    ``NUMBA_CACHE_DIR`` names the folder; by default it is beside the source, or in the home.
+    """
+    try:
+        dispatcher = _compile(cache=True, **options)(function)
+    except RuntimeError:  # neither folder can be written
+        warnings.warn(UNCACHED, RuntimeWarning, stacklevel=1)
+        return _compile(**options)(function)
+    dispatcher._cache._cache_file.__class__ = _CacheFile
+    return dispatcher
+
+
+jit = _cached
 # Called from compiled code only: an entry from Python takes as long to compile as a short kernel.
-inner = _compile(cache=True, no_cpython_wrapper=True)
+inner = partial(_cached, no_cpython_wrapper=True)
 inlined = _compile(forceinline=True, no_cpython_wrapper=True)
 
 

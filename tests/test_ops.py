@@ -8,9 +8,9 @@ import pytest
 from minideeplab.backends import available_backends
 from minideeplab.testing import references
 from minideeplab.testing.definitions import operation
-from minideeplab.testing.frameworks import Minideeplab, library
+from minideeplab.testing.frameworks import Minideeplab
 from minideeplab.testing.operations import NETWORK, OPERATIONS, cases
-from minideeplab.testing.runner import DTYPES, check_row, judge, reference, widened
+from minideeplab.testing.runner import DTYPES, check_row, framework_reference, judge, reference
 
 RECORDED = Path(__file__).parent / "references" / "torch.npz"
 BACKENDS = [name for name in available_backends() if name != "cuda"]
@@ -44,12 +44,9 @@ def test_agrees_with_definition(backend, op, dtype):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_agrees_with_torch(backend, op):
     pytest.importorskip("torch")
-    torch = library("torch")
-
-    def expected(case):
-        return torch.run(operation("torch", op), case, widened(case.arguments("float64")))
-
-    assert not complaints(op, backend, "float64", expected)
+    assert not complaints(
+        op, backend, "float64", lambda case: framework_reference(case, "float64", "torch")
+    )
 
 
 @pytest.mark.parametrize("op", NETWORK)

@@ -69,7 +69,10 @@ def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
     Examples:
       minideeplab check conv2d mypackage.kernels:conv2d
       minideeplab check conv2d kernels.py:conv2d --backward kernels.py:conv2d_backward
-      minideeplab check softmax torch.nn.functional:softmax --arrays torch
+      minideeplab check softmax torch.nn.functional:softmax
+      minideeplab check interpolate kernels.py:resize --only bilinear
+      minideeplab check batch_norm kernels.py:norm --scope inference
+      minideeplab check conv2d kernels.py:conv2d --fuzz 500    (random rows besides)
       minideeplab check export conv2d cases/        (rows as .npy files, for any language)
       minideeplab check judge results/
       minideeplab check fuzz max_pool2d --count 1000
@@ -96,10 +99,10 @@ def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
 @click.option("--backward", metavar="FUNCTION", help="backward(grad_out, *args, **options).")
 @click.option(
     "--arrays",
-    default="numpy",
+    default="auto",
     show_default=True,
-    type=click.Choice(["numpy", "torch", "jax", "cupy", "minideeplab"]),
-    help="What the function takes.",
+    type=click.Choice(["auto", "numpy", "torch", "jax", "cupy", "minideeplab"]),
+    help="What the function takes; auto recognises functions of torch and JAX.",
 )
 @click.option(
     "--dtype",
@@ -115,6 +118,27 @@ def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
     help="What to compare with; the NumPy definition by default.",
 )
 @click.option("--skip", multiple=True, metavar="TAG", help="Leave out rows: nan, empty, ...")
+@click.option(
+    "--only",
+    multiple=True,
+    metavar="WORD",
+    help="Judge only rows with this tag, option value or word in the name, e.g. bilinear.",
+)
+@click.option(
+    "--scope",
+    default="all",
+    show_default=True,
+    type=click.Choice(["all", "inference"]),
+    help="inference leaves out rows with training=True.",
+)
+@click.option(
+    "--rtol",
+    default=0.0,
+    type=click.FloatRange(0),
+    help="Accept errors up to this share of the largest result, for approximations.",
+)
+@click.option("--fuzz", default=0, type=click.IntRange(0), help="Judge so many random rows, too.")
+@click.option("--seed", type=click.IntRange(0), help="Of the random rows; drawn if not given.")
 @click.option("--json", "json_path", type=click.Path(path_type=Path), help="Write the report.")
 @click.option(
     "--markdown", "markdown_path", type=click.Path(path_type=Path), help="Write the report."
@@ -123,22 +147,29 @@ def command(ctx: click.Context, self_test: bool, list_all: bool) -> None:
 def check_function(
     ctx: click.Context, op: str, function: str, backward: str | None, arrays: str,
     dtypes: tuple[str, ...], against: tuple[str, ...], skip: tuple[str, ...],
+    only: tuple[str, ...], scope: str, rtol: float, fuzz: int, seed: int | None,
     json_path: Path | None, markdown_path: Path | None,
 ) -> None:  # fmt: skip
     """Judge FUNCTION, given as package.module:function or FILE.py:function, as operation OP."""
     from minideeplab.io import atomic_write
     from minideeplab.testing import check_op
     from minideeplab.testing.frameworks import compile_quickly
+    from minideeplab.testing.scope import Scope
 
+    try:
+        Scope(only, scope, skip).validate(op)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
     outputs = [path for path in (json_path, markdown_path) if path]
     sources = [name.rpartition(":")[0] for name in (function, backward or "")]
     refuse_to_overwrite(sources, outputs, "--json or --markdown")
-    if arrays == "jax":
+    if arrays == "jax" or function.startswith("jax."):
         compile_quickly()
     report = check_op(
         op, _load(function), _load(backward) if backward else None,
         dtypes or ("float64", "float32"), against or ("reference",), arrays, raises=False,
-        skip=("quirk", *skip), name=function,
+        skip=("quirk", *skip), rtol=rtol, name=function, only=only, scope=scope, fuzz=fuzz,
+        seed=seed,
     )  # fmt: skip
     for path, text in ((json_path, report.to_json()), (markdown_path, report.to_markdown())):
         if path:
@@ -156,6 +187,22 @@ def check_function(
 )
 def export_rows(op: str, path: Path, onnx: bool) -> None:
     """Write the rows of OP to PATH, a .npz file or a new folder of .npy files.
+
+    \b
+    Arrays are little-endian, in C order:
+      rows.txt (in a .npz file: rows)       the rows, one a line: conv2d/stride/float64
+      conv2d/stride/float64/input.npy       an argument
+      conv2d/stride/float64/stride.npy      an option, defaults included: whole numbers
+                                            int64, others float64, texts as bytes
+      conv2d/stride/float64/grad_out.npy    the gradient of the output
+
+    \b
+    `minideeplab check judge` reads results from a folder or .npz file with the same names:
+      conv2d/stride/float64/output.npy      the result
+      conv2d/stride/float64/indices.npy     of max_pool2d with return_indices
+      conv2d/stride/float64/grad_input.npy  a gradient, if wanted; grad_weight.npy, ...
+    Rows that are not there are not judged. Results have the dtype of the row, indices int64.
+    Options that are a number or a pair are pairs; padding of conv2d is top, bottom, left, right.
 
     \b
     Examples:

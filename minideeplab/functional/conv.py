@@ -141,6 +141,7 @@ def conv_transpose2d(
 
     P = (H-1) stride - 2 padding + kh + (kh-1)(dilation-1) + output_padding, the size that `conv2d`
     with the same options maps to H; output_padding, less than stride or dilation, chooses which.
+    P and Q may be 0, not less.
     Raises ValueError or TypeError for wrong shapes, dtypes or options.
     """
     x, w, b = floats(input, {"weight": weight}, bias=bias)
@@ -155,7 +156,7 @@ def conv_transpose2d(
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
         raise ValueError(f"output_padding: got {extra}, expected less than stride or dilation")
     out = tuple(map(transposed_size, x.shape[2:], w.shape[2:], stride, padding, extra, dilation))
-    if min(out) < 1:
+    if min(out) < 0:
         raise ValueError(f"padding: got {padding}, expected less: the output would be {out}")
     options, backend = (stride, padding, extra, groups, dilation), current()
     return result(

@@ -63,17 +63,20 @@ def _batch_norm(
     )
     training, eps = flag("training", training), number("eps", eps)
     momentum = number("momentum", momentum)
-    if x.ndim < 2:
+    if x.ndim < 2 and x.shape != (0,):  # torch takes (0,) as no images of no channels
         raise wrong_shape("input", x, "(N, C, ...)")
+    channels = x.shape[1] if x.ndim > 1 else 0
     named = {"running_mean": mean, "running_var": var, "weight": w, "bias": b}
     for name, array in named.items():
-        per_channel(name, array, x.shape[1])
+        per_channel(name, array, channels)
     pixels = prod(x.shape[2:])
     count = len(x) * pixels
     if training and count == 1:
         raise wrong_shape("input", x, "more than one value a channel when training")
     if not training and (mean is None or var is None):
         raise ValueError("running_mean, running_var: got None, expected arrays unless training")
+    if channels == 0:
+        return result(x.copy(), (input, weight, bias), lambda dy, _: (dy, w, b))
     planes = input if x.ndim == 4 else input.reshape((*x.shape[:2], 1, pixels))
     y, batch_mean, invstd = _normalize(planes, mean, var, weight, bias, training, eps, rectify)
     if training and count > 1:

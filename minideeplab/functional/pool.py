@@ -28,7 +28,7 @@ def _window(
 ) -> tuple[Pair, Pair, Pair, Pair, bool]:
     """The window's options as pairs, checked. ValueError if no window fits."""
     kernel = pair("kernel_size", kernel_size, 1)
-    stride = kernel if stride is None else pair("stride", stride, 1)
+    stride = kernel if stride is None or stride in ((), []) else pair("stride", stride, 1)
     padding, dilation = pair("padding", padding, 0), pair("dilation", dilation, 1)
     ceil_mode = flag("ceil_mode", ceil_mode)
     if any(p > k // 2 for p, k in zip(padding, kernel, strict=True)):
@@ -55,8 +55,8 @@ def max_pool2d(
 ) -> Array | tuple[Array, Array]:
     """Maximum of each window of input (N, C, H, W) or (C, H, W): (N, C, P, Q).
 
-    stride is the kernel's size if None; padding is -inf, at most half the kernel; ceil_mode lets
-    the last window stick out. The first maximum wins a tie, NaN wins over numbers.
+    stride is the kernel's size if None or (); padding is -inf, at most half the kernel; ceil_mode
+    lets the last window stick out. The first maximum wins a tie, NaN wins over numbers.
     return_indices adds each winner's index into the H*W pixels of its plane, int64.
     Raises ValueError or TypeError for wrong shapes or options.
     """
@@ -88,7 +88,8 @@ def avg_pool2d(
     """Mean of each window of input (N, C, H, W) or (C, H, W): (N, C, P, Q).
 
     The sum is divided by the window's size, less its padding if not count_include_pad, or by
-    divisor_override. Raises ValueError or TypeError for wrong shapes or options.
+    divisor_override; stride is the kernel's size if None or ().
+    Raises ValueError or TypeError for wrong shapes or options.
     """
     (x,) = floats(input)
     images(x)

@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+FLOAT32_IN_TORCH = "float32-in-torch"
+"""The tag of rows that torch refuses in float64."""
+
 Fill = Callable[[np.random.Generator, tuple[int, ...]], np.ndarray]
 
 
@@ -158,8 +161,9 @@ class Case:
 
     ``differentiable`` names the arguments whose gradient is judged; ``updated`` those that the
     operation writes to by its definition (running statistics). ``tags`` say what the row is for:
-    "edge", "tie", "nan", "empty", "strided", "unbatched", "random", and "quirk" where torch's
-    result follows from its way of computing, so that other right implementations may differ.
+    "edge", "tie", "nan", "empty", "strided", "unbatched", "random", "size" (many channels, a large
+    kernel), and "quirk" where torch's result follows from its way of computing, so that other right
+    implementations may differ.
     """
 
     op: str

@@ -13,11 +13,17 @@ from minideeplab.testing import frameworks
 from minideeplab.testing.case import Case
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.diagnose import diagnose
-from minideeplab.testing.function_under_test import FunctionUnderTest, name_of
-from minideeplab.testing.operations import cases
+from minideeplab.testing.function_under_test import (
+    OUTSIDE,
+    FunctionUnderTest,
+    arrays_of,
+    name_of,
+)
+from minideeplab.testing.operations import find
 from minideeplab.testing.properties import Property, check_property, properties
 from minideeplab.testing.report import Finding, Report, RowResult
 from minideeplab.testing.runner import DTYPES, framework_reference, judge, quiet, reference
+from minideeplab.testing.scope import Scope, chosen
 
 
 def check_op(
@@ -26,11 +32,15 @@ def check_op(
     backward: Callable[..., Any] | None = None,
     dtypes: Sequence[Any] = DTYPES,
     against: Sequence[str] = ("reference",),
-    arrays: str = "numpy",
+    arrays: str = "auto",
     raises: bool = True,
     skip: Sequence[str] = ("quirk",),
     rtol: float = 0.0,
     name: str = "",
+    only: Sequence[str] = (),
+    scope: str = "all",
+    fuzz: int = 0,
+    seed: int | None = None,
 ) -> Report:
     """Judge ``fn`` on every row of operation ``op``'s table and by its properties.
 
@@ -42,12 +52,18 @@ def check_op(
             differentiated by their framework without it; others are then judged forward only.
         dtypes: "float64", "float32" or both.
         against: "reference", the NumPy definition; "torch", if installed; or both.
-        arrays: what ``fn`` takes and returns: "numpy", "torch", "jax", "cupy" or "minideeplab".
+        arrays: what ``fn`` takes and returns: "numpy", "torch", "jax", "cupy" or "minideeplab";
+            "auto" recognises functions of torch, JAX and CuPy and takes NumPy for others.
         raises: raise AssertionError, with the report as text, if the function is wrong.
         skip: tags ("nan", "empty", "unbatched", ...) of rows to leave out; by default "quirk",
             where torch's result follows from its way of computing and other right ones may differ.
         rtol: accept errors up to this share of the largest result, beyond the derived tolerance:
             for approximations, such as a lattice for "gaussian_filter".
+        only: judge only rows that have one of these words as a tag, as an option's value or in
+            their name, e.g. ("bilinear",); the report says so.
+        scope: "inference" leaves out rows with ``training=True``; the report says so.
+        fuzz: how many random rows to judge besides, of ``seed``, which is drawn if not given. Their
+            names, fuzz-SEED-NUMBER, tell it.
         name: what the report calls the function; its module and name by default.
 
     Returns:
@@ -55,13 +71,17 @@ def check_op(
 
     Raises:
         AssertionError: something is wrong, and ``raises``.
-        ValueError: an unknown operation, dtype, reference or kind of arrays.
+        ValueError: an unknown operation, dtype, reference, kind of arrays, tag or scope.
         ImportError: the array library, or a framework to compare with, is not installed.
     """
     names = _validate(dtypes, against)
-    function = FunctionUnderTest(op, fn, backward, frameworks.library(arrays), name or name_of(fn))
+    limits = Scope(tuple(only), scope, tuple(skip))
+    find(op)
+    limits.validate(op)
+    library = frameworks.library(arrays_of(op, fn) if arrays == "auto" else arrays)
+    function = FunctionUnderTest(op, fn, backward, library, name or name_of(fn), limits)
     with quiet(), function.library.judging():
-        report = _judged(function, names, against, skip, rtol)
+        report = _judged(function, names, against, rtol, chosen(op, limits, fuzz, seed))
     if raises and not report.passed:
         raise AssertionError(str(report))
     return report
@@ -71,21 +91,21 @@ def _judged(
     function: FunctionUnderTest,
     names: Sequence[str],
     against: Sequence[str],
-    skip: Sequence[str],
     rtol: float,
+    table: Sequence[Case],
 ) -> Report:
     """Judge every row and every property, and diagnose what failed."""
     op = function.op
-    table = [case for case in cases(op) if not case.tags & set(skip)]
     equations = [p for p in properties(op) if function.differentiates or not p.needs_gradient]
     with ThreadPoolExecutor(function.library.workers) as pool:
         run = pool.map if function.library.workers > 1 else map
         rows = list(run(lambda case: _row(function, case, names, against, rtol), table))
         rows += run(lambda prop: _property(function, prop, names, rtol), equations)
+    rows = [row for row in rows if row.reason != OUTSIDE]
     forward_only = not function.differentiates
-    report = Report(op, function.name, rows, forward_only=forward_only)
+    report = Report(op, function.name, rows, "", forward_only, str(function.scope))
     if report.failures:
-        return replace(report, diagnosis=diagnose(function, rows, names, rtol))
+        return replace(report, diagnosis=diagnose(function, rows, names, rtol, table))
     return report
 
 

@@ -38,6 +38,7 @@ def diagnose(
     rows: Sequence[RowResult],
     dtypes: Sequence[str] = DTYPES,
     rtol: float = 0.0,
+    table: Sequence[Case] | None = None,
 ) -> str:
     """Return in words which mistake the failing rows show, "" if nothing is wrong.
 
@@ -46,8 +47,10 @@ def diagnose(
         rows: all verdicts.
         dtypes: in which it was judged.
         rtol: with which errors were accepted.
+        table: the rows that were judged; all of the operation's by default.
     """
-    failed, passed = _collect(function, rows, dtypes, rtol)
+    table = cases(function.op) if table is None else table
+    failed, passed = _collect(function, rows, dtypes, rtol, table)
     parts = []
     for gradients in (False, True):
         wrong = [row for row in failed if bool(row.wrong(False)) != gradients]
@@ -63,10 +66,14 @@ def diagnose(
 
 
 def _collect(
-    function: FunctionUnderTest, rows: Sequence[RowResult], dtypes: Sequence[str], rtol: float
+    function: FunctionUnderTest,
+    rows: Sequence[RowResult],
+    dtypes: Sequence[str],
+    rtol: float,
+    table: Sequence[Case],
 ) -> tuple[list[Evidence], list[Evidence]]:
     """Return failing rows in their first wrong dtype, run once more, and what passed."""
-    by_id = {case.id: function.fitted(case) for case in cases(function.op)}
+    by_id = {case.id: function.fitted(case) for case in table}
     failed, passed = [], []
     for row in rows:
         case = by_id.get(row.row)

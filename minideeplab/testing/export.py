@@ -41,7 +41,7 @@ def full_options(case: Case) -> dict[str, Any]:
     """Return the row's options, defaults included, without those that are None."""
     record = OPERATIONS[case.op]
     options = record.default_options() | dict(case.options)
-    if "kernel_size" in options and options.get("stride") is None:
+    if "kernel_size" in options and not options.get("stride"):
         options["stride"] = options["kernel_size"]
     options = record.exported_options(case, options)
     return {name: value for name, value in options.items() if value is not None}

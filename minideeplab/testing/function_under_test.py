@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -15,11 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing import frameworks
 from minideeplab.testing.case import Array, Case
 from minideeplab.testing.compare import Mismatch
 from minideeplab.testing.library import Library, Outcome
 from minideeplab.testing.operations import OPERATIONS
-from minideeplab.testing.runner import attempt
+from minideeplab.testing.runner import attempt, quiet
+from minideeplab.testing.scope import Scope
+
+OUTSIDE = "outside the stated scope"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,7 @@ class FunctionUnderTest:
     backward: Callable[..., Any] | None = None
     library: Library = field(default_factory=Library)
     name: str = ""
+    scope: Scope = field(default_factory=Scope)
 
     @property
     def differentiates(self) -> bool:
@@ -66,7 +71,7 @@ class FunctionUnderTest:
 
     def __call__(self, *arrays: np.ndarray | None, **options: Any) -> np.ndarray:
         """Return the output for given arrays, as a NumPy array that may share its memory."""
-        case = self._given(arrays, options)
+        case = self.case(arrays, options)
         library = replace(self.library, differentiates=False)
         dtype = str(arrays[0].dtype)
         return library.run(self.fn, case, case.arguments(dtype))["output"]
@@ -78,14 +83,14 @@ class FunctionUnderTest:
 
         They may share the function's memory, as what it returned does.
         """
-        case = self._given(arrays, options)
+        case = self.case(arrays, options)
         dtype = str(arrays[0].dtype)
         outcome = self.library.run(self.fn, case, case.arguments(dtype), self.backward)
         cotangent = case.cotangent(np.shape(outcome["output"]), dtype)
         gradients = [outcome[f"grad_{name}"] for name in case.differentiable]
         return outcome["output"], cotangent, gradients
 
-    def _given(self, arrays: tuple[np.ndarray | None, ...], options: dict[str, Any]) -> Case:
+    def case(self, arrays: Sequence[np.ndarray | None], options: dict[str, Any]) -> Case:
         """Return a row made of arrays instead of recipes; NotImplementedError if it is lacking."""
         record = OPERATIONS[self.op]
         recipes = {
@@ -97,6 +102,8 @@ class FunctionUnderTest:
         case = Case(self.op, "given", recipes, options, differentiable)
         if self.lacks(case):
             raise NotImplementedError(self.lacks(case))
+        if case not in self.scope:
+            raise NotImplementedError(OUTSIDE)
         return case
 
 
@@ -123,10 +130,36 @@ def _copying(array: np.ndarray) -> Callable[..., np.ndarray]:
     return lambda rng, shape: np.array(array)
 
 
+def arrays_of(op: str, fn: Callable[..., Any]) -> str:
+    """Return the name of the library whose arrays ``fn`` takes, by its module or one call.
+
+    A function that raises for NumPy arrays and not for torch's takes torch's.
+    """
+    parts = (fn, getattr(fn, "func", None), getattr(fn, "__self__", None))
+    for module in (getattr(p, "__module__", None) or getattr(p, "__name__", "") for p in parts):
+        if str(module).partition(".")[0] in ("torch", "jax", "cupy"):
+            return str(module).partition(".")[0]
+    if "torch" in sys.modules and not _works(op, fn, "numpy") and _works(op, fn, "torch"):
+        return "torch"
+    return "numpy"
+
+
+def _works(op: str, fn: Callable[..., Any], library: str) -> bool:
+    """Return whether ``fn`` takes the library's arrays in one ordinary call."""
+    arrays, options = OPERATIONS[op].call(np.random.default_rng(0), np.float64)
+    send = frameworks.library(library).send
+    try:
+        with quiet():
+            fn(*map(send, arrays), **options)
+    except (Exception, SystemExit):  # whatever it raises is judged later
+        return False
+    return True
+
+
 def load_function(name: str) -> Callable[..., Any]:
     """Return the function called ``package.module:function`` or ``path/to/file.py:function``.
 
-    Modules are looked for in the current directory, too.
+    Modules are looked for in the current directory, too; a file may import what lies beside it.
 
     Raises:
         ValueError: the name has no colon, or the module no such function.
@@ -159,6 +192,8 @@ def _load(name: str) -> ModuleType:
 def _load_file(path: Path) -> ModuleType:
     if not path.is_file():
         raise FileNotFoundError(2, "no such file", str(path))
+    if str(path.resolve().parent) not in sys.path:  # it may import what lies beside it
+        sys.path.insert(0, str(path.resolve().parent))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None  # any .py file has both
     module = importlib.util.module_from_spec(spec)

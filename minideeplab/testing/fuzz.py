@@ -95,8 +95,8 @@ def _compare(
 ) -> list[Mismatch]:
     ours = attempt(operation("minideeplab", case.op), case, dtype, Minideeplab(backend=backend))
     if isinstance(expected, str):
-        if isinstance(ours, Mismatch):
-            return []
+        if isinstance(ours, Mismatch) or 0 in np.shape(ours["output"])[-2:]:
+            return []  # an image without pixels is refused or not, as torch computes it
         return [Mismatch("call", "accepted", f"accepted, but torch says: {expected[:200]}")]
     if isinstance(ours, Mismatch):
         return [ours]

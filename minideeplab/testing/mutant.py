@@ -121,8 +121,10 @@ def pair(value: Any) -> tuple[int, int]:
 
 
 def _of_pair(change: Callable[[tuple[int, int]], tuple[int, int]]) -> Callable[[Any], Any]:
-    """Return a change of options that are int or pair; names such as "same", and None, stay."""
-    return lambda value: value if value is None or isinstance(value, str) else change(pair(value))
+    """Return a change of options that are int or pair; names such as "same", None and () stay."""
+    return lambda value: (
+        value if value in (None, ()) or isinstance(value, str) else change(pair(value))
+    )
 
 
 swapped = _of_pair(lambda value: value[::-1])

@@ -113,6 +113,7 @@ class Operation:
         exact: whether a result is copied or chosen, so that it must be equal.
         products: about how many products are summed, all results together.
         terms: the size of the summed terms, where it is more than that of the result.
+        quirk: whether torch's result of a random row follows from its way of computing.
         given_chance: called with a "random" row, its arguments, the outcome and the expected
             results; returns what is expected given the outcome's choices, and what is wrong with
             these, "" if nothing is.
@@ -136,6 +137,7 @@ class Operation:
     exact: Callable[[Case, str], bool] = _indices_only
     products: Callable[[Result], float] = _few_products
     terms: Callable[[Result, float], float] = usual_terms
+    quirk: Callable[[Case], bool] = lambda case: False
     given_chance: Callable[..., tuple[dict[str, Any], str]] | None = None
     exported_options: Callable[[Case, dict[str, Any]], dict[str, Any]] = lambda case, given: given
     onnx: tuple[str, Callable[[dict[str, Any]], dict[str, Any]]] | None = None

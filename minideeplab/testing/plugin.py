@@ -1,7 +1,8 @@
 """A pytest plugin: ``pytest --minideeplab-op conv2d=mypackage.kernels:conv2d``.
 
-Every row of the operation's table becomes a test of its own. A backward is given after a comma:
-``--minideeplab-op relu=student.py:relu,student.py:relu_backward``. The option may be repeated.
+Every row of the operation's table becomes a test of its own. Both options may be repeated; a
+backward is given with ``--minideeplab-backward relu=student.py:relu_backward``, or after a comma:
+``--minideeplab-op relu=student.py:relu,student.py:relu_backward``.
 """
 
 from __future__ import annotations
@@ -23,21 +24,32 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="judge a function as operation OP, a test for each row of its table",
     )
     group.addoption(
+        "--minideeplab-backward",
+        action="append",
+        default=[],
+        metavar="OP=MODULE:FUNCTION",
+        help="the backward of the function that is judged as operation OP",
+    )
+    group.addoption(
         "--minideeplab-arrays",
-        default="numpy",
+        default="auto",
         metavar="LIBRARY",
-        help="what the functions take: numpy, torch, jax, cupy or minideeplab",
+        help="what the functions take: auto, numpy, torch, jax, cupy or minideeplab",
     )
 
 
 def pytest_collection(session: pytest.Session) -> None:
     """Look at the options before anything is collected, so that a mistake is a usage error."""
-    for request in session.config.getoption("--minideeplab-op"):
-        op, equals, functions = request.partition("=")
-        if not op or not equals or not functions:
-            raise pytest.UsageError(
-                f"--minideeplab-op: got {request!r}, expected OP=MODULE:FUNCTION"
-            )
+    judged = set()
+    for option in ("--minideeplab-op", "--minideeplab-backward"):
+        for request in session.config.getoption(option):
+            op, equals, functions = request.partition("=")
+            if not op or not equals or not functions:
+                raise pytest.UsageError(f"{option}: got {request!r}, expected OP=MODULE:FUNCTION")
+            if option == "--minideeplab-op":
+                judged.add(op)
+            elif op not in judged:
+                raise pytest.UsageError(f"{option}: got {request!r}, but no --minideeplab-op {op}=")
 
 
 @pytest.hookimpl(trylast=True)
@@ -45,8 +57,11 @@ def pytest_collection_modifyitems(
     session: pytest.Session, config: pytest.Config, items: list[pytest.Item]
 ) -> None:
     """Add the rows of the operations asked for to the tests."""
+    backwards = dict(r.split("=", 1) for r in config.getoption("--minideeplab-backward"))
     for request in config.getoption("--minideeplab-op"):
         op, _, functions = request.partition("=")
+        if op in backwards:
+            functions = f"{functions.partition(',')[0]},{backwards[op]}"
         arrays = config.getoption("--minideeplab-arrays")
         try:
             collector = JudgedOperation.from_parent(
@@ -66,7 +81,8 @@ class JudgedOperation(pytest.Collector):
         from minideeplab.testing.function_under_test import load_function
 
         self.op, self.arrays = op, arrays
-        library(arrays)
+        if arrays != "auto":
+            library(arrays)
         self.named = functions.partition(",")[0]
         self.functions = [load_function(name) for name in functions.split(",")[:2]]
         self.results: dict[str, Any] = {}

@@ -14,12 +14,18 @@ from typing import Any
 
 import numpy as np
 
+from minideeplab.testing.case import Case
 from minideeplab.testing.compare import SAFETY, Mismatch, compare_values, largest
 from minideeplab.testing.definitions import operation
 from minideeplab.testing.frameworks import Minideeplab
-from minideeplab.testing.function_under_test import FunctionUnderTest
+from minideeplab.testing.function_under_test import OUTSIDE, FunctionUnderTest
+from minideeplab.testing.library import match_gradients
 from minideeplab.testing.operation import Equation, Sides
 from minideeplab.testing.operations import NAMES, OPERATIONS
+from minideeplab.testing.runner import raised
+
+UNORDERED = {"random", "nan", "quirk", "size"}
+"""Tags of rows that are not called again in another order."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,46 @@ def concurrent_calls(f: FunctionUnderTest, rng: np.random.Generator, dtype: Any)
     return np.stack(results), np.stack(expected), 100.0
 
 
+def order_of_calls(f: FunctionUnderTest, rng: np.random.Generator, dtype: Any) -> Sides:
+    """Calls in the reverse order give the same: nothing is left over from another call."""
+    rows = [case for case in OPERATIONS[f.op].rows if case in f.scope and not case.tags & UNORDERED]
+
+    def calls(rows: list[Case]) -> dict[str, np.ndarray]:
+        found, lacking = {}, NotImplementedError(OUTSIDE)
+        for case in rows:
+            try:
+                y = f(*case.arguments(dtype).values(), **case.options)
+                found[case.id] = np.array(y).ravel()
+            except NotImplementedError as error:
+                lacking = error
+            except (Exception, SystemExit):
+                found[case.id] = np.zeros(0)  # its row says what it raises
+        if not found:
+            raise lacking
+        return found
+
+    first, again = calls(rows), calls(rows[::-1])
+    both = [name for name in first if name in again and len(first[name]) == len(again[name])]
+    size = {name: largest(first[name]) or 1.0 for name in both}
+    sides = [np.concatenate([[0.0], *(s[n] / size[n] for n in both)]) for s in (again, first)]
+    return (*sides, 100.0)
+
+
+def backward_after_another(f: FunctionUnderTest, rng: np.random.Generator, dtype: Any) -> Sides:
+    """A backward looks at its own arguments, not at those of the last forward."""
+    arrays, options = sample(f.op, rng, dtype)
+    right = np.concatenate([np.ravel(g) for g in f.gradient(*arrays, **options)[2]])
+    if f.backward is None:
+        return right, right, 0.0
+    dy = f.gradient(*arrays, **options)[1]
+    f(*_changed(arrays, lambda a: 3 - a), **options)
+    given = f.case(arrays, options)
+    send = f.library.send
+    again = match_gradients(given, f.backward(send(dy), *map(send, arrays), **options))
+    found = [np.ravel(f.library.receive(again[f"grad_{n}"])) for n in given.differentiable]
+    return np.concatenate(found), right, 100.0
+
+
 @contextlib.contextmanager
 def one_thread() -> Any:
     """Run with one BLAS and one Numba thread."""
@@ -132,7 +178,9 @@ CONTRACT = [
     Property("result-stays", result_stays, "a buffer reused between calls must not be returned"),
     Property("one-thread", threads_do_not_matter),
     Property("concurrent-calls", concurrent_calls),
+    Property("order-of-calls", order_of_calls),
     Property("gradients-twice", gradients_twice, needs_gradient=True),
+    Property("backward-after-another", backward_after_another, needs_gradient=True),
 ]
 """What every operation promises."""
 
@@ -163,7 +211,7 @@ def check_property(
     except NotImplementedError as error:
         return Mismatch("call", "not implemented", str(error) or "NotImplementedError")
     except (Exception, SystemExit) as error:  # whatever an outside function does is its verdict
-        return Mismatch("call", "raised", f"{type(error).__name__}: {error}")
+        return raised(error)
     if left.shape != right.shape:
         return Mismatch("identity", "shape", f"sides of shapes {left.shape} and {right.shape}")
     size = largest(right)

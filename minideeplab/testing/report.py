@@ -53,6 +53,7 @@ class Report:
     rows: list[RowResult] = field(default_factory=list)
     diagnosis: str = ""
     forward_only: bool = False
+    scope: str = ""
 
     @property
     def failures(self) -> list[RowResult]:
@@ -79,7 +80,8 @@ class Report:
 
     def _headline(self) -> str:
         right = sum(row.status == "pass" for row in self.rows)
-        limits = [f"{len(self.skipped)} not implemented"] if self.skipped else []
+        limits = [self.scope] if self.scope else []
+        limits += [f"{len(self.skipped)} not implemented"] if self.skipped else []
         limits += ["forward only"] if self.forward_only else []
         left = f" ({', '.join(limits)})" if limits else ""
         return f"{self.verdict} {right}/{len(self.rows)}{left}  {self.op}  {self.function}"
@@ -99,7 +101,8 @@ class Report:
             judged = len(self.rows) - len(self.skipped)
             lines.append(
                 f"  no verdict: nothing is wrong in {judged} of {len(self.rows)} rows, but the "
-                f"others could not be judged, and {LEAST:.0%} are needed"
+                f"others could not be judged, and {LEAST:.0%} are needed; if it is meant to do "
+                "less, state the scope with only or scope"
             )
         return lines
 

@@ -36,6 +36,10 @@ class Rows:
         """Return the row "beyond-a-tile", too large for one tile of a fast kernel."""
         return self("beyond-a-tile", *shapes, note=TILE, **details)
 
+    def large(self, what: str, *shapes: Any, **details: Any) -> Case:
+        """Return the row "large-<what>", beyond what a fixed buffer or a short integer holds."""
+        return self(f"large-{what}", *shapes, tags="size", **details)
+
     def laid(self, layout: str, *shapes: Any, **details: Any) -> Case:
         """Return the row "<layout>-input", whose arrays lie in memory as ``layout`` says."""
         name = f"{layout.split()[0].replace('_', '-')}-input"

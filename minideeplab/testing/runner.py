@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from minideeplab.testing import frameworks
-from minideeplab.testing.case import Case
+from minideeplab.testing.case import FLOAT32_IN_TORCH, Case
 from minideeplab.testing.compare import Mismatch, compare, largest, tolerance
 from minideeplab.testing.definitions import operation
 from minideeplab.testing.frameworks import Minideeplab
@@ -58,7 +58,11 @@ def usual_tolerance(case: Case, what: str, dtype: str) -> float:
 @functools.lru_cache(maxsize=4096)
 def framework_reference(case: Case, dtype: str, name: str) -> Outcome:
     """Return what another framework gives, in float64, for the row's arguments in ``dtype``."""
-    arguments = widened(case.arguments(dtype))
+    arguments = case.arguments(dtype)
+    if FLOAT32_IN_TORCH not in case.tags:
+        arguments = widened(arguments)
+    elif name == "torch":
+        arguments = case.arguments("float32")
     return frameworks.library(name).run(operation(name, case.op), case, arguments)
 
 
@@ -81,7 +85,15 @@ def attempt(
     except NotImplementedError as error:
         return Mismatch("call", "not implemented", str(error) or "NotImplementedError")
     except (Exception, SystemExit) as error:  # whatever an outside function does is its verdict
-        return Mismatch(_place(error, bool(called)), "raised", f"{type(error).__name__}: {error}")
+        return raised(error, bool(called))
+
+
+def raised(error: BaseException, backward: bool = False) -> Mismatch:
+    """Return an exception as a mismatch: forward or backward, line, type, message and cause."""
+    text, cause = f"{type(error).__name__}: {error}", error.__cause__
+    if cause is not None:
+        text += f" (caused by {type(cause).__name__}: {cause})"
+    return Mismatch(_place(error, backward), "raised", text)
 
 
 def _place(error: BaseException, backward: bool) -> str:

@@ -27,9 +27,16 @@ def test_right_and_wrong(tmp_path):
     wrong = run_pytest(tmp_path, "--minideeplab-op", "relu=student:relu,student:backward")
     assert wrong.returncode == 1 and "the gradient passes at zero" in wrong.stdout
     assert "relu/zeros" in wrong.stdout
+    apart = run_pytest(
+        tmp_path, "--minideeplab-op", "relu=student:relu",
+        "--minideeplab-backward", "relu=student:backward",
+    )  # fmt: skip
+    assert apart.returncode == 1 and "the gradient passes at zero" in apart.stdout
 
 
 def test_wrong_usage(tmp_path):
     for request in ("relu", "relu=", "conv9=student:relu", "relu=nowhere:relu"):
         result = run_pytest(tmp_path, "--minideeplab-op", request)
         assert result.returncode == 4 and request in result.stderr, result.stderr
+    result = run_pytest(tmp_path, "--minideeplab-backward", "relu=student:backward")
+    assert result.returncode == 4 and "no --minideeplab-op relu=" in result.stderr

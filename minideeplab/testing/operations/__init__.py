@@ -11,6 +11,7 @@ import importlib
 
 from minideeplab.testing.case import Case
 from minideeplab.testing.generic_mutants import generic_mutants
+from minideeplab.testing.limits import limit_mutants
 from minideeplab.testing.mutant import Mutant
 from minideeplab.testing.operation import Operation
 
@@ -67,10 +68,11 @@ def find(op: str) -> Operation:
 
 @functools.cache
 def mutants(op: str) -> tuple[Mutant, ...]:
-    """Return the known wrong implementations of ``op``: its own mistakes, then the generic ones.
+    """Return the known wrong implementations of ``op``: its own, generic ones, those of size.
 
     Each is a mistake that was seen in a library, a course or a port. They are made of the right
     definitions with one part exchanged, so that each shows its own mistake and nothing else.
     """
     record = OPERATIONS[op]
-    return (*record.mutants(), *generic_mutants(op, record.generic.split()))
+    generic = generic_mutants(op, record.generic.split())
+    return (*record.mutants(), *generic, *limit_mutants(op))

@@ -40,6 +40,9 @@ ROWS = [
     row.laid("reversed", X, (4, 5)),
     row.laid("channels_last", X, (4, 5)),
     row.tile((1, 2, 37, 70), (9, 33)),
+    row.large("output", (1, 1, 3, 2), (40, 33)),
+    row.large("channels", (1, 300, 2, 3), 2),
+    row.large("batch", (20, 1, 2, 3), 2),
 ]  # fmt: skip
 
 

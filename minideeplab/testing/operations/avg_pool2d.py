@@ -22,6 +22,8 @@ ROWS = [
     row("plain", X, kernel_size=2),
     row("kernel", X, kernel_size=(3, 2)),
     row("stride", X, kernel_size=(2, 3), stride=(3, 1)),
+    row("stride-of-nothing", X, kernel_size=(2, 3), stride=(), tags="quirk",
+        note="torch takes () as the kernel's size, its own default"),
     row("deeplab-pool5a", (2, 3, 5, 6), kernel_size=3, stride=1, padding=1),
     row("padding", X, kernel_size=(4, 2), stride=(2, 3), padding=(2, 1)),
     uncounted("padding-not-counted", X, kernel_size=(4, 2), stride=(2, 3), padding=(2, 1)),
@@ -55,6 +57,9 @@ ROWS = [
     row.laid("reversed", X, kernel_size=2),
     row.laid("channels_last", X, kernel_size=3, stride=2),
     row.tile((1, 2, 37, 70), kernel_size=3, stride=(1, 2), padding=1),
+    row.large("channels", (1, 300, 2, 3), kernel_size=2),
+    row.large("batch", (20, 1, 2, 3), kernel_size=2),
+    row.large("kernel", (1, 1, 30, 40), kernel_size=(13, 17), stride=(10, 9), padding=(3, 5)),
 ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ def _row(
     layout: str = "contiguous",
     **details: Any,
 ) -> Case:
-    channels = (x[1],)
+    channels = x[1:2] or (0,)
     arrays = {
         "input": Array(x, fill, layout),
         "running_mean": Array(channels) if running else None,
@@ -57,6 +57,8 @@ ROWS = [
     evaluated("eps", X, eps=0.5),
     evaluated.edge("one-pixel", (1, 3, 1, 1)),
     evaluated.empty((0, 3, 4, 5)),
+    evaluated("no-axes", (0,), affine=NEITHER, tags="quirk empty",
+              note="torch takes the shape (0,) as no images of no channels"),
     evaluated("nan", X, fill=placed({(0, 1, 2, 3): NAN}), tags="nan",
               note="outside training NaN stays where it is"),
     evaluated.laid("strided", X),
@@ -80,11 +82,15 @@ ROWS = [
     train.edge("far-from-zero", X, fill=spread(1.0, 300.0),
                note="E[x^2] - E[x]^2 loses every digit here in float32"),
     train("small-values", X, fill=spread(1e-3), note="eps matters"),
+    train("no-axes", (0,), affine=NEITHER, tags="quirk empty"),
     train("nan", X, fill=placed({(0, 1, 2, 3): NAN}), tags="nan"),
     train.tile((2, 3, 33, 35)),
     train.laid("strided", X),
     train.laid("reversed", X),
     train.laid("channels_last", X),
+    train.large("channels", (2, 300, 1, 2)),
+    evaluated.large("channels", (2, 300, 1, 2)),
+    train.large("batch", (300, 2)),
 ]  # fmt: skip
 
 
@@ -122,7 +128,7 @@ def _draw(rng: Rng) -> Drawn:
 
 def _terms(result: Result, length: float) -> float:
     """Return the size of the scaled input, and of the terms of its gradient, which cancel."""
-    if result.what.startswith("running"):
+    if result.what.startswith("running") or result.x.size == 0:
         return usual_terms(result, length)
     x, arguments, options = result.x.astype(np.float64), result.arguments, result.case.options
     variance = arguments["running_var"]

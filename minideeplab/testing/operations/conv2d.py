@@ -89,6 +89,14 @@ ROWS = [
     row.laid("transposed", X, W, dilation=(2, 1)),
     row.laid("channels_last", X, W, stride=(1, 2)),
     row("broadcast-readonly-input", X, W, 4, layout="broadcast readonly", tags="strided"),
+    row.large("channels", (1, 300, 2, 3), (2, 300, 1, 2)),
+    row.large("filters", (1, 2, 2, 3), (300, 2, 2, 1), 300),
+    row.large("batch", (20, 1, 2, 3), (2, 1, 2, 2)),
+    row.large("groups", (1, 40, 2, 3), (40, 1, 2, 1), groups=40),
+    row.large("kernel", (1, 1, 14, 18), (2, 1, 13, 17)),
+    row.large("dilation", (1, 1, 62, 40), (2, 1, 2, 2), dilation=(60, 37)),
+    row.large("stride", (1, 1, 21, 23), (2, 1, 2, 3), stride=(10, 9)),
+    row.large("padding", (1, 1, 2, 3), (2, 1, 3, 2), padding=(19, 21), stride=4),
 ]  # fmt: skip
 
 

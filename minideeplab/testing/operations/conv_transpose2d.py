@@ -56,9 +56,19 @@ ROWS = [
     row.empty((0, 3, 4, 5), WT, 4),
     row.edge("one-pixel", (2, 3, 1, 1), WT, 4, stride=2),
     row("1x1-kernel", XT, (3, 4, 1, 1), 4, stride=(1, 2)),
+    row("no-rows-left", (1, 6, 2, 8), (6, 2, 1, 2), 4, stride=(3, 2), padding=2, groups=2,
+        tags="quirk empty float32-in-torch",
+        note="padding may cut off all rows; torch refuses it in float64, and for one image"),
     row.laid("strided", XT, WT, 4, stride=2),
     row.laid("reversed transposed", XT, WT, 4, padding=1),
     row.laid("readonly", XT, WT),
+    row.large("channels", (1, 300, 2, 2), (300, 2, 1, 2)),
+    row.large("filters", (1, 2, 2, 3), (2, 300, 2, 1), 300),
+    row.large("batch", (20, 1, 2, 3), (1, 2, 2, 2)),
+    row.large("groups", (1, 40, 2, 3), (40, 1, 2, 1), groups=40),
+    row.large("kernel", (1, 1, 2, 3), (1, 2, 13, 17)),
+    row.large("stride", (1, 1, 3, 2), (1, 2, 5, 20), stride=(12, 17)),
+    row.large("dilation", (1, 1, 2, 2), (1, 2, 2, 3), dilation=(40, 27)),
 ]  # fmt: skip
 
 

@@ -125,6 +125,10 @@ ROWS = [
     soft("smoothing-weight", X, label_smoothing=0.2, weight=True),
     soft.edge("large", X, fill=spread(1e3)),
     soft.laid("strided reversed", X),
+    row.large("classes", (40, 300), note="labels need more than 8 bits"),
+    ignoring.large("classes-ignoring", (2, 300, 4, 5)),
+    soft.large("classes", (2, 300, 2)),
+    row.large("batch", (300, 3)),
 ]  # fmt: skip
 
 

@@ -30,6 +30,11 @@ def _row(
     return make_row("dense_crf", name, arrays, **details)
 
 
+def _grey(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
+    """Return an image whose channels are equal."""
+    return np.repeat(COLOURS(rng, (*shape[:2], 1)), 3, axis=2)
+
+
 row = Rows(_row)
 SHAPE = (3, 5, 7)
 ONLY_GAUSSIAN = {"bilateral_compat": 0.0}
@@ -57,6 +62,10 @@ ROWS = [
              note="exp of the energies overflows without subtracting the smallest"),
     row.laid("strided", SHAPE),
     row.laid("reversed", SHAPE),
+    row.large("labels", (40, 3, 4)),
+    row.large("iterations", SHAPE, iterations=25, gaussian_compat=1.0, bilateral_compat=1.0),
+    row.large("image", (2, 13, 17)),
+    row("grey-image", SHAPE, image=_grey, note="the three channels are equal"),
 ]  # fmt: skip
 
 

@@ -32,6 +32,10 @@ ROWS = [
     row.laid("strided", X, **SIZES),
     row.laid("reversed", X, **SIZES),
     row.tile((1, 27, 361), output_size=(19, 37), kernel_size=3, padding=1, stride=(1, 2)),
+    row.large("channels", (1, 600, 6), output_size=(3, 3), kernel_size=(2, 1)),
+    row.large("stride", (1, 12, 9), output_size=(23, 20), kernel_size=(2, 3), stride=(10, 7)),
+    row.large("kernel", (1, 221, 4), output_size=(14, 18), kernel_size=(13, 17)),
+    row.large("batch", (20, 4, 2), output_size=(2, 3), kernel_size=2),
 ]  # fmt: skip
 
 

@@ -63,6 +63,10 @@ ROWS = [
     row.laid("strided", (3, 40), 2),
     row.laid("reversed", (3, 40), 3),
     row.laid("transposed", (3, 40), 3),
+    row.large("points", (2, 300), 2),
+    row.large("points-symmetric", (2, 300), 5, normalization="symmetric"),
+    row.large("channels", (70, 20), 2),
+    row.large("features", (2, 30), 40, fill=spread(0.2)),
 ]  # fmt: skip
 
 

@@ -98,6 +98,10 @@ ROWS = [
     nearest.tile((1, 2, 9, 35), size=(37, 70)),
     half("beyond-a-tile", (1, 2, 9, 35), size=(37, 70)),
     corners("beyond-a-tile", (1, 2, 9, 17), size=(65, 129)),
+    *(kind.large("factor", (1, 1, 3, 2), size=(75, 44)) for kind in (nearest, half, corners)),
+    *(kind.large("shrinking", (1, 1, 75, 44), size=(3, 2)) for kind in (nearest, half, corners)),
+    half.large("channels", (1, 300, 2, 3), size=3),
+    half.large("batch", (20, 1, 2, 3), size=3),
 ]  # fmt: skip
 
 
@@ -146,6 +150,17 @@ def _products(result: Result) -> float:
     return max(x.size, y.size) * (4.0 + max(x.shape[2:] + y.shape[2:]) ** 2)
 
 
+def _copied(case: Case) -> bool:
+    """Return whether torch repeats pixels because the output is as large, or twice as large."""
+    options, size = case.options, case.arrays["input"].shape[2:]
+    if "scale_factor" not in options or options.get("recompute_scale_factor"):
+        return False
+    out = [
+        int(n * f) for n, f in zip(size, np.broadcast_to(options["scale_factor"], 2), strict=True)
+    ]
+    return any(o in (n, 2 * n) for o, n in zip(out, size, strict=True))
+
+
 OPERATION = Operation(
     "interpolate",
     ROWS,
@@ -159,4 +174,5 @@ OPERATION = Operation(
     linear=True,
     exact=lambda case, what: what == "output" and case.options.get("mode", "nearest") == "nearest",
     products=_products,
+    quirk=_copied,
 )

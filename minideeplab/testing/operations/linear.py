@@ -41,6 +41,9 @@ ROWS = [
     row.laid("transposed", X, W, 4),
     row.laid("reversed strided", X, W, 4),
     row("broadcast-readonly-input", X, W, 4, layout="broadcast readonly", tags="strided"),
+    row.large("sum", (2, 2000), (3, 2000)),
+    row.large("outputs", (2, 3), (700, 3), 700),
+    row.large("batch", (700, 3), (2, 3), 2),
 ]  # fmt: skip
 
 

@@ -24,6 +24,8 @@ ROWS = [
     row("kernel", X, kernel_size=(3, 2)),
     both("indices", X, kernel_size=(3, 2)),
     row("stride", X, kernel_size=(2, 3), stride=(3, 1)),
+    row("stride-of-nothing", X, kernel_size=(2, 3), stride=(), tags="quirk",
+        note="torch takes () as the kernel's size, its own default"),
     row("deeplab-pool1", (2, 3, 9, 17), kernel_size=3, stride=2, padding=1),
     both("deeplab-pool5", (2, 3, 5, 6), kernel_size=3, stride=1, padding=1,
          note="windows overlap: one pixel may win nine times and collect nine gradients"),
@@ -68,6 +70,12 @@ ROWS = [
     both.laid("channels_last", X, kernel_size=3, stride=2, padding=1),
     row.laid("broadcast", X, kernel_size=3),
     both.tile((1, 2, 37, 70), kernel_size=3, stride=2, padding=1),
+    both.large("plane", (1, 1, 260, 255), kernel_size=(13, 15),
+               note="66300 pixels: an index needs more than 16 bits"),
+    both.large("channels", (1, 300, 2, 3), kernel_size=2),
+    both.large("batch", (20, 1, 2, 3), kernel_size=2),
+    both.large("kernel", (1, 1, 30, 40), kernel_size=(13, 17), stride=(10, 9), padding=(3, 5)),
+    both.large("dilation", (1, 1, 32, 40), kernel_size=2, dilation=30, stride=1),
 ]  # fmt: skip
 
 

@@ -47,6 +47,8 @@ ROWS = [
     row.laid("reversed", X, (1, 2, 3, 4), mode="reflect"),
     row.laid("channels_last", X, (1, 2, 3, 4), mode="replicate"),
     row.tile((1, 2, 35, 67), (1, 2, 3, 4), mode="reflect"),
+    row.large("amounts", (1, 1, 2, 3), (33, 20, 17, 40)),
+    row.large("channels", (1, 300, 2, 3), (1, 0)),
 ]  # fmt: skip
 
 

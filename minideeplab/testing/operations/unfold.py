@@ -34,6 +34,11 @@ ROWS = [
     row.laid("reversed", X, kernel_size=(2, 3), stride=2),
     row.tile((1, 3, 19, 37), kernel_size=3, padding=1, stride=(1, 2)),
     row.laid("channels_last", X, kernel_size=2),
+    row.large("stride", (1, 2, 23, 20), kernel_size=(2, 3), stride=(10, 7)),
+    row.large("kernel", (1, 1, 14, 18), kernel_size=(13, 17)),
+    row.large("dilation", (1, 1, 32, 30), kernel_size=2, dilation=(30, 27)),
+    row.large("channels", (1, 300, 2, 3), kernel_size=(2, 1)),
+    row.large("batch", (20, 1, 2, 3), kernel_size=2),
 ]  # fmt: skip
 
 

@@ -52,7 +52,8 @@ def _cached(function, **options):
     except RuntimeError:  # neither folder can be written
         warnings.warn(UNCACHED, RuntimeWarning, stacklevel=1)
         return _compile(**options)(function)
-    dispatcher._cache._cache_file.__class__ = _CacheFile
+    if not numba.config.DISABLE_JIT:
+        dispatcher._cache._cache_file.__class__ = _CacheFile
     return dispatcher
 
 

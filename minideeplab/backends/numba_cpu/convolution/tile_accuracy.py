@@ -14,7 +14,7 @@ weight gradient these are the tiles that dominate the sum over all tiles.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,8 @@ LIMIT = 90.0  # estimated error of tiles that are computed again; true ones are 
 SAMPLES = 16  # channels of each filter that are looked at
 ROWS = 512  # rows that a piece adds
 STRIP = 16  # tiles that a task computes directly
-UNEVEN = 0.05  # s_x s_dy / n up to which a weight gradient keeps its accuracy
+UNEVEN = 0.1  # s_x s_dy / n up to which a weight gradient keeps its accuracy
+DENSE = 0.2  # share of such values above which the whole gradient is computed directly
 MOST = 0.25  # share of the tiles above which the whole convolution is computed directly
 
 
@@ -134,21 +135,76 @@ def _add_rows(first, last, thread_id, v, sums):
             squares[c] += values[c] * values[c]
 
 
+class UnevenValues(NamedTuple):
+    """The values of the uneven channels of x or dy, and which channels they are."""
+
+    channels: np.ndarray
+    values: np.ndarray  # (channels, N * H * W)
+
+    @classmethod
+    def of(cls, pixels: np.ndarray, channels: np.ndarray) -> UnevenValues:
+        """Take them from pixels (N, H, W, C)."""
+        values = pixels.reshape(-1, pixels.shape[3])[:, channels]
+        return cls(channels, np.ascontiguousarray(values.T))
+
+    def share(self, pixels: np.ndarray) -> float:
+        """Return the number of values that are not 0, over that of all pixels' values."""
+        return np.count_nonzero(self.values) / pixels.size
+
+
 def direct_gradients(
     dy: np.ndarray,
     x: np.ndarray,
     dw: np.ndarray,
     problem: Problem,
-    channels: np.ndarray,
-    filters: np.ndarray,
+    uneven: tuple[UnevenValues, UnevenValues],
 ) -> None:
-    """Write dw[:, channels] and dw[filters] (K, C, 3, 3) as direct sums."""
-    if len(channels):
-        part = replace(problem, channels=len(channels))
-        dw[:, channels] = im2col.weight_gradient(dy, x[..., channels], part)
-    if len(filters):
-        part = replace(problem, filters=len(filters))
-        dw[filters] = im2col.weight_gradient(np.ascontiguousarray(dy[..., filters]), x, part)
+    """Write the gradients dw (K, C, 3, 3) of uneven channels and filters as direct sums.
+
+    Most of their values are 0, as after ReLU, so only the others are visited.
+    """
+    (top, left), (channels, filters) = problem.start, uneven
+    if len(channels.channels):
+        sums = _sum_products(channels.values, problem.size, dy, (top, left), -1, problem)
+        dw[:, channels.channels] = sums.transpose(3, 0, 1, 2)
+    if len(filters.channels):
+        sums = _sum_products(filters.values, problem.out, x, (-top, -left), 1, problem)
+        dw[filters.channels] = sums.transpose(0, 3, 1, 2)
+
+
+def _sum_products(
+    values: np.ndarray,
+    size: tuple[int, int],
+    other: np.ndarray,
+    offset: tuple[int, int],
+    sign: int,
+    problem: Problem,
+) -> np.ndarray:
+    """Return sum_p values[m, p] * other[p + offset + sign * tap * dilation]: (m, 3, 3, C)."""
+    sums = np.zeros((len(values), 9, other.shape[3]), other.dtype)
+    steps = sign * problem.dilation[0], sign * problem.dilation[1]
+    parallel_range(_add_products, len(values), values, size, other, offset, steps, sums, step=1)
+    return sums.reshape(len(values), 3, 3, -1)
+
+
+@parallel_kernel
+def _add_products(first, last, thread_id, values, size, other, offset, steps, sums):
+    """Add the products of some rows of values with the pixels that each tap reaches."""
+    for m in range(first, last):
+        for position in range(values.shape[1]):
+            value = values[m, position]
+            if value == 0:
+                continue
+            line, column = divmod(position, size[1])
+            image, row = divmod(line, size[0])
+            for i in range(3):
+                p = row + offset[0] + i * steps[0]
+                for j in range(3):
+                    q = column + offset[1] + j * steps[1]
+                    if 0 <= p < other.shape[1] and 0 <= q < other.shape[2]:
+                        pixel, total = other[image, p, q], sums[m, 3 * i + j]
+                        for c in range(total.size):
+                            total[c] += value * pixel[c]
 
 
 def _windows(x: np.ndarray, grid: Grid, tiles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,9 @@ from minideeplab.backends.numba_cpu.convolution.microkernel import PANELS
 from minideeplab.backends.numba_cpu.convolution.packing import Packed
 from minideeplab.backends.numba_cpu.convolution.problem import Problem
 from minideeplab.backends.numba_cpu.convolution.tile_accuracy import (
+    DENSE,
     MOST,
+    UnevenValues,
     direct_gradients,
     direct_tiles,
     tile_check,
@@ -163,7 +165,7 @@ def _part(filters: int, channels: int) -> tuple[int, int]:
 def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarray | None:
     """Return dw (K, C, 3, 3) for dy (N, P, Q, K) and x (N, H, W, C).
 
-    None if many channels are too uneven for it; the gradients of few are computed directly.
+    None if many values are in channels that are too uneven for it; few are summed directly.
 
     At each point the transformed inputs and cotangents of all tiles are multiplied:
     du = v^T e, and dw = G^T du G.
@@ -171,8 +173,9 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
     grid, shape = grid_of(problem), (problem.filters, problem.channels, 3, 3)
     if not grid.count:
         return np.zeros(shape, x.dtype)
-    uneven = uneven_channels(x, dy)
-    if max(len(uneven[0]) / problem.channels, len(uneven[1]) / problem.filters) > MOST:
+    chosen = zip((x, dy), uneven_channels(x, dy), strict=True)
+    uneven = tuple(UnevenValues.of(pixels, channels) for pixels, channels in chosen)
+    if sum(u.share(pixels) for u, pixels in zip(uneven, (x, dy), strict=True)) > DENSE:
         return None
     dw = np.empty(shape, x.dtype)
     if N**2 * shape[0] * shape[1] * dw.itemsize <= GRADIENT_BYTES:
@@ -181,7 +184,7 @@ def weight_gradient(dy: np.ndarray, x: np.ndarray, problem: Problem) -> np.ndarr
         target = transformed_filters.stored(dw)
         for tiles in grid.chunks(CHUNK_BYTES):
             _by_parts(grid, dy, x, target, tiles)
-    direct_gradients(dy, x, dw, problem, *uneven)
+    direct_gradients(dy, x, dw, problem, uneven)
     return dw
 
 

@@ -57,7 +57,7 @@ def main() -> int:
     for name in chosen:
         if name == "segmentation":
             path = FOLDER / "segmentation.png"
-            render(segmentation(), 110).quantize(256).save(path, optimize=True)
+            render(segmentation(), 110).save(path, optimize=True)  # rare colours stay
         else:
             frames, duration = makers[name]
             path = FOLDER / f"{name}.gif"

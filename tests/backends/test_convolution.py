@@ -129,6 +129,14 @@ def test_many_inaccurate_tiles_are_a_direct_convolution():
     np.testing.assert_array_equal(conv2d(x, w, None, *options, algorithm="winograd"), exact)
 
 
+def test_a_filter_of_zeros_does_not_make_tiles_coarse(monkeypatch):
+    (x, w, _), options = layer(32, 32, (24, 24), 1)
+    w[3] = 0
+    monkeypatch.setattr(winograd, "direct_tiles", None)
+    monkeypatch.setattr(im2col, "convolve", None)
+    assert not conv2d(x, w, None, *options, algorithm="winograd")[:, 3].any()
+
+
 def test_weights_of_zero_give_zero():
     (x, w, dy), options = layer(32, 32, (24, 24), 1)
     assert not conv2d(x, 0 * w, None, *options, algorithm="winograd").any()

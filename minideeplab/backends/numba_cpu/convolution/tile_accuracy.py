@@ -9,7 +9,7 @@ The error of an output, in units of eps * sum |w| |x| over its window, is estima
 s = mean(w^2) / mean(|w|)^2 of the filter with the most uneven weights; 1.57 for normal ones.
 The constants were fitted to the largest errors of random inputs; the last factor covers windows
 that few values dominate. Tiles with an output above LIMIT are computed again as direct sums. In a
-weight gradient these are the tiles that dominate the sum over all tiles.
+weight gradient, channels whose values are too uneven are summed directly.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def _unevenness(w, transposed, step):
         for value in part.flat:
             ones += abs(value)
             squares += value * value
-        largest = max(largest, squares / (ones * ones) * part.size)
+        if ones > 0:
+            largest = max(largest, squares / (ones * ones) * part.size)
     return largest
 
 

@@ -173,9 +173,14 @@ def sleepers(tmp_path):
     """A process with two workers that sleep, and the workers' ids."""
     (tmp_path / "sleepers.py").write_text(SLEEPERS)
     parent = subprocess.Popen(
-        [sys.executable, tmp_path / "sleepers.py"], text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, start_new_session=True, env=os.environ | {"PYTHONPATH": ROOT},
-    )  # fmt: skip
+        [sys.executable, tmp_path / "sleepers.py"],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": ROOT},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip; a shell's background jobs ignore SIGINT, and their children too
     workers = {int(parent.stdout.readline()) for _ in range(2)}
     yield parent, workers
     for process in (parent.pid, *workers):

@@ -91,7 +91,11 @@ def test_load_not_strict_passes_over_a_last_layer_of_other_classes_with_a_messag
 
 
 def test_load_ignores_the_batch_counters_of_torch():
-    Net().load_state_dict(Net().state_dict() | {"stem.bn.num_batches_tracked": np.array(7)})
+    net, other = Net(), Net()
+    state = {name: array + 1 for name, array in other.state_dict().items()}
+    net.load_state_dict(state | {"stem.bn.num_batches_tracked": np.array(7)})
+    assert net.state_dict().keys() == state.keys()
+    assert all(np.array_equal(array, state[name]) for name, array in net.state_dict().items())
 
 
 def test_train_and_eval_reach_every_layer():
